@@ -1,0 +1,348 @@
+"""What crosses a thread inside the gate: immutable values and closed vocabularies. No behaviour.
+
+The words are the glossary's (docs/glossary.md) and stand as they are on the wire: names, never
+numbers, because every vendor numbers its colours and results differently.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from gated.units import MonoSeconds
+
+
+class Verdict(enum.StrEnum):
+    """What a visit's temperature readings say."""
+
+    NORMAL = "normal"
+    RECHECK = "recheck"
+    HIGH = "high"
+    NOT_JUDGED = "not_judged"
+
+
+class Outcome(enum.StrEnum):
+    """How a visit ended."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    SEE_STAFF = "see_staff"
+    SCREENED_ONLY = "screened_only"
+    ABANDONED = "abandoned"
+
+
+class Mode(enum.StrEnum):
+    """How the gate is being run."""
+
+    NORMAL = "normal"
+    CLOSED = "closed"
+    OBSERVE = "observe"
+
+
+class Direction(enum.StrEnum):
+    IN = "in"
+    OUT = "out"
+    UNKNOWN = "unknown"
+
+
+class Check(enum.StrEnum):
+    """How strictly one check is applied."""
+
+    HARD = "hard"  # a failure refuses
+    SOFT = "soft"  # a failure is noted in the record
+    OFF = "off"
+
+
+class Reason(enum.StrEnum):
+    """Why. Listed from the most to the least severe: a record's ``reason`` is the first that holds."""
+
+    # the gate cannot do its job
+    STORAGE_FAILED = "storage_failed"
+    RESTART = "restart"
+    # somebody must be looked after
+    TEMPERATURE_HIGH = "temperature_high"
+    LISTED_PERSON = "listed_person"
+    CODE_RED = "code_red"
+    CODE_YELLOW = "code_yellow"
+    # the credential
+    REVOKED = "revoked"
+    BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_KEY = "unknown_key"
+    WRONG_USE = "wrong_use"
+    MALFORMED = "malformed"
+    UNSUPPORTED = "unsupported"
+    AMBIGUOUS = "ambiguous"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    # the rules of the place and the time
+    CLOSED = "closed"
+    CLOCK_UNKNOWN = "clock_unknown"
+    USED_UP = "used_up"
+    PASSBACK = "passback"
+    WRONG_DIRECTION = "wrong_direction"
+    WRONG_ZONE = "wrong_zone"
+    NO_CREDENTIAL = "no_credential"
+    # the temperature could not be judged
+    SENSOR_LOST = "sensor_lost"
+    SENSOR_FAULT = "sensor_fault"
+    CHECKSUM = "checksum"
+    UNCALIBRATED = "uncalibrated"
+    WRONG_CALIBRATION = "wrong_calibration"
+    WARMING_UP = "warming_up"
+    NO_AMBIENT = "no_ambient"
+    AMBIENT_OUT_OF_RANGE = "ambient_out_of_range"
+    OUT_OF_DISTANCE = "out_of_distance"
+    SPREAD_TOO_LARGE = "spread_too_large"
+    COLD_FACE = "cold_face"
+    STALE_READING = "stale_reading"
+    NO_READING = "no_reading"
+    # not a refusal
+    ESCORT = "escort"
+    WALKED_AWAY = "walked_away"
+
+
+class Prompt(enum.StrEnum):
+    """What the person is told. Texts in both languages: gated/texts.py."""
+
+    READY = "ready"
+    FACE = "face"  # look at the sensor
+    COME_CLOSER = "come_closer"
+    STAND_STILL = "stand_still"
+    MEASURE_AGAIN = "measure_again"
+    SHOW_CODE = "show_code"
+    ONE_CODE_ONLY = "one_code_only"
+    SHOW_ANOTHER_CODE = "show_another_code"
+    GO = "go"
+    THANK_YOU_WAIT_OUTSIDE = "thank_you_wait_outside"  # the escort
+    WAIT_STAFF = "wait_staff"  # the one neutral prompt
+    CLOSED = "closed"
+    OUT_OF_ORDER = "out_of_order"
+
+
+class CredentialStatus(enum.StrEnum):
+    """What verification says of a code. A closed set, also printed by ``gated verify``."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_KEY = "unknown_key"
+    WRONG_USE = "wrong_use"
+    REVOKED = "revoked"
+    MALFORMED = "malformed"
+    UNSUPPORTED = "unsupported"
+
+
+class HolderCategory(enum.StrEnum):
+    STUDENT = "student"
+    STAFF = "staff"
+    VISITOR = "visitor"
+    DUTY = "duty"
+    EMERGENCY = "emergency"
+    COURIER = "courier"
+    RETEST_RELEASE = "retest_release"
+    ESCORT = "escort"
+
+
+class CodeColour(enum.StrEnum):
+    """The colour of a code's dark modules; advisory evidence only."""
+
+    NONE = "none"  # not looked for
+    BLACK = "black"
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+    UNSURE = "unsure"
+
+
+class Button(enum.StrEnum):
+    ATTENDANT = "attendant"  # inside the fence
+    CALL = "call"  # a visitor asks for help
+
+
+class PassageResult(enum.StrEnum):
+    PASSED = "passed"
+    NOBODY_PASSED = "nobody_passed"
+    HELD_OPEN = "held_open"
+    FORCED = "forced"
+    UNKNOWN = "unknown"
+
+
+class ReleaseResult(enum.StrEnum):
+    CLEARED = "cleared"
+    ISOLATED = "isolated"
+    OVERRIDE = "override"
+
+
+# --- scanner → controller ------------------------------------------------------------------------
+
+MAX_CODE_CHARACTERS = 4_296
+"""The most a QR code can hold (ISO/IEC 18004, version 40-L, alphanumeric)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSeen:
+    """One presentation of one code, as it arrives over the sighting socket."""
+
+    text: str  # never leaves memory
+    decoder: str
+    colour: CodeColour
+    presentation: str  # the same for every sighting of one presentation
+    is_ambiguous: bool = False  # two different codes in view; text is then empty
+
+
+# --- devices → decider ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One plateau measured on one person, compensated; or the reason why it cannot be judged.
+
+    Either ``body_c`` is a finite number and ``refusal`` is None, or ``body_c`` is None.
+    """
+
+    thermometer: str
+    taken_at: MonoSeconds
+    body_c: float | None
+    skin_c: float | None = None
+    ambient_c: float | None = None
+    distance_m: float | None = None
+    samples: int = 0
+    spread_c: float | None = None
+    quality: str = "good"  # good | extrapolated
+    calibration: str = "default"
+    refusal: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceStarted:
+    thermometer: str
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceEnded:
+    thermometer: str
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTaken:
+    reading: Reading
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A verified (or refused) code as the policy sees it: pseudonyms only, never the payload."""
+
+    status: CredentialStatus
+    format: str  # GP1, HC1, … or "none"
+    presentation: str
+    holder_ref: str | None = None  # key id and HMAC under the site key
+    pass_ref: str | None = None  # the same over the pass's own id: counts uses
+    category: HolderCategory | None = None
+    group: str | None = None
+    direction: Direction = Direction.UNKNOWN  # UNKNOWN: either way
+    zones: tuple[str, ...] = ()  # empty: everywhere
+    max_uses: int | None = None  # None: as often as one likes
+    is_dynamic: bool = False
+    is_attendant: bool = False
+    is_slow: bool = False
+    is_listed: bool = False
+    is_ambiguous: bool = False
+    colour: CodeColour = CodeColour.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialChecked:
+    credential: Credential
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class ContactValueSeen:
+    """A line of the staff's value sheet was scanned: the contact thermometer's reading."""
+
+    contact_c: float
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class PassageSensed:
+    """Somebody went through."""
+
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonPressed:
+    button: Button
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChanged:
+    """A device was lost, or came back. Sent once for each change."""
+
+    device: str
+    is_working: bool
+    reason: str
+    at: MonoSeconds
+
+
+# --- ledger → decider ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The draft that was handed in under ``tag`` is durable as event ``seq``."""
+
+    tag: str
+    seq: int
+    at: MonoSeconds
+    fsync_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFailed:
+    """The draft under ``tag`` is not durable and will not become so."""
+
+    tag: str
+    reason: str
+    at: MonoSeconds
+
+
+# --- decider → actuators -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EnergiseRelay:
+    """Open once, for one visit. The guard child ends the pulse by itself."""
+
+    visit_id: str
+    pulse_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPrompt:
+    prompt: Prompt
+    visit_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallStaff:
+    """Call a member of staff; repeats until acknowledged."""
+
+    visit_id: str | None
+    reason: Reason
+
+
+# --- decider → thermometer -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureAgain:
+    """Take one more plateau of the person who stands there."""
+
+    thermometer: str
