@@ -59,6 +59,8 @@ class Reason(enum.StrEnum):
     # the gate cannot do its job
     STORAGE_FAILED = "storage_failed"
     RESTART = "restart"
+    # the place is shut for this person, whatever else holds
+    CLOSED = "closed"
     # somebody must be looked after
     TEMPERATURE_HIGH = "temperature_high"
     LISTED_PERSON = "listed_person"
@@ -75,7 +77,6 @@ class Reason(enum.StrEnum):
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     # the rules of the place and the time
-    CLOSED = "closed"
     CLOCK_UNKNOWN = "clock_unknown"
     USED_UP = "used_up"
     PASSBACK = "passback"
@@ -153,6 +154,13 @@ class CodeColour(enum.StrEnum):
     YELLOW = "yellow"
     RED = "red"
     UNSURE = "unsure"
+
+
+class WhenNotJudged(enum.StrEnum):
+    """What a valid pass is worth when the temperature could not be judged."""
+
+    SEE_STAFF = "see_staff"
+    ADMIT_AND_LIST = "admit_and_list"
 
 
 class Button(enum.StrEnum):

@@ -1,0 +1,320 @@
+"""The decision, pure: (verdict, credential, context, rules) → outcome with all its reasons.
+
+The two tables of docs/architecture.md, "One visit", stand here literally and are tested row by
+row. Everything is in allow-list form: what is missing, stale or not finite never passes by silence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from gated.clock import TimeQuality
+from gated.messages import (
+    Check,
+    CodeColour,
+    Credential,
+    CredentialStatus,
+    Direction,
+    HolderCategory,
+    Mode,
+    Outcome,
+    Prompt,
+    Reading,
+    Reason,
+    Verdict,
+    WhenNotJudged,
+)
+from gated.units import MonoSeconds, to_microcelsius
+from gated.wire import AlarmName
+
+SEVERITY = {reason: rank for rank, reason in enumerate(Reason)}
+
+REASON_OF_STATUS = {
+    CredentialStatus.EXPIRED: Reason.EXPIRED,
+    CredentialStatus.NOT_YET_VALID: Reason.NOT_YET_VALID,
+    CredentialStatus.BAD_SIGNATURE: Reason.BAD_SIGNATURE,
+    CredentialStatus.UNKNOWN_KEY: Reason.UNKNOWN_KEY,
+    CredentialStatus.WRONG_USE: Reason.WRONG_USE,
+    CredentialStatus.REVOKED: Reason.REVOKED,
+    CredentialStatus.MALFORMED: Reason.MALFORMED,
+    CredentialStatus.UNSUPPORTED: Reason.UNSUPPORTED,
+}
+
+CALLS_STAFF = frozenset(
+    {Reason.TEMPERATURE_HIGH, Reason.LISTED_PERSON, Reason.CODE_RED, Reason.CODE_YELLOW}
+)
+"""Somebody must be looked after: the neutral prompt and an alarm, never "show another code"."""
+
+ALARM_OF_REASON = {
+    Reason.TEMPERATURE_HIGH: AlarmName.TEMPERATURE_HIGH,
+    Reason.LISTED_PERSON: AlarmName.LISTED_PERSON,
+    Reason.CODE_RED: AlarmName.CODE_RED_OR_YELLOW,
+    Reason.CODE_YELLOW: AlarmName.CODE_RED_OR_YELLOW,
+}
+
+REASON_OF_COLOUR = {CodeColour.RED: Reason.CODE_RED, CodeColour.YELLOW: Reason.CODE_YELLOW}
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureRules:
+    """The ``[temperature]`` section, as far as it judges."""
+
+    fever_threshold_c: float = 37.3
+    fever_threshold_inclusive: bool = True
+    guard_below_c: float = 0.1
+    guard_above_c: float = 0.5
+    max_attempts: int = 2
+    stale_after_s: float = 2.0
+    when_not_judged: WhenNotJudged = WhenNotJudged.SEE_STAFF
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything a decision depends on besides the person."""
+
+    version: str = "r-00000000"
+    temperature: TemperatureRules = field(default_factory=TemperatureRules)
+    check_temperature: Check = Check.HARD
+    check_credential: Check = Check.HARD
+    check_anti_passback: Check = Check.SOFT
+    denies_red_and_yellow: bool = True
+    direction: Direction = Direction.IN
+    zone: str | None = None
+    duty_categories: frozenset[HolderCategory] = frozenset(
+        {HolderCategory.DUTY, HolderCategory.EMERGENCY}
+    )
+    escort_categories: frozenset[HolderCategory] = frozenset({HolderCategory.ESCORT})
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What holds at the moment of the decision."""
+
+    mode: Mode = Mode.NORMAL
+    time_quality: TimeQuality = TimeQuality.TRUSTED
+    uses: int = 0  # of this pass, those given back not counted
+    is_passback: bool = False  # the last use went the same way and the daily reset has not come
+    is_time_out: bool = False  # nothing has progressed for staff_after_s
+    is_anybody_there: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the readings of one visit say together."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    body_c: float | None = None  # the mean that was judged
+    is_guarded: bool = False  # a reading lay in the guard band
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One visit's outcome."""
+
+    outcome: Outcome
+    prompt: Prompt
+    reasons: tuple[Reason, ...] = ()  # from the most to the least severe
+    noted: tuple[Reason, ...] = ()
+    would_have: Outcome | None = None
+    follow_up: str | None = None
+    alarms: tuple[AlarmName, ...] = ()
+
+    @property
+    def reason(self) -> Reason | None:
+        """The most severe reason; None when granted without one."""
+        return self.reasons[0] if self.reasons else None
+
+
+def admit_reading(reading: Reading, received_at: MonoSeconds, rules: TemperatureRules) -> Reading:
+    """Return ``reading``, or the refusal it really is: stale, without a number, not finite."""
+    if reading.refusal is not None:
+        return replace(reading, body_c=None)
+    if reading.body_c is None or not math.isfinite(reading.body_c):
+        return replace(reading, body_c=None, refusal=Reason.NO_READING)
+    age_s = received_at - reading.taken_at
+    if not 0.0 <= age_s <= rules.stale_after_s:
+        return replace(reading, body_c=None, refusal=Reason.STALE_READING)
+    return reading
+
+
+def judge_temperature(readings: Sequence[Reading], rules: TemperatureRules) -> Judgement:
+    """Return the verdict over the readings of one visit, oldest first.
+
+    T is the fever threshold, g1 and g2 the guard band: the first reading below T - g1 is normal,
+    at or above T + g2 high at once; in between one more reading is taken in place, and the mean
+    decides. All in whole µ°C.
+    """
+    if not readings:
+        return Judgement(Verdict.NOT_JUDGED, (Reason.NO_READING,))
+    threshold = to_microcelsius(rules.fever_threshold_c)
+    guard_from = threshold - to_microcelsius(rules.guard_below_c)
+    guard_to = threshold + to_microcelsius(rules.guard_above_c)
+    judged: list[float] = [r.body_c for r in readings if r.body_c is not None and r.refusal is None]
+    is_guarded = any(guard_from <= to_microcelsius(body_c) < guard_to for body_c in judged)
+    last = readings[-1]
+    if last.refusal is not None or last.body_c is None:
+        return Judgement(
+            Verdict.NOT_JUDGED, (last.refusal or Reason.NO_READING,), is_guarded=is_guarded
+        )
+    total, count = sum(to_microcelsius(body_c) for body_c in judged), len(judged)
+    mean_c = total / count / 1_000_000
+    if count < rules.max_attempts and guard_from * count <= total < guard_to * count:
+        return Judgement(Verdict.RECHECK, (), mean_c, is_guarded=True)
+    at_or_above = total >= threshold * count
+    is_high = at_or_above if rules.fever_threshold_inclusive else total > threshold * count
+    if is_high:
+        return Judgement(Verdict.HIGH, (Reason.TEMPERATURE_HIGH,), mean_c, is_guarded)
+    return Judgement(Verdict.NORMAL, (), mean_c, is_guarded)
+
+
+@dataclass
+class _Findings:
+    """Failed checks, sorted by how strictly each is applied."""
+
+    hard: set[Reason] = field(default_factory=set)
+    soft: set[Reason] = field(default_factory=set)
+
+    def add(self, reason: Reason, check: Check = Check.HARD) -> None:
+        if check is Check.HARD:
+            self.hard.add(reason)
+        elif check is Check.SOFT:
+            self.soft.add(reason)
+
+
+def decide(
+    judgement: Judgement, credential: Credential | None, context: Context, rules: Rules
+) -> Decision:
+    """Return the outcome of a visit. Called once both halves are there, or time is out.
+
+    A recheck that is still open counts as not judged: it never opens the gate.
+    """
+    found = _Findings()
+    _check_temperature(judgement, rules, found)
+    _check_credential(credential, context, rules, found)
+    category = credential.category if credential is not None else None
+    is_shut = context.mode is Mode.CLOSED and category not in rules.duty_categories
+    if is_shut:
+        found.add(Reason.CLOSED)
+    decision = _outcome(judgement, credential, context, rules, found)
+    if context.mode is not Mode.OBSERVE or decision.outcome is Outcome.GRANTED:
+        return decision
+    return _observe(decision, credential, rules, found)
+
+
+def _check_temperature(judgement: Judgement, rules: Rules, found: _Findings) -> None:
+    if judgement.verdict is not Verdict.NORMAL:
+        for reason in judgement.reasons or (Reason.NO_READING,):
+            found.add(reason, rules.check_temperature)
+
+
+def _check_credential(
+    credential: Credential | None, context: Context, rules: Rules, found: _Findings
+) -> None:
+    check = rules.check_credential
+    if credential is None:
+        found.add(Reason.NO_CREDENTIAL, check)
+        return
+    if credential.is_ambiguous:
+        found.add(Reason.AMBIGUOUS, check)
+        return
+    if credential.is_listed:
+        found.add(Reason.LISTED_PERSON)
+    if rules.denies_red_and_yellow and credential.colour in REASON_OF_COLOUR:
+        found.add(REASON_OF_COLOUR[credential.colour])
+    if credential.status is not CredentialStatus.VALID:
+        found.add(REASON_OF_STATUS[credential.status], check)
+        return
+    if context.time_quality is TimeQuality.UNKNOWN:
+        # A static pass is judged at the clock floor and marked; a changing one proves nothing.
+        found.add(Reason.CLOCK_UNKNOWN, check if credential.is_dynamic else Check.SOFT)
+    if Direction.UNKNOWN is not credential.direction is not rules.direction:
+        found.add(Reason.WRONG_DIRECTION, check)
+    if credential.zones and rules.zone not in credential.zones:
+        found.add(Reason.WRONG_ZONE, check)
+    if credential.max_uses is not None and context.uses >= credential.max_uses:
+        found.add(Reason.USED_UP, check)
+    if context.is_passback:
+        found.add(Reason.PASSBACK, rules.check_anti_passback)
+
+
+NOT_JUDGED_REASONS = frozenset(
+    reason for reason in Reason if SEVERITY[Reason.SENSOR_LOST] <= SEVERITY[reason] < SEVERITY[Reason.ESCORT]
+)
+
+
+def _outcome(
+    judgement: Judgement,
+    credential: Credential | None,
+    context: Context,
+    rules: Rules,
+    found: _Findings,
+) -> Decision:
+    """Return the outcome by the table, the strictest row first."""
+    unmeasured = found.hard & NOT_JUDGED_REASONS
+    refused = found.hard - unmeasured
+    if Reason.CLOSED in refused:
+        return _decision(Outcome.DENIED, Prompt.CLOSED, found)
+    if refused & CALLS_STAFF:
+        return _decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, found)
+    if refused == {Reason.NO_CREDENTIAL}:
+        if context.is_anybody_there:
+            return _decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, found)
+        found.hard.add(Reason.WALKED_AWAY)
+        return _decision(Outcome.ABANDONED, Prompt.READY, found)
+    if refused:
+        is_ambiguous = Reason.AMBIGUOUS in refused
+        prompt = Prompt.ONE_CODE_ONLY if is_ambiguous else Prompt.SHOW_ANOTHER_CODE
+        return _decision(Outcome.DENIED, prompt, found)
+    follow_up = None
+    if unmeasured:
+        if not context.is_anybody_there:
+            found.hard.add(Reason.WALKED_AWAY)
+            return _decision(Outcome.ABANDONED, Prompt.READY, found)
+        # Who measured near the threshold once is never admitted by default.
+        admits = rules.temperature.when_not_judged is WhenNotJudged.ADMIT_AND_LIST
+        if judgement.is_guarded or not admits:
+            return _decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, found)
+        found.hard -= unmeasured
+        found.soft |= unmeasured
+        follow_up = "to_measure"
+    if credential is not None and credential.category in rules.escort_categories:
+        found.hard.add(Reason.ESCORT)
+        return _decision(Outcome.SCREENED_ONLY, Prompt.THANK_YOU_WAIT_OUTSIDE, found, follow_up)
+    return _decision(Outcome.GRANTED, Prompt.GO, found, follow_up)
+
+
+def _observe(
+    decision: Decision, credential: Credential | None, rules: Rules, found: _Findings
+) -> Decision:
+    """Open on the credential alone, and keep what would have been decided.
+
+    Only what the thermometer says is set aside: a listed person, a red code, a pass that is not
+    good stay refused, and an escort stays outside.
+    """
+    thermal = NOT_JUDGED_REASONS | {Reason.TEMPERATURE_HIGH}
+    is_thermal_only = found.hard <= thermal
+    if credential is None or not is_thermal_only:
+        return decision
+    return Decision(
+        Outcome.GRANTED,
+        Prompt.GO,
+        reasons=(),
+        noted=_sorted(found.soft | found.hard),
+        would_have=decision.outcome,
+        alarms=decision.alarms,
+    )
+
+
+def _decision(
+    outcome: Outcome, prompt: Prompt, found: _Findings, follow_up: str | None = None
+) -> Decision:
+    reasons = _sorted(found.hard)
+    alarms = tuple(dict.fromkeys(ALARM_OF_REASON[r] for r in reasons if r in ALARM_OF_REASON))
+    return Decision(outcome, prompt, reasons, _sorted(found.soft), None, follow_up, alarms)
+
+
+def _sorted(reasons: set[Reason]) -> tuple[Reason, ...]:
+    return tuple(sorted(reasons, key=SEVERITY.__getitem__))

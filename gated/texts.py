@@ -1,0 +1,102 @@
+"""Every text that a visitor or a maintainer reads at the gate, in simplified Chinese and English.
+
+Accessible wording: what to do next, never what somebody is suspected of.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from gated.messages import Mode, Outcome, Prompt, Reason, ReleaseResult
+
+Language = Literal["zh-Hans", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+PROMPTS: Mapping[Prompt, tuple[str, str]] = {
+    Prompt.READY: ("请上前测温", "Welcome. Please step up to the sensor"),
+    Prompt.FACE: ("请看向测温口", "Please look at the sensor"),
+    Prompt.COME_CLOSER: ("请再靠近一点", "Please come a little closer"),
+    Prompt.STAND_STILL: ("请站稳别动", "Please stand still"),
+    Prompt.MEASURE_AGAIN: ("请站好,再测一次", "Please stay, we measure once more"),
+    Prompt.SHOW_CODE: ("请出示通行码", "Please show your code"),
+    Prompt.ONE_CODE_ONLY: ("请只出示一个码", "Please show one code only"),
+    Prompt.SHOW_ANOTHER_CODE: ("此码不能用,请换一个码", "This code cannot be used, please show another"),
+    Prompt.GO: ("请通行", "Please go through"),
+    Prompt.THANK_YOU_WAIT_OUTSIDE: ("谢谢,请在门外等候", "Thank you, please stay outside"),
+    Prompt.WAIT_STAFF: ("请到旁边稍候,老师马上来", "Please wait at the side, a member of staff is coming"),
+    Prompt.CLOSED: ("今日不开放,请联系值班人员", "Closed now, please speak to the staff on duty"),
+    Prompt.OUT_OF_ORDER: ("设备故障,请找值班人员", "Out of order, please find the staff on duty"),
+}
+
+OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
+    Outcome.GRANTED: ("放行", "granted"),
+    Outcome.DENIED: ("未放行", "denied"),
+    Outcome.SEE_STAFF: ("请老师处理", "see staff"),
+    Outcome.SCREENED_ONLY: ("已测温,不入内", "screened only"),
+    Outcome.ABANDONED: ("已离开", "abandoned"),
+}
+
+MODES: Mapping[Mode, tuple[str, str]] = {
+    Mode.NORMAL: ("正常", "normal"),
+    Mode.CLOSED: ("封闭", "closed"),
+    Mode.OBSERVE: ("试运行(只记录)", "observe (records only)"),
+}
+
+RELEASES: Mapping[ReleaseResult, tuple[str, str]] = {
+    ReleaseResult.CLEARED: ("复测正常,放行", "cleared"),
+    ReleaseResult.ISOLATED: ("复测偏高,不放行", "kept apart"),
+    ReleaseResult.OVERRIDE: ("值班人员放行", "released by staff"),
+}
+
+REASONS: Mapping[Reason, tuple[str, str]] = {
+    Reason.STORAGE_FAILED: ("记录无法保存", "the record could not be stored"),
+    Reason.RESTART: ("设备重启", "the gate restarted"),
+    Reason.CLOSED: ("封闭管理", "closed to this category"),
+    Reason.TEMPERATURE_HIGH: ("体温达到阈值", "at or above the threshold"),
+    Reason.LISTED_PERSON: ("名单人员", "on the list"),
+    Reason.CODE_RED: ("红码", "red code"),
+    Reason.CODE_YELLOW: ("黄码", "yellow code"),
+    Reason.REVOKED: ("通行码已作废", "pass revoked"),
+    Reason.BAD_SIGNATURE: ("签名不符", "signature does not match"),
+    Reason.UNKNOWN_KEY: ("签发者未知", "issuer not known"),
+    Reason.WRONG_USE: ("签发者无此权限", "issuer may not sign this"),
+    Reason.MALFORMED: ("码内容有误", "code is damaged"),
+    Reason.UNSUPPORTED: ("不是通行码", "not a pass"),
+    Reason.AMBIGUOUS: ("同时出现两个码", "two codes at once"),
+    Reason.EXPIRED: ("已过期", "expired"),
+    Reason.NOT_YET_VALID: ("尚未生效", "not yet valid"),
+    Reason.CLOCK_UNKNOWN: ("时钟不可信", "clock not known"),
+    Reason.USED_UP: ("次数已用完", "used up"),
+    Reason.PASSBACK: ("重复进入", "used again without leaving"),
+    Reason.WRONG_DIRECTION: ("方向不符", "not for this direction"),
+    Reason.WRONG_ZONE: ("区域不符", "not for this place"),
+    Reason.NO_CREDENTIAL: ("没有出示码", "no code shown"),
+    Reason.SENSOR_LOST: ("测温器失联", "sensor lost"),
+    Reason.SENSOR_FAULT: ("测温器故障", "sensor fault"),
+    Reason.CHECKSUM: ("测温数据出错", "reading garbled"),
+    Reason.UNCALIBRATED: ("未标定", "not calibrated"),
+    Reason.WRONG_CALIBRATION: ("标定不属于此测温器", "calibration of another sensor"),
+    Reason.WARMING_UP: ("测温器预热中", "sensor warming up"),
+    Reason.NO_AMBIENT: ("缺少环境温度", "no ambient temperature"),
+    Reason.AMBIENT_OUT_OF_RANGE: ("环境温度超出范围", "ambient out of range"),
+    Reason.OUT_OF_DISTANCE: ("距离不合适", "too far or too near"),
+    Reason.SPREAD_TOO_LARGE: ("读数不稳", "reading not steady"),
+    Reason.COLD_FACE: ("面部太冷,请稍后再测", "face too cold, measure again later"),
+    Reason.STALE_READING: ("读数过时", "reading too old"),
+    Reason.NO_READING: ("未测到体温", "no reading"),
+    Reason.ESCORT: ("陪送人员", "escort"),
+    Reason.WALKED_AWAY: ("已走开", "walked away"),
+}
+
+
+def say(texts: tuple[str, str], language: Language) -> str:
+    """Return one of a pair of texts."""
+    return texts[LANGUAGES.index(language)]
+
+
+def cli_language() -> Language:
+    """Return the language of this terminal: GATED_LANG, else the locale, else English."""
+    wanted = os.environ.get("GATED_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG", "")
+    return "zh-Hans" if wanted.lower().startswith("zh") else "en"

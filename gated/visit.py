@@ -1,0 +1,242 @@
+"""One lane's visits as a pure state machine: (state, event) → (state, commands).
+
+No device, no clock, no file: every event says when it happened, and ``next_deadline`` says when a
+``Tick`` is wanted. Nothing is opened here but by the answer to a commit (``Committed``), and once:
+docs/architecture.md, "One visit".
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gated.clock import TimeQuality
+from gated.messages import (
+    ButtonPressed,
+    CallStaff,
+    CommitFailed,
+    Committed,
+    ContactValueSeen,
+    Credential,
+    CredentialChecked,
+    DeviceChanged,
+    Direction,
+    EnergiseRelay,
+    MeasureAgain,
+    Mode,
+    PassageSensed,
+    PresenceEnded,
+    PresenceStarted,
+    Prompt,
+    Reading,
+    ReadingTaken,
+    ShowPrompt,
+)
+from gated.policy import Decision, Rules
+from gated.units import MonoSeconds
+from gated.wire import Content, PassUse
+
+LEAVE_GRACE_S = 2.0
+"""Somebody who bends to the code reader leaves the thermometer's spot for about this long."""
+CLAIM_S = 30.0
+"""How long a staff card waits for the button inside the fence."""
+
+
+class Phase(enum.Enum):
+    """Where one visit stands."""
+
+    MEASURING = "measuring"  # collecting temperature and code
+    COMMITTING = "committing"  # decided; the event is not yet durable
+    PASSING = "passing"  # the relay has been commanded
+    REFUSED = "refused"  # denied; another code may be shown
+    WAITING_STAFF = "waiting_staff"  # at the side
+    RELEASING = "releasing"  # staff's release is not yet durable
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The ``[visit]`` section."""
+
+    hint_after_s: float = 3.0
+    staff_after_s: float = 15.0
+    hold_s: float = 5.0
+    hold_slow_s: float = 15.0
+    release_within_s: float = 900.0
+    pulse_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What the state machine knows of its surroundings; changes only by ``SettingsChanged``."""
+
+    rules: Rules = field(default_factory=Rules)
+    timing: Timing = field(default_factory=Timing)
+    thermometers: tuple[str, ...] = ()  # by mount height, lowest first
+    has_passage_sensor: bool = True
+    id_seed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How a pass was used so far."""
+
+    count: int
+    direction: Direction
+    is_today: bool = True  # since the last anti-passback reset
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One person's way through, from the first sign of them to the passage outcome."""
+
+    visit_id: str
+    started_at: MonoSeconds
+    last_progress_at: MonoSeconds
+    phase: Phase = Phase.MEASURING
+    group_id: str | None = None
+    thermometer: str | None = None  # whose presence this is; None: only a code so far
+    is_present: bool = False
+    left_at: MonoSeconds | None = None
+    readings: tuple[Reading, ...] = ()
+    rechecks_asked: int = 0
+    credential: Credential | None = None
+    decision: Decision | None = None
+    has_hinted: bool = False
+    deadline: MonoSeconds | None = None  # of the passage
+    has_opened: bool = False  # the relay was commanded: never again for this visit
+
+
+@dataclass(frozen=True, slots=True)
+class StaffClaim:
+    """A staff card was shown while somebody waits; the button must follow."""
+
+    credential: Credential
+    until: MonoSeconds
+    contact_c: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """Everything the lane remembers between two events."""
+
+    lane: Lane
+    mode: Mode = Mode.NORMAL
+    drill: bool = False
+    mode_until: MonoSeconds | None = None
+    time_quality: TimeQuality = TimeQuality.TRUSTED
+    visits: tuple[Visit, ...] = ()
+    present: frozenset[str] = frozenset()  # thermometers with somebody before them
+    lost: frozenset[str] = frozenset()  # devices
+    uses: Mapping[str, Use] = field(default_factory=dict)
+    claim: StaffClaim | None = None
+    prompt: Prompt = Prompt.READY
+    count: int = 0  # visits so far, for ids
+    denied_in_a_row: int = 0
+
+
+# --- events that are not messages of a device -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class ModeRequested:
+    mode: Mode
+    drill: bool
+    by: str
+    at: MonoSeconds
+    for_s: float | None = None
+    expires_at: str | None = None  # the same moment for the record, RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChanged:
+    quality: TimeQuality
+    at: MonoSeconds
+    step_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    lane: Lane
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class PassbackReset:
+    """The daily reset of anti-passback has come."""
+
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """These visits were open when the controller last stopped: nobody saw how they ended."""
+
+    visit_ids: tuple[str, ...]
+    at: MonoSeconds
+
+
+Event = (
+    PresenceStarted
+    | PresenceEnded
+    | ReadingTaken
+    | CredentialChecked
+    | ContactValueSeen
+    | PassageSensed
+    | ButtonPressed
+    | DeviceChanged
+    | Committed
+    | CommitFailed
+    | Tick
+    | ModeRequested
+    | ClockChanged
+    | SettingsChanged
+    | PassbackReset
+    | Restarted
+)
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Make ``content`` durable and answer under ``tag``."""
+
+    tag: str
+    content: Content
+    holder_ref: str | None = None  # the decider adds the salt and the commitment
+    use: PassUse | None = None
+    gives_back_use_of: str | None = None
+    opens_visit: str | None = None
+    closes_visit: str | None = None
+    settings: tuple[tuple[str, str], ...] = ()  # durable in the same transaction
+
+
+Command = Commit | EnergiseRelay | ShowPrompt | CallStaff | MeasureAgain
+
+
+def new_visit_id(seed: str, count: int) -> str:
+    """Return 12 hex digits, unlike any other visit's of this ledger."""
+    return hashlib.sha256(f"{seed}/{count}".encode()).hexdigest()[:12]
+
+
+def is_after_reset(used_at: datetime, now: datetime, reset: str) -> bool:
+    """Return whether no daily reset ("04:00", local) lies between ``used_at`` and ``now``.
+
+    Both are aware and in the gate's time zone.
+    """
+    hour, minute = (int(part) for part in reset.split(":"))
+    latest = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    if latest > now:
+        latest = latest.fromordinal(latest.toordinal() - 1).replace(
+            hour=hour, minute=minute, tzinfo=now.tzinfo
+        )
+    return used_at >= latest
