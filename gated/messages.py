@@ -113,6 +113,7 @@ class Prompt(enum.StrEnum):
     SHOW_CODE = "show_code"
     ONE_CODE_ONLY = "one_code_only"
     SHOW_ANOTHER_CODE = "show_another_code"
+    ONE_MOMENT = "one_moment"  # the person ahead is still passing
     GO = "go"
     THANK_YOU_WAIT_OUTSIDE = "thank_you_wait_outside"  # the escort
     WAIT_STAFF = "wait_staff"  # the one neutral prompt
@@ -336,6 +337,7 @@ class EnergiseRelay:
 class ShowPrompt:
     prompt: Prompt
     visit_id: str | None = None
+    is_spoken: bool = False  # nothing has progressed for a while: the voice says it too
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +345,12 @@ class CallStaff:
     """Call a member of staff; repeats until acknowledged."""
 
     visit_id: str | None
-    reason: Reason
+    reason: Reason | None  # None: a visitor pressed the call button
+
+
+@dataclass(frozen=True, slots=True)
+class StopCallingStaff:
+    """A member of staff is there."""
 
 
 # --- decider → thermometer -----------------------------------------------------------------------

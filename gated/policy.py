@@ -241,7 +241,9 @@ def _check_credential(
 
 
 NOT_JUDGED_REASONS = frozenset(
-    reason for reason in Reason if SEVERITY[Reason.SENSOR_LOST] <= SEVERITY[reason] < SEVERITY[Reason.ESCORT]
+    reason
+    for reason in Reason
+    if SEVERITY[Reason.SENSOR_LOST] <= SEVERITY[reason] < SEVERITY[Reason.ESCORT]
 )
 
 

@@ -22,10 +22,17 @@ PROMPTS: Mapping[Prompt, tuple[str, str]] = {
     Prompt.MEASURE_AGAIN: ("请站好,再测一次", "Please stay, we measure once more"),
     Prompt.SHOW_CODE: ("请出示通行码", "Please show your code"),
     Prompt.ONE_CODE_ONLY: ("请只出示一个码", "Please show one code only"),
-    Prompt.SHOW_ANOTHER_CODE: ("此码不能用,请换一个码", "This code cannot be used, please show another"),
+    Prompt.SHOW_ANOTHER_CODE: (
+        "此码不能用,请换一个码",
+        "This code cannot be used, please show another",
+    ),
+    Prompt.ONE_MOMENT: ("请稍候,等前面的人通过", "One moment, somebody is passing"),
     Prompt.GO: ("请通行", "Please go through"),
     Prompt.THANK_YOU_WAIT_OUTSIDE: ("谢谢,请在门外等候", "Thank you, please stay outside"),
-    Prompt.WAIT_STAFF: ("请到旁边稍候,老师马上来", "Please wait at the side, a member of staff is coming"),
+    Prompt.WAIT_STAFF: (
+        "请到旁边稍候,老师马上来",
+        "Please wait at the side, a member of staff is coming",
+    ),
     Prompt.CLOSED: ("今日不开放,请联系值班人员", "Closed now, please speak to the staff on duty"),
     Prompt.OUT_OF_ORDER: ("设备故障,请找值班人员", "Out of order, please find the staff on duty"),
 }

@@ -10,31 +10,32 @@ Reference: docs/mqtt-reference.md. Other ingesters dedupe on (gate, epoch, seq).
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
 import math
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gated.clock import TimeQuality
+from gated.contents import CONTENT_OF_KIND as CONTENT_OF_KIND
+from gated.contents import AlarmContent as AlarmContent
+from gated.contents import AlarmName as AlarmName
+from gated.contents import BootContent as BootContent
+from gated.contents import ClockContent as ClockContent
+from gated.contents import ConfigContent as ConfigContent
+from gated.contents import Content as Content
+from gated.contents import HealthContent as HealthContent
+from gated.contents import Kind as Kind
+from gated.contents import ModeContent as ModeContent
+from gated.contents import PassageContent as PassageContent
+from gated.contents import ReleaseContent as ReleaseContent
+from gated.contents import VisitContent as VisitContent
 from gated.errors import WireError
-from gated.messages import (
-    CodeColour,
-    CredentialStatus,
-    Direction,
-    HolderCategory,
-    Mode,
-    Outcome,
-    PassageResult,
-    Prompt,
-    Reason,
-    ReleaseResult,
-)
+from gated.messages import Direction, Mode
 
 WIRE_VERSION = 1
 MAX_BODY_BYTES = 16_384
@@ -42,163 +43,6 @@ MAX_BODY_BYTES = 16_384
 GENESIS = bytes(32)
 """h(0): what the first event of an epoch is chained to."""
 _LINK_MARK = b',"link":{'
-
-
-class Kind(enum.StrEnum):
-    """The kinds of record; each has its own topic."""
-
-    VISIT = "visit"
-    PASSAGE = "passage"
-    RELEASE = "release"
-    ALARM = "alarm"
-    MODE = "mode"
-    CONFIG = "config"
-    CLOCK = "clock"
-    BOOT = "boot"
-    HEALTH = "health"
-
-
-class AlarmName(enum.StrEnum):
-    """What an alarm record says."""
-
-    TEMPERATURE_HIGH = "temperature_high"
-    LISTED_PERSON = "listed_person"
-    CODE_RED_OR_YELLOW = "code_red_or_yellow"
-    STAFF_CALLED = "staff_called"
-    PASSAGE_FORCED = "passage_forced"
-    HELD_OPEN = "held_open"
-    DEVICE_LOST = "device_lost"
-    DEVICE_RETURNED = "device_returned"
-    SCANNER_LOST = "scanner_lost"
-    SCANNER_RETURNED = "scanner_returned"
-    LEDGER_RECOVERED = "ledger_recovered"
-    LEDGER_FULL = "ledger_full"
-    CHAIN_MISMATCH = "chain_mismatch"
-    CODE_REFUSED_REPEATEDLY = "code_refused_repeatedly"
-    COMMAND_REFUSED = "command_refused"
-
-
-# --- contents: what the decider says; one class per kind ------------------------------------------
-
-
-class Content(BaseModel):
-    """The part of a record that its kind defines. Frozen; NaN and infinities are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    kind: ClassVar[Kind]
-
-
-class VisitContent(Content):
-    kind: ClassVar[Kind] = Kind.VISIT
-    visit_id: str
-    group_id: str | None = None
-    direction: Direction
-    outcome: Outcome
-    reason: Reason | None
-    reasons: tuple[Reason, ...] = ()
-    noted: tuple[Reason, ...] = ()
-    would_have: Outcome | None = None
-    prompt: Prompt
-    body_c: float | None = None
-    skin_c: float | None = None
-    ambient_c: float | None = None
-    distance_m: float | None = None
-    samples: int = 0
-    spread_c: float | None = None
-    attempt: int = 0
-    readings_c: tuple[float, ...] = ()
-    verdict: str | None = None
-    temperature_quality: str | None = None
-    thermometer: str | None = None
-    calibration: str | None = None
-    threshold_c: float
-    threshold_inclusive: bool
-    credential_status: CredentialStatus | None = None
-    credential_format: str = "none"
-    code_colour: CodeColour = CodeColour.NONE
-    holder_commitment: str | None = None
-    holder_category: HolderCategory | None = None
-    holder_group: str | None = None
-    follow_up: str | None = None
-    took_ms: int = 0
-
-
-class PassageContent(Content):
-    kind: ClassVar[Kind] = Kind.PASSAGE
-    visit_id: str | None
-    result: PassageResult
-    reason: Reason | None = None
-    took_ms: int | None = None
-
-
-class ReleaseContent(Content):
-    kind: ClassVar[Kind] = Kind.RELEASE
-    visit_id: str
-    result: ReleaseResult
-    contact_c: float | None = None
-    holder_commitment: str | None = None  # of the member of staff who released
-    released_by: Literal["staff_card", "key_switch"] = "staff_card"
-
-
-class AlarmContent(Content):
-    kind: ClassVar[Kind] = Kind.ALARM
-    alarm: AlarmName
-    visit_id: str | None = None
-    device: str | None = None
-    detail: str = Field(default="", max_length=200)
-
-
-class ModeContent(Content):
-    kind: ClassVar[Kind] = Kind.MODE
-    to_mode: Mode
-    to_drill: bool
-    expires_at: str | None = None
-    by: str = Field(max_length=64)
-
-
-class ConfigContent(Content):
-    kind: ClassVar[Kind] = Kind.CONFIG
-    accepted: bool
-    changed: tuple[str, ...] = ()  # key paths, never values of secrets
-    detail: str = Field(default="", max_length=1_000)
-
-
-class ClockContent(Content):
-    kind: ClassVar[Kind] = Kind.CLOCK
-    to_quality: TimeQuality
-    step_ms: int | None = None
-
-
-class BootContent(Content):
-    kind: ClassVar[Kind] = Kind.BOOT
-    boot_id: str
-    ledger: Literal["opened", "new", "recovered", "forked"]
-    previous_epoch: str | None = None
-    detail: str = Field(default="", max_length=200)
-
-
-class HealthContent(Content):
-    kind: ClassVar[Kind] = Kind.HEALTH
-    devices: dict[str, str]
-    backlog: int
-    rss_kb: int
-    disk_free_kb: int
-
-
-CONTENT_OF_KIND: dict[Kind, type[Content]] = {
-    cls.kind: cls
-    for cls in (
-        VisitContent,
-        PassageContent,
-        ReleaseContent,
-        AlarmContent,
-        ModeContent,
-        ConfigContent,
-        ClockContent,
-        BootContent,
-        HealthContent,
-    )
-}
 
 
 # --- drafts: what is handed to the ledger ---------------------------------------------------------
@@ -287,7 +131,9 @@ def encode_body(draft: Draft, place: Place) -> bytes:
     }
     body = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     if len(body) > MAX_BODY_BYTES:
-        raise WireError(f"a {draft.content.kind} record of {len(body)} bytes exceeds {MAX_BODY_BYTES}")
+        raise WireError(
+            f"a {draft.content.kind} record of {len(body)} bytes exceeds {MAX_BODY_BYTES}"
+        )
     return body
 
 
@@ -321,13 +167,13 @@ def split_link(message: bytes) -> tuple[bytes, PersonLink | None]:
     if at < 0:
         return message, None
     try:
-        raw = json.loads(message[at + len(_LINK_MARK) - 1 : -1])
-        link = PersonLink(holder_ref=raw["holder_ref"], salt=raw["salt"])
-        if not isinstance(link.holder_ref, str) or not isinstance(link.salt, str):
+        raw: dict[str, object] = json.loads(message[at + len(_LINK_MARK) - 1 : -1])
+        holder_ref, salt = raw["holder_ref"], raw["salt"]
+        if not (isinstance(holder_ref, str) and isinstance(salt, str)):
             raise TypeError("holder_ref and salt are strings")
     except (ValueError, KeyError, TypeError, RecursionError) as exc:
         raise WireError("a link that cannot be read") from exc
-    return message[:at] + b"}", link
+    return message[:at] + b"}", PersonLink(holder_ref, salt)
 
 
 class Record(BaseModel):
@@ -351,9 +197,10 @@ class Record(BaseModel):
     software: str
     prev: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
-    def member(self, name: str) -> Any:
+    def member(self, name: str) -> object:
         """Return a member that belongs to the record's kind, or None."""
-        return (self.model_extra or {}).get(name)
+        extra = self.__pydantic_extra__
+        return None if extra is None else extra.get(name)
 
 
 def parse_json(data: bytes) -> dict[str, Any]:
@@ -458,7 +305,11 @@ class CollectorState(BaseModel):
 TOPIC_ROOT = "gates/v1"
 COLLECTOR = "collector"
 """Reserved in place of a site: collectors' own states live below it."""
-_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_GATE_TOPIC = re.compile(
+    rf"{TOPIC_ROOT}/(?P<site>{_NAME.pattern})/(?P<gate>{_NAME.pattern})"
+    r"/(?:rec/(?P<kind>[a-z_]{1,32})|(?P<branch>live|state|ack|cmd|resp))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -515,12 +366,9 @@ def parse_gate_topic(topic: str) -> tuple[GateTopics, str, str]:
 
     Raises: WireError: for any other topic.
     """
-    parts = topic.split("/")
-    if parts[:2] != TOPIC_ROOT.split("/") or len(parts) not in (5, 6):
+    match = _GATE_TOPIC.fullmatch(topic)
+    if match is None or match["site"] == COLLECTOR:
         raise WireError("not a gate's topic")
-    site, gate, branch = parts[2], parts[3], parts[4]
-    if site == COLLECTOR or not (is_name(site) and is_name(gate)):
-        raise WireError("not a gate's topic")
-    if (len(parts) == 6) != (branch == "rec"):
-        raise WireError("not a gate's topic")
-    return GateTopics(site, gate), branch, parts[5] if branch == "rec" else ""
+    branch = match["branch"]
+    kind = match["kind"] or ""
+    return GateTopics(match["site"], match["gate"]), "rec" if kind else branch, kind

@@ -1,8 +1,6 @@
-"""One lane's visits as a pure state machine: (state, event) → (state, commands).
+"""What a lane remembers, what can happen to it and what it may command. Values only.
 
-No device, no clock, no file: every event says when it happened, and ``next_deadline`` says when a
-``Tick`` is wanted. Nothing is opened here but by the answer to a commit (``Committed``), and once:
-docs/architecture.md, "One visit".
+The state machine over them is ``gated.visit.advance``.
 """
 
 from __future__ import annotations
@@ -34,6 +32,7 @@ from gated.messages import (
     Reading,
     ReadingTaken,
     ShowPrompt,
+    StopCallingStaff,
 )
 from gated.policy import Decision, Rules
 from gated.units import MonoSeconds
@@ -54,6 +53,7 @@ class Phase(enum.Enum):
     REFUSED = "refused"  # denied; another code may be shown
     WAITING_STAFF = "waiting_staff"  # at the side
     RELEASING = "releasing"  # staff's release is not yet durable
+    LEAVING = "leaving"  # screened only; still before the sensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Use:
 
     count: int
     direction: Direction
-    is_today: bool = True  # since the last anti-passback reset
+    is_before_reset: bool = False  # the daily anti-passback reset came after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,8 @@ class Visit:
     credential: Credential | None = None
     decision: Decision | None = None
     has_hinted: bool = False
-    deadline: MonoSeconds | None = None  # of the passage
+    is_waiting_for_lane: bool = False  # everything is there; somebody else is passing
+    deadline: MonoSeconds | None = None  # of the passage, or of leaving
     has_opened: bool = False  # the relay was commanded: never again for this visit
 
 
@@ -126,6 +127,7 @@ class LaneState:
     mode: Mode = Mode.NORMAL
     drill: bool = False
     mode_until: MonoSeconds | None = None
+    pending_mode: ModeRequested | None = None  # requested, not yet durable
     time_quality: TimeQuality = TimeQuality.TRUSTED
     visits: tuple[Visit, ...] = ()
     present: frozenset[str] = frozenset()  # thermometers with somebody before them
@@ -220,7 +222,7 @@ class Commit:
     settings: tuple[tuple[str, str], ...] = ()  # durable in the same transaction
 
 
-Command = Commit | EnergiseRelay | ShowPrompt | CallStaff | MeasureAgain
+Command = Commit | EnergiseRelay | ShowPrompt | CallStaff | StopCallingStaff | MeasureAgain
 
 
 def new_visit_id(seed: str, count: int) -> str:

@@ -1,0 +1,179 @@
+"""What each kind of record says: the members that the decider fills in. Pure.
+
+The head that all records share, the chain and the topics are ``gated/wire.py``'s.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gated.clock import TimeQuality
+from gated.messages import (
+    CodeColour,
+    CredentialStatus,
+    Direction,
+    HolderCategory,
+    Mode,
+    Outcome,
+    PassageResult,
+    Prompt,
+    Reason,
+    ReleaseResult,
+)
+
+
+class Kind(enum.StrEnum):
+    """The kinds of record; each has its own topic."""
+
+    VISIT = "visit"
+    PASSAGE = "passage"
+    RELEASE = "release"
+    ALARM = "alarm"
+    MODE = "mode"
+    CONFIG = "config"
+    CLOCK = "clock"
+    BOOT = "boot"
+    HEALTH = "health"
+
+
+class AlarmName(enum.StrEnum):
+    """What an alarm record says."""
+
+    TEMPERATURE_HIGH = "temperature_high"
+    LISTED_PERSON = "listed_person"
+    CODE_RED_OR_YELLOW = "code_red_or_yellow"
+    STAFF_CALLED = "staff_called"
+    PASSAGE_FORCED = "passage_forced"
+    HELD_OPEN = "held_open"
+    DEVICE_LOST = "device_lost"
+    DEVICE_RETURNED = "device_returned"
+    SCANNER_LOST = "scanner_lost"
+    SCANNER_RETURNED = "scanner_returned"
+    LEDGER_RECOVERED = "ledger_recovered"
+    LEDGER_FULL = "ledger_full"
+    CHAIN_MISMATCH = "chain_mismatch"
+    CODE_REFUSED_REPEATEDLY = "code_refused_repeatedly"
+    COMMAND_REFUSED = "command_refused"
+
+
+class Content(BaseModel):
+    """The part of a record that its kind defines. Frozen; NaN and infinities are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    kind: ClassVar[Kind]
+
+
+class VisitContent(Content):
+    kind: ClassVar[Kind] = Kind.VISIT
+    visit_id: str
+    group_id: str | None = None
+    direction: Direction
+    outcome: Outcome
+    reason: Reason | None
+    reasons: tuple[Reason, ...] = ()
+    noted: tuple[Reason, ...] = ()
+    would_have: Outcome | None = None
+    prompt: Prompt
+    body_c: float | None = None
+    skin_c: float | None = None
+    ambient_c: float | None = None
+    distance_m: float | None = None
+    samples: int = 0
+    spread_c: float | None = None
+    attempt: int = 0
+    readings_c: tuple[float, ...] = ()
+    verdict: str | None = None
+    temperature_quality: str | None = None
+    thermometer: str | None = None
+    calibration: str | None = None
+    threshold_c: float
+    threshold_inclusive: bool
+    credential_status: CredentialStatus | None = None
+    credential_format: str = "none"
+    code_colour: CodeColour = CodeColour.NONE
+    holder_commitment: str | None = None
+    holder_category: HolderCategory | None = None
+    holder_group: str | None = None
+    follow_up: str | None = None
+    took_ms: int = 0
+
+
+class PassageContent(Content):
+    kind: ClassVar[Kind] = Kind.PASSAGE
+    visit_id: str | None
+    result: PassageResult
+    reason: Reason | None = None
+    took_ms: int | None = None
+
+
+class ReleaseContent(Content):
+    kind: ClassVar[Kind] = Kind.RELEASE
+    visit_id: str
+    result: ReleaseResult
+    contact_c: float | None = None
+    holder_commitment: str | None = None  # of the member of staff who released
+    released_by: Literal["staff_card", "key_switch"] = "staff_card"
+
+
+class AlarmContent(Content):
+    kind: ClassVar[Kind] = Kind.ALARM
+    alarm: AlarmName
+    visit_id: str | None = None
+    device: str | None = None
+    detail: str = Field(default="", max_length=200)
+
+
+class ModeContent(Content):
+    kind: ClassVar[Kind] = Kind.MODE
+    to_mode: Mode
+    to_drill: bool
+    expires_at: str | None = None
+    by: str = Field(max_length=64)
+
+
+class ConfigContent(Content):
+    kind: ClassVar[Kind] = Kind.CONFIG
+    accepted: bool
+    changed: tuple[str, ...] = ()  # key paths, never values of secrets
+    detail: str = Field(default="", max_length=1_000)
+
+
+class ClockContent(Content):
+    kind: ClassVar[Kind] = Kind.CLOCK
+    to_quality: TimeQuality
+    step_ms: int | None = None
+
+
+class BootContent(Content):
+    kind: ClassVar[Kind] = Kind.BOOT
+    boot_id: str
+    ledger: Literal["opened", "new", "recovered", "forked"]
+    previous_epoch: str | None = None
+    detail: str = Field(default="", max_length=200)
+
+
+class HealthContent(Content):
+    kind: ClassVar[Kind] = Kind.HEALTH
+    devices: dict[str, str]
+    backlog: int
+    rss_kb: int
+    disk_free_kb: int
+
+
+CONTENT_OF_KIND: dict[Kind, type[Content]] = {
+    cls.kind: cls
+    for cls in (
+        VisitContent,
+        PassageContent,
+        ReleaseContent,
+        AlarmContent,
+        ModeContent,
+        ConfigContent,
+        ClockContent,
+        BootContent,
+        HealthContent,
+    )
+}

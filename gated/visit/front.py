@@ -1,0 +1,277 @@
+"""The person at the front, from the first sign of them to the decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gated.messages import (
+    Check,
+    Credential,
+    CredentialStatus,
+    HolderCategory,
+    MeasureAgain,
+    Mode,
+    Outcome,
+    PresenceEnded,
+    PresenceStarted,
+    Prompt,
+    Reading,
+    Reason,
+    Verdict,
+)
+from gated.policy import Context, Decision, Judgement, admit_reading, decide, judge_temperature
+from gated.units import MonoSeconds
+from gated.visit.records import (
+    alarm_commit,
+    visit_commit,
+)
+from gated.visit.state import (
+    CLAIM_S,
+    LEAVE_GRACE_S,
+    Phase,
+    StaffClaim,
+    Visit,
+)
+from gated.visit.step import Step
+from gated.wire import AlarmName
+
+LANE_TAKEN = frozenset({Phase.PASSING, Phase.RELEASING})
+DENIED_ALARM_AFTER = 5
+"""Refusals in a row that raise an alarm (GB 50396: at most five wrong tries)."""
+
+
+class Front(Step):
+    """Who is there, what they show, and what follows from both."""
+
+    def _presence_started(self, event: PresenceStarted) -> None:
+        at, thermometer = event.at, event.thermometer
+        self.state = replace(self.state, present=self.state.present | {thermometer})
+        for visit in self.state.visits:
+            if visit.thermometer == thermometer and visit.phase is Phase.REFUSED:
+                self._drop(visit)
+        visit = self._visit_to_bind(thermometer) or self._new_visit(at)
+        others = [v for v in self._in(Phase.MEASURING) if v.is_present and v != visit]
+        group_id = visit.group_id
+        if others:
+            group_id = others[0].group_id or others[0].visit_id
+            self._put(replace(others[0], group_id=group_id))
+        # Whoever comes back within the grace may be somebody else: measured anew.
+        visit = replace(
+            visit,
+            thermometer=thermometer,
+            is_present=True,
+            left_at=None,
+            readings=(),
+            rechecks_asked=0,
+            is_waiting_for_lane=False,
+            has_hinted=False,
+            last_progress_at=at,
+            group_id=group_id,
+        )
+        self._put(visit)
+        self._evaluate(visit, at)
+
+    def _visit_to_bind(self, thermometer: str) -> Visit | None:
+        """Return the visit that this presence continues: one that just left, or a code so far."""
+        measuring = self._in(Phase.MEASURING)
+        for visit in measuring:
+            if visit.thermometer == thermometer:
+                return visit
+        for visit in measuring:
+            if visit.thermometer is None and self._fits(visit.credential, thermometer):
+                return visit
+        return None
+
+    def _fits(self, credential: Credential | None, thermometer: str) -> bool:
+        """An escort stands before a higher thermometer than the child does, where there are two."""
+        names = self.state.lane.thermometers
+        is_escort = (
+            credential is not None
+            and credential.category in self.state.lane.rules.escort_categories
+        )
+        return not (is_escort and len(names) > 1 and thermometer == names[0])
+
+    def _presence_ended(self, event: PresenceEnded) -> None:
+        gone = event.thermometer
+        self.state = replace(self.state, present=self.state.present - {gone})
+        for visit in self.state.visits:
+            if visit.thermometer != gone or not visit.is_present:
+                continue
+            if visit.phase in (Phase.REFUSED, Phase.LEAVING):
+                self._drop(visit)
+            else:
+                self._put(replace(visit, is_present=False, left_at=event.at))
+        self._refresh_prompt()
+
+    def _reading_taken(self, reading: Reading, at: MonoSeconds) -> None:
+        for visit in self._in(Phase.MEASURING):
+            if visit.thermometer == reading.thermometer and not visit.is_waiting_for_lane:
+                admitted = admit_reading(reading, at, self.state.lane.rules.temperature)
+                visit = replace(
+                    visit,
+                    readings=(*visit.readings, admitted),
+                    last_progress_at=at,
+                    has_hinted=False,
+                )
+                self._put(visit)
+                self._evaluate(visit, at)
+                return
+
+    # --- what they show -----------------------------------------------------------------------
+
+    def _credential_checked(self, credential: Credential, at: MonoSeconds) -> None:
+        is_good = credential.status is CredentialStatus.VALID and not credential.is_listed
+        if credential.is_attendant and is_good and self._in(Phase.WAITING_STAFF):
+            # Always the claim, never the entry of whoever stands there: the card must not open
+            # for a pupil at the sensor.
+            claim = StaffClaim(credential, MonoSeconds(at + CLAIM_S))
+            self.state = replace(self.state, claim=claim)
+            return
+        visit = self._visit_of_code(credential, at)
+        if visit is None:
+            if credential.is_ambiguous:
+                self._show(Prompt.ONE_CODE_ONLY)
+            return
+        visit = replace(visit, credential=credential, last_progress_at=at, has_hinted=False)
+        self._put(visit)
+        self._evaluate(visit, at)
+
+    def _visit_of_code(self, credential: Credential, at: MonoSeconds) -> Visit | None:
+        """Return the visit whose code this is, a new one for a code that comes first, or None."""
+        measuring = [v for v in self._in(Phase.MEASURING) if self._accepts(v, credential)]
+        if measuring:
+            return self._by_height(measuring, credential)
+        refused = self._in(Phase.REFUSED)
+        if refused:
+            # The same person shows another code: what was measured still holds.
+            old = refused[0]
+            self._drop(old)
+            return replace(
+                self._new_visit(at),
+                thermometer=old.thermometer,
+                is_present=old.is_present,
+                group_id=old.group_id,
+                readings=old.readings,
+                rechecks_asked=old.rechecks_asked,
+            )
+        if credential.is_ambiguous or credential.status is CredentialStatus.UNSUPPORTED:
+            return None  # a poster behind an empty lane
+        for waiting in self._in(Phase.WAITING_STAFF):
+            if waiting.is_present and waiting.thermometer is not None:
+                # Sent to staff, still there, and now with a code: measured anew.
+                self.commands.append(MeasureAgain(waiting.thermometer))
+                self._put(replace(waiting, is_present=False))
+                return replace(
+                    self._new_visit(at), thermometer=waiting.thermometer, is_present=True
+                )
+        return self._new_visit(at)
+
+    def _accepts(self, visit: Visit, credential: Credential) -> bool:
+        known = visit.credential
+        if known is not None and known.status is CredentialStatus.VALID and not known.is_ambiguous:
+            return False
+        return visit.thermometer is None or self._fits(credential, visit.thermometer)
+
+    def _by_height(self, visits: list[Visit], credential: Credential) -> Visit:
+        """Return whose code it is when two stand there: a pupil's belongs to the lower sensor."""
+        names = self.state.lane.thermometers
+        without = [v for v in visits if v.credential is None] or visits
+
+        def height(visit: Visit) -> int:
+            return names.index(visit.thermometer) if visit.thermometer in names else -1
+
+        is_student = credential.category is HolderCategory.STUDENT
+        return (min if is_student else max)(without, key=height)
+
+    # --- the decision -------------------------------------------------------------------------
+
+    def _evaluate(self, visit: Visit, at: MonoSeconds, *, is_time_out: bool = False) -> None:
+        """Decide if everything is there, time is out or nobody is; else ask for what is missing."""
+        lane = self.state.lane
+        judgement = judge_temperature(visit.readings, lane.rules.temperature)
+        is_gone = visit.thermometer is not None and not visit.is_present
+        is_final = is_time_out or (is_gone and self._has_been_gone(visit, at))
+        if not is_final and not self._is_complete(visit, judgement, at):
+            return
+        decision = self._decision(visit, judgement, is_gone=is_gone and is_final)
+        if decision.outcome is Outcome.GRANTED and self._is_lane_taken():
+            self._put(replace(visit, is_waiting_for_lane=True))
+            self._refresh_prompt()
+            return
+        self._commit(visit, judgement, decision, at)
+
+    def _has_been_gone(self, visit: Visit, at: MonoSeconds) -> bool:
+        return visit.left_at is not None and at - visit.left_at >= LEAVE_GRACE_S
+
+    def _is_complete(self, visit: Visit, judgement: Judgement, at: MonoSeconds) -> bool:
+        rules = self.state.lane.rules
+        if judgement.verdict is Verdict.HIGH and rules.check_temperature is Check.HARD:
+            # Known at once, whatever the code says; only observing waits for the code.
+            if self.state.mode is not Mode.OBSERVE:
+                return True
+        if judgement.verdict is Verdict.RECHECK and visit.thermometer is not None:
+            if visit.rechecks_asked < len(visit.readings):
+                self.commands.append(MeasureAgain(visit.thermometer))
+                self._put(replace(visit, rechecks_asked=len(visit.readings)))
+            self._refresh_prompt()
+            return False
+        needs_reading = rules.check_temperature is not Check.OFF and not visit.readings
+        if self.state.mode is Mode.OBSERVE:
+            waited_s = at - visit.last_progress_at
+            needs_reading = needs_reading and waited_s < self.state.lane.timing.hint_after_s
+        needs_code = rules.check_credential is not Check.OFF and visit.credential is None
+        if needs_reading or needs_code:
+            self._refresh_prompt()
+            return False
+        return True
+
+    def _decision(self, visit: Visit, judgement: Judgement, *, is_gone: bool) -> Decision:
+        state, rules = self.state, self.state.lane.rules
+        pass_ref = visit.credential.pass_ref if visit.credential is not None else None
+        used = state.uses.get(pass_ref) if pass_ref is not None else None
+        context = Context(
+            mode=state.mode,
+            time_quality=state.time_quality,
+            uses=used.count if used else 0,
+            is_passback=used is not None
+            and used.count > 0
+            and not used.is_before_reset
+            and used.direction is rules.direction,
+            is_anybody_there=not is_gone,
+        )
+        if not visit.readings and self._is_blind(visit):
+            judgement = replace(judgement, reasons=(Reason.SENSOR_LOST,))
+        decision = decide(judgement, visit.credential, context, rules)
+        if is_gone and decision.outcome is Outcome.GRANTED:
+            reasons = (Reason.WALKED_AWAY,)
+            return Decision(Outcome.ABANDONED, Prompt.READY, reasons, decision.noted)
+        return decision
+
+    def _is_blind(self, visit: Visit) -> bool:
+        names = {visit.thermometer} if visit.thermometer else set(self.state.lane.thermometers)
+        return bool(names) and names <= self.state.lost
+
+    def _is_lane_taken(self) -> bool:
+        return any(
+            visit.phase in LANE_TAKEN
+            or (
+                visit.phase is Phase.COMMITTING
+                and visit.decision is not None
+                and visit.decision.outcome is Outcome.GRANTED
+            )
+            for visit in self.state.visits
+        )
+
+    def _commit(
+        self, visit: Visit, judgement: Judgement, decision: Decision, at: MonoSeconds
+    ) -> None:
+        self.commands.append(visit_commit(visit, judgement, decision, self.state.lane.rules, at))
+        self.commands.extend(alarm_commit(alarm, visit.visit_id) for alarm in decision.alarms)
+        is_denied = decision.outcome is Outcome.DENIED
+        in_a_row = self.state.denied_in_a_row + 1 if is_denied else 0
+        if in_a_row == DENIED_ALARM_AFTER:
+            alarm = AlarmName.CODE_REFUSED_REPEATEDLY
+            self.commands.append(alarm_commit(alarm, visit.visit_id))
+            in_a_row = 0
+        self.state = replace(self.state, denied_in_a_row=in_a_row)
+        self._put(replace(visit, phase=Phase.COMMITTING, decision=decision))

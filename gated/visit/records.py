@@ -1,0 +1,178 @@
+"""What a visit leaves in the ledger: commits made from the lane's state. Pure."""
+
+from __future__ import annotations
+
+from gated.clock import TimeQuality
+from gated.messages import (
+    CodeColour,
+    CredentialStatus,
+    DeviceChanged,
+    PassageResult,
+    Reason,
+    ReleaseResult,
+)
+from gated.policy import Decision, Judgement, Rules
+from gated.units import MonoSeconds, to_microcelsius
+from gated.visit.state import Commit, ModeRequested, StaffClaim, Visit
+from gated.wire import (
+    AlarmContent,
+    AlarmName,
+    ClockContent,
+    ModeContent,
+    PassageContent,
+    PassUse,
+    ReleaseContent,
+    VisitContent,
+)
+
+
+def visit_commit(
+    visit: Visit, judgement: Judgement, decision: Decision, rules: Rules, at: MonoSeconds
+) -> Commit:
+    """Return the commit of a visit's decision. A granted one rides with its pass use."""
+    credential = visit.credential
+    last = visit.readings[-1] if visit.readings else None
+    content = VisitContent(
+        visit_id=visit.visit_id,
+        group_id=visit.group_id,
+        direction=rules.direction,
+        outcome=decision.outcome,
+        reason=decision.reason,
+        reasons=decision.reasons,
+        noted=decision.noted,
+        would_have=decision.would_have,
+        prompt=decision.prompt,
+        body_c=_rounded(judgement.body_c),
+        skin_c=_rounded(last.skin_c) if last else None,
+        ambient_c=_rounded(last.ambient_c) if last else None,
+        distance_m=_rounded(last.distance_m) if last else None,
+        samples=last.samples if last else 0,
+        spread_c=_rounded(last.spread_c) if last else None,
+        attempt=len(visit.readings),
+        readings_c=tuple(round(r.body_c, 3) for r in visit.readings if r.body_c is not None),
+        verdict=judgement.verdict,
+        temperature_quality=last.quality if last else None,
+        thermometer=visit.thermometer,
+        calibration=last.calibration if last else None,
+        threshold_c=rules.temperature.fever_threshold_c,
+        threshold_inclusive=rules.temperature.fever_threshold_inclusive,
+        credential_status=credential.status if credential else None,
+        credential_format=credential.format if credential else "none",
+        code_colour=credential.colour if credential else CodeColour.NONE,
+        holder_category=credential.category if credential else None,
+        holder_group=credential.group if credential else None,
+        follow_up=decision.follow_up,
+        took_ms=round((at - visit.started_at) * 1_000),
+    )
+    is_granted = decision.outcome == "granted"
+    is_known = credential is not None and credential.status is CredentialStatus.VALID
+    use = None
+    if is_granted and credential is not None and credential.pass_ref is not None:
+        use = PassUse(credential.pass_ref, rules.direction)
+    return Commit(
+        tag=f"visit/{visit.visit_id}",
+        content=content,
+        holder_ref=credential.holder_ref if credential is not None and is_known else None,
+        use=use,
+        opens_visit=visit.visit_id if is_granted else None,
+    )
+
+
+def passage_commit(
+    visit: Visit | None, result: PassageResult, at: MonoSeconds, reason: Reason | None = None
+) -> Commit:
+    """Return the commit of how an opening ended; without a visit: somebody forced the way."""
+    visit_id = visit.visit_id if visit else None
+    gives_back = visit_id if result is PassageResult.NOBODY_PASSED else None
+    return Commit(
+        tag=f"passage/{visit_id or 'none'}",
+        content=PassageContent(
+            visit_id=visit_id,
+            result=result,
+            reason=reason,
+            took_ms=round((at - visit.started_at) * 1_000) if visit else None,
+        ),
+        gives_back_use_of=gives_back,
+        closes_visit=visit_id,
+    )
+
+
+def restart_commit(visit_id: str) -> Commit:
+    """Return the commit for a visit that a restart left without an outcome."""
+    return Commit(
+        tag=f"passage/{visit_id}",
+        content=PassageContent(
+            visit_id=visit_id, result=PassageResult.UNKNOWN, reason=Reason.RESTART
+        ),
+        closes_visit=visit_id,
+    )
+
+
+def release_result(contact_c: float | None, rules: Rules) -> ReleaseResult:
+    """Return what a contact reading decides; none given is staff's own decision, an override."""
+    if contact_c is None:
+        return ReleaseResult.OVERRIDE
+    threshold = to_microcelsius(rules.temperature.fever_threshold_c)
+    contact = to_microcelsius(contact_c)
+    is_inclusive = rules.temperature.fever_threshold_inclusive
+    is_high = contact >= threshold if is_inclusive else contact > threshold
+    return ReleaseResult.ISOLATED if is_high else ReleaseResult.CLEARED
+
+
+def release_commit(visit: Visit, claim: StaffClaim, result: ReleaseResult) -> Commit:
+    """Return the commit of a release; its person link is the member of staff's."""
+    return Commit(
+        tag=f"release/{visit.visit_id}",
+        content=ReleaseContent(
+            visit_id=visit.visit_id, result=result, contact_c=_rounded(claim.contact_c)
+        ),
+        holder_ref=claim.credential.holder_ref,
+        opens_visit=None if result is ReleaseResult.ISOLATED else visit.visit_id,
+    )
+
+
+def alarm_commit(alarm: AlarmName, visit_id: str | None = None, detail: str = "") -> Commit:
+    return Commit(
+        tag=f"alarm/{alarm}",
+        content=AlarmContent(alarm=alarm, visit_id=visit_id, detail=detail),
+    )
+
+
+def device_commit(event: DeviceChanged) -> Commit:
+    """Return the alarm of a device that was lost or came back."""
+    is_scanner = event.device == "scanner"
+    if event.is_working:
+        alarm = AlarmName.SCANNER_RETURNED if is_scanner else AlarmName.DEVICE_RETURNED
+    else:
+        alarm = AlarmName.SCANNER_LOST if is_scanner else AlarmName.DEVICE_LOST
+    return Commit(
+        tag=f"alarm/{alarm}",
+        content=AlarmContent(alarm=alarm, device=event.device, detail=event.reason[:200]),
+    )
+
+
+def mode_commit(request: ModeRequested) -> Commit:
+    """Return the commit of a change of mode; the mode itself is kept over a reboot."""
+    return Commit(
+        tag="mode",
+        content=ModeContent(
+            to_mode=request.mode,
+            to_drill=request.drill,
+            expires_at=request.expires_at,
+            by=request.by,
+        ),
+        settings=(
+            ("mode", request.mode.value),
+            ("drill", "1" if request.drill else "0"),
+            ("mode_expires_at", request.expires_at or ""),
+        ),
+    )
+
+
+def clock_commit(quality: TimeQuality, step_ms: int | None) -> Commit:
+    return Commit(tag="clock", content=ClockContent(to_quality=quality, step_ms=step_ms))
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return ``value`` to the m°C or mm that a record shows; decisions use it unrounded."""
+    return None if value is None else round(value, 3)
