@@ -1,0 +1,58 @@
+# `make` alone sets up everything that a fresh Debian or Raspberry Pi OS machine lacks; `make help` lists
+# the rest. Setting up runs again only when the lock, the project file or the script itself changes.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+BASE := $(VENV)/.ready
+TEST := $(VENV)/.ready-test
+JOBS ?= 2
+
+.DEFAULT_GOAL := setup
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test unit check bench fmt lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(BASE) ## install what is missing (system packages, .venv)
+	@echo "gated is ready: make demo shows it at work, make test checks it, make help lists the rest"
+
+$(BASE): requirements.lock pyproject.toml scripts/setup
+	@scripts/setup
+	@touch $@
+
+# A real broker and a real browser, for tests only.
+$(TEST): $(BASE)
+	@scripts/setup --test
+	@touch $@
+
+demo: $(BASE) ## the whole system at work; VISITS=12 SEED=3 FRAMES=folder are passed on
+	@$(VENV)/bin/gated demo $(if $(VISITS),--visits $(VISITS)) $(if $(SEED),--seed $(SEED)) $(if $(FRAMES),--frames "$(FRAMES)")
+
+test: $(TEST) check ## all checks, then all tests
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+unit: $(BASE) ## only the pure core's tests; ARGS="-k ledger" are pytest's
+	@$(PY) -m pytest -q tests/unit $(ARGS)
+
+check: $(BASE) ## style, types, import levels
+	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/ruff format --check --quiet
+	@$(VENV)/bin/mypy --no-error-summary
+	@$(VENV)/bin/lint-imports --no-logo
+	@echo "check: style, types and import levels are fine"
+
+bench: $(BASE) ## measure; one line per figure
+	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) "$$script" || exit 1; done
+
+fmt: $(BASE) ## mend style where a tool can
+	@$(VENV)/bin/ruff check --fix --quiet || true
+	@$(VENV)/bin/ruff format
+
+lock: $(BASE) ## write requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
+	@$(PY) -m pip install --quiet --disable-pip-version-check "pip-tools>=7.5"
+	@$(PY) scripts/lock.py $(ARGS)
+
+clean: ## remove caches and builds (rm -r .venv starts afresh)
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf

@@ -1,0 +1,1 @@
+"""The relay and its guard child, buzzer, lamps, voice."""

@@ -1,0 +1,1 @@
+"""The centre: commits records, then acknowledges them; reports, and shows a page."""

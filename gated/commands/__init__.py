@@ -1,0 +1,1 @@
+"""The subcommands of gated: one file each, found by its name."""

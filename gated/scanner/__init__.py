@@ -1,0 +1,1 @@
+"""From pictures and serial scanners to code texts: the process that strangers' pictures reach."""

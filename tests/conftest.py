@@ -1,0 +1,25 @@
+"""What holds for every test: where programs are found, and when real hardware is touched."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--hw", action="store_true", help="also run the tests that need real hardware")
+
+
+def pytest_configure() -> None:
+    # Debian keeps mosquitto where only root's PATH looks.
+    os.environ["PATH"] = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--hw"):
+        return
+    skip = pytest.mark.skip(reason="needs real hardware: give --hw")
+    for item in items:
+        if item.get_closest_marker("hw"):
+            item.add_marker(skip)
