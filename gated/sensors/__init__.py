@@ -1,0 +1,1 @@
+"""Sensors: one file per chip, the bus, sampling, compensation, and the workers."""

@@ -1,0 +1,121 @@
+"""What a sensor driver offers: the protocols, the values they return, and the driver record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+from pydantic import BaseModel
+
+from gated.clock import Clock
+from gated.errors import ConfigError
+from gated.sensors.bus import I2CBus
+from gated.units import MonoSeconds
+
+Pause = Callable[[float], object]
+"""Wait the given number of seconds, or less when asked to stop (``threading.Event.wait`` fits)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureSample:
+    """One reading as the chip says it: nothing corrected, nothing smoothed."""
+
+    object_c: float
+    die_c: float  # the chip's own temperature; warmer than the air around it
+    taken_at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class AmbientSample:
+    """The air before the gate."""
+
+    ambient_c: float
+    humidity_percent: float
+    taken_at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What sampling and compensation must know of one thermometer's variant."""
+
+    fov_deg: float  # full angle between the points of half sensitivity
+    settle_s: float  # the bus is left quiet this long before each read
+    noise_c: float  # standard deviation of one reading
+    supply_error_c: float  # what a supply other than the nominal one adds to each reading
+
+
+class Device(Protocol):
+    """One chip, owned by one thread. A context manager: entered by ``open``, left by ``close``.
+
+    Implementations must verify the checksum, the chip's error flag and the physical range of every
+    reading, must never return an earlier value, smooth, fill a gap or retry, and must keep one
+    ``read`` to a bounded number of bus messages.
+    """
+
+    @property
+    def chip_id(self) -> str:
+        """The chip's own identity, for its calibration record. Empty while not open."""
+
+    def open(self) -> None:
+        """Check that the expected chip answers. Raises: DeviceNotFound, ChecksumError."""
+
+    def close(self) -> None:
+        """Let go of the chip, not of the bus. May be called twice."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+class Thermometer(Device, Protocol):
+    """A spot IR thermometer."""
+
+    @property
+    def traits(self) -> Traits:
+        """What this variant is like; known before ``open``."""
+
+    def read(self) -> TemperatureSample:
+        """Return one reading in °C.
+
+        Raises: BusError, ChecksumError, SensorFault: this sample is void.
+            DeviceNotFound: the device is not open.
+        """
+
+
+class AmbientSensor(Device, Protocol):
+    """A sensor of the air's temperature and humidity."""
+
+    def read(self) -> AmbientSample:
+        """Return one reading. Raises: as ``Thermometer.read``."""
+
+
+DeviceT_co = TypeVar("DeviceT_co", bound=Device, covariant=True)
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver(Generic[DeviceT_co]):
+    """A driver module's constant ``DRIVER`` is one of the two kinds below."""
+
+    options: type[BaseModel]  # this driver's part of the configuration
+    make: Callable[[I2CBus, BaseModel, Clock, Pause], DeviceT_co]  # touches no hardware
+
+
+class ThermometerDriver(Driver[Thermometer]):
+    """Drives a spot IR thermometer."""
+
+    __slots__ = ()
+
+
+class AmbientDriver(Driver[AmbientSensor]):
+    """Drives an ambient sensor."""
+
+    __slots__ = ()
+
+
+def narrow(options: BaseModel, expected: type[OptionsT]) -> OptionsT:
+    """Return ``options`` as the driver's own type. Raises: ConfigError: they are another's."""
+    if not isinstance(options, expected):
+        raise ConfigError(f"options of {type(options).__module__} given to {expected.__module__}")
+    return options
