@@ -1,0 +1,282 @@
+"""Opening ``ledger.db``: a file is found fit, or set aside (never deleted) for a new epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import sqlite3
+from base64 import b32encode
+from dataclasses import dataclass
+from pathlib import Path
+
+from gated.clock import Clock
+from gated.errors import LedgerCorrupt, StorageError
+from gated.ledger.files import (
+    close_leaving_wal,
+    connect_reader,
+    connect_writer,
+    error_name,
+    set_aside,
+    sync_folder,
+    translated,
+)
+from gated.ledger.schema import CARRIED_TABLES, SCHEMA_VERSION, TABLES
+from gated.wire import GENESIS
+
+EPOCH_BYTES = 10
+"""80 bits: 16 characters of base32."""
+_EPOCH = re.compile(r"[a-z2-7]{16}")
+_HASH_BYTES = 32
+_QUICK_CHECK_BUDGET_S = 2.0
+_PROGRESS_STEPS = 10_000
+_AUTOCHECKPOINT_PAGES = 8_000
+"""The service checkpoints between commits; this is the backstop where it never gets to."""
+_NOT_THE_FILES_FAULT = (  # SQLite's names: the machine refuses, the file may be sound
+    "SQLITE_CANTOPEN",
+    "SQLITE_PERM",
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_FULL",
+    "SQLITE_NOMEM",
+    "SQLITE_IOERR_WRITE",
+    "SQLITE_IOERR_FSYNC",
+    "SQLITE_IOERR_SHM",
+    "SQLITE_IOERR_LOCK",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose ledger this is, and what records in it: all that a file is made from."""
+
+    site: str
+    gate: str
+    software: str
+    boot_id: str
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Tail:
+    """Where the chain ends: what the next event builds on. Only the writer changes it."""
+
+    epoch: str
+    boot: int
+    seq: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An open database and how it was come by (the words of a boot record's ``ledger``)."""
+
+    db: sqlite3.Connection
+    tail: Tail
+    how: str  # opened | new | recovered | forked
+    previous_epoch: str | None = None
+    detail: str = ""
+
+
+class _Unfit(Exception):
+    """The file cannot be used; ``why`` goes into its new name."""
+
+    def __init__(self, detail: str, why: str = "corrupt") -> None:
+        super().__init__(detail)
+        self.why = why
+
+
+def open_file(path: Path, origin: Origin) -> Found:
+    """Open the ledger at ``path``, or set it aside and begin a new epoch.
+
+    Raises: StorageError: nothing can be opened or made there, or a newer gated wrote it.
+    """
+    if not path.exists():
+        return begin(path, origin, how="new")
+    previous: str | None = None
+    try:
+        with translated("open", path):
+            db = _connect(path)
+            try:
+                previous = _epoch_of(db)
+                if previous is None and _is_blank(db):
+                    return _fill(db, path, origin, how="new")
+                detail = _check(db, path, origin)
+                return Found(db, _read_tail(db, origin.boot_id), "opened", detail=detail)
+            except (sqlite3.Error, StorageError, _Unfit):
+                db.close()
+                raise
+    except _Unfit as unfit:
+        detail, why = str(unfit), unfit.why
+    except LedgerCorrupt as exc:
+        detail, why = str(exc), "corrupt"
+    except StorageError as exc:
+        if not _blames_the_file(exc, path):
+            raise
+        detail, why = str(exc), "corrupt"
+    aside = set_aside(path, previous or f"{origin.clock.now():%Y%m%d}", why)
+    found = begin(path, origin, how="recovered", old=aside)
+    return Found(found.db, found.tail, "recovered", previous, f"{detail}; kept as {aside.name}")
+
+
+def begin(path: Path, origin: Origin, *, how: str, old: Path | None = None) -> Found:
+    """Make a new file with a new epoch, taking over what ``old`` still says of passes and settings.
+
+    Raises: StorageError.
+    """
+    with translated("make", path):
+        db = _connect(path)
+        try:
+            return _fill(db, path, origin, how=how, old=old)
+        except (sqlite3.Error, OSError):
+            db.close()
+            raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = connect_writer(path, synchronous="FULL")
+    db.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
+    return db
+
+
+def _fill(
+    db: sqlite3.Connection,
+    path: Path,
+    origin: Origin,
+    *,
+    how: str,
+    old: Path | None = None,
+) -> Found:
+    epoch = b32encode(secrets.token_bytes(EPOCH_BYTES)).decode().lower()
+    meta = {
+        "schema": str(SCHEMA_VERSION),
+        "epoch": epoch,
+        "site": origin.site,
+        "gate": origin.gate,
+        "made_at": origin.clock.now().isoformat(timespec="milliseconds"),
+        "software": origin.software,
+        "anchor_seq": "0",
+        "anchor_hash": GENESIS.hex(),
+        "acked_upto": "0",
+        "acked_by": "",
+    }
+    db.execute("BEGIN IMMEDIATE")
+    for statement in TABLES.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+    if old is not None:
+        _carry_over(db, old)
+    db.execute("COMMIT")
+    sync_folder(path)
+    return Found(db, Tail(epoch, _number_boot(db, origin.boot_id), 0, GENESIS), how)
+
+
+def _carry_over(db: sqlite3.Connection, old: Path) -> None:
+    """Copy the side tables of ``old`` as far as it can be read: a single-use pass stays used."""
+    with contextlib.suppress(sqlite3.Error):
+        source = connect_reader(old)
+        try:
+            for table, columns in CARRIED_TABLES.items():
+                marks = ", ".join("?" for _ in columns.split(","))
+                with contextlib.suppress(sqlite3.Error):  # this table is lost; the next may not be
+                    for row in source.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608  constants
+                        with contextlib.suppress(sqlite3.Error):
+                            db.execute(
+                                f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608
+                                row,
+                            )
+        finally:
+            close_leaving_wal(source, old)
+
+
+def _epoch_of(db: sqlite3.Connection) -> str | None:
+    """Return the file's epoch, or None where it has none that could be one."""
+    try:
+        row = db.execute("SELECT v FROM meta WHERE k = 'epoch'").fetchone()
+    except sqlite3.Error:
+        return None
+    epoch = row[0] if row else None
+    return epoch if isinstance(epoch, str) and _EPOCH.fullmatch(epoch) else None
+
+
+def _is_blank(db: sqlite3.Connection) -> bool:
+    """Return whether nothing was ever written: the process that made the file died before."""
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    return bool(tables == 0)
+
+
+def _check(db: sqlite3.Connection, path: Path, origin: Origin) -> str:
+    """Return a note for the boot record, "" if all is well."""
+    meta: dict[str, str] = dict(db.execute("SELECT k, v FROM meta"))
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if meta.get("schema") != str(version):  # one flipped bit must not look like a newer gated
+        raise _Unfit("the schema version is damaged")
+    if version > SCHEMA_VERSION:
+        raise StorageError(
+            f"{path} has schema {version}, this gated knows {SCHEMA_VERSION};"
+            " install the newer gated again, or move the file away"
+        )
+    if version < 1:
+        raise _Unfit("the schema version is damaged")
+    whose = (meta.get("site"), meta.get("gate"))
+    if whose != (origin.site, origin.gate):
+        raise _Unfit(f"it belongs to gate {whose[1]} of {whose[0]}", "foreign")
+    return _quick_check(db, origin.clock)
+
+
+def _quick_check(db: sqlite3.Connection, clock: Clock) -> str:
+    """Run SQLite's check within its budget. Too long a file is used, and the note says so."""
+    until_s = clock.monotonic_s() + _QUICK_CHECK_BUDGET_S
+    db.set_progress_handler(lambda: clock.monotonic_s() > until_s, _PROGRESS_STEPS)
+    try:
+        (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as exc:
+        if error_name(exc) != "SQLITE_INTERRUPT":
+            raise
+        return f"quick_check stopped after {_QUICK_CHECK_BUDGET_S:.0f} s"
+    finally:
+        db.set_progress_handler(None, 0)
+    if answer != "ok":
+        raise _Unfit(f"quick_check: {answer}")
+    return ""
+
+
+def _read_tail(db: sqlite3.Connection, boot_id: str) -> Tail:
+    """Return where the chain ends. Raises: _Unfit: AUTOINCREMENT and the events disagree."""
+    meta: dict[str, str] = dict(db.execute("SELECT k, v FROM meta"))
+    try:
+        anchor_seq, anchor_hash = int(meta["anchor_seq"]), bytes.fromhex(meta["anchor_hash"])
+        int(meta["acked_upto"])
+    except (KeyError, ValueError) as exc:
+        raise _Unfit("the anchor is damaged") from exc
+    given = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+    newest = db.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+    seq, digest = newest or (anchor_seq, anchor_hash)
+    if seq != (given[0] if given else 0):
+        raise _Unfit(f"the newest event is {seq}, the newest number given is {given}")
+    if not isinstance(digest, bytes) or len(digest) != _HASH_BYTES:
+        raise _Unfit(f"the hash of event {seq} is damaged")
+    epoch = meta.get("epoch")
+    if epoch is None or epoch != _epoch_of(db):
+        raise _Unfit("the epoch is damaged")
+    return Tail(epoch, _number_boot(db, boot_id), seq, digest)
+
+
+def _number_boot(db: sqlite3.Connection, boot_id: str) -> int:
+    """Return the number of this boot; another start in the same boot keeps it."""
+    db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
+    (number,) = db.execute("SELECT n FROM boot WHERE boot_id = ?", (boot_id,)).fetchone()
+    return int(number)
+
+
+def _blames_the_file(exc: StorageError, path: Path) -> bool:
+    cause = exc.__cause__
+    if not isinstance(cause, sqlite3.Error):
+        return False
+    name = error_name(cause)
+    if name.startswith("SQLITE_READONLY"):  # a damaged header says so of a file that we may write
+        return os.access(path, os.R_OK | os.W_OK)
+    return not name.startswith(_NOT_THE_FILES_FAULT)
