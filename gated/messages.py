@@ -331,6 +331,8 @@ class EnergiseRelay:
 
     visit_id: str
     pulse_s: float
+    ready_at: MonoSeconds | None = None  # when code and plateau were both there; for measuring
+    fsync_ms: float = 0.0  # of the commit that allows it
 
 
 @dataclass(frozen=True, slots=True)

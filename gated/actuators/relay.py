@@ -1,0 +1,105 @@
+"""The controller's end of the relay: starts its guard, asks for pulses, believes its answers."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+
+from gated.actuators.relay_guard import MAX_PULSE_MS
+from gated.errors import ActuationError
+
+START_WITHIN_S = 5.0
+ANSWER_WITHIN_S = 0.5
+
+
+class Relay:
+    """One relay behind its guard child.
+
+    Args:
+        spec: the guard's line, ``gpio:…`` or ``socket:…``.
+    """
+
+    def __init__(self, spec: str) -> None:
+        self._spec = spec
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._buffered = b""
+
+    def open(self) -> None:
+        """Start the guard. Raises: ActuationError: it could not take the line."""
+        self.close()
+        # -E -s: the guard's imports are ours alone. Its own session: a Ctrl-C is not for it.
+        self._guard = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-E", "-s", "-m", "gated.actuators.relay_guard", self._spec],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        answer = self._answer(START_WITHIN_S)
+        if answer != "ready":
+            self.close()
+            reason = answer.removeprefix("error ") or "the relay's guard does not answer"
+            raise ActuationError(reason, device="relay")
+
+    def pulse(self, visit_id: str, pulse_s: float) -> int:
+        """Energise for ``pulse_s`` and return when it happened, in ns of CLOCK_MONOTONIC.
+
+        Raises: ActuationError: not confirmed in time; the guard is ended, which de-energises.
+        """
+        if self._guard is None or self._guard.stdin is None:
+            raise ActuationError("the relay's guard is not running", device="relay")
+        command = f"pulse {min(round(pulse_s * 1_000), MAX_PULSE_MS)} {visit_id}\n"
+        try:
+            os.write(self._guard.stdin.fileno(), command.encode())
+        except OSError as exc:
+            self.close()
+            raise ActuationError("the relay's guard has died", device="relay") from exc
+        deadline_s = time.monotonic() + ANSWER_WITHIN_S
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            word, _, rest = self._answer(left_s).partition(" ")
+            visit, _, at_ns = rest.partition(" ")
+            if word == "on" and visit == visit_id:
+                return int(at_ns)
+            if not word:
+                break
+        self.close()
+        raise ActuationError("the relay did not confirm", device="relay")
+
+    def is_alive(self) -> bool:
+        """Return whether the guard runs."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def close(self) -> None:
+        """End the guard, which de-energises. Idempotent."""
+        guard, self._guard = self._guard, None
+        self._buffered = b""
+        if guard is None:
+            return
+        if guard.stdin is not None:
+            guard.stdin.close()
+        try:
+            guard.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            guard.kill()
+            guard.wait()
+        if guard.stdout is not None:
+            guard.stdout.close()
+
+    def _answer(self, within_s: float) -> str:
+        """Return the guard's next line, or "" after ``within_s`` or at its end."""
+        if self._guard is None or self._guard.stdout is None:
+            return ""
+        deadline_s = time.monotonic() + within_s
+        while b"\n" not in self._buffered:
+            left_s = deadline_s - time.monotonic()
+            descriptor = self._guard.stdout.fileno()
+            if left_s <= 0 or not select.select([descriptor], [], [], left_s)[0]:
+                return ""
+            data = os.read(descriptor, 4_096)
+            if not data:
+                return ""
+            self._buffered += data
+        line, _, self._buffered = self._buffered.partition(b"\n")
+        return line.decode("ascii", errors="replace")
