@@ -1,0 +1,54 @@
+"""From what a code proves to what the policy sees: pseudonyms, never the payload."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from gated.credentials.pseudonym import holder_ref, pass_ref
+from gated.credentials.verify import Verification
+from gated.messages import CodeColour, Credential, CredentialStatus, Reason
+
+NO_FORMAT = "none"
+
+
+def to_credential(
+    verification: Verification,
+    *,
+    presentation: str,
+    site_key: bytes,
+    site_key_id: str,
+    colour: CodeColour = CodeColour.NONE,
+    listed: Container[str] = frozenset(),
+) -> Credential:
+    """Return the credential of one presentation.
+
+    The holder is known only under a good signature by a key that may sign such a pass; an attendant
+    is one only while the pass is valid. ``listed`` holds the pseudonyms of the persons who must see
+    staff today (``PersonsList.on``).
+    """
+    format_name = NO_FORMAT if verification.format is None else verification.format.value
+    claims, signer = verification.claims, verification.signer
+    if claims is None or signer is None or Reason.WRONG_USE in verification.reasons:
+        return Credential(
+            status=verification.status,
+            format=format_name,
+            presentation=presentation,
+            colour=colour,
+        )
+    issuer = signer.fingerprint
+    return Credential(
+        status=verification.status,
+        format=format_name,
+        presentation=presentation,
+        holder_ref=holder_ref(site_key, site_key_id, issuer, claims.sub),
+        pass_ref=pass_ref(site_key, site_key_id, issuer, claims.cti),
+        category=claims.category,
+        group=claims.group,
+        direction=claims.direction,
+        zones=claims.zones,
+        max_uses=claims.max_uses,
+        is_attendant=claims.is_attendant and verification.status is CredentialStatus.VALID,
+        is_slow=claims.is_slow,
+        is_listed=claims.sub in listed,
+        colour=colour,
+    )

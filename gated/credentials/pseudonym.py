@@ -1,0 +1,95 @@
+"""Person and pass references under the site key: the same at every lane, meaningless without it.
+
+A reference is ``<key id>:<16 hex digits>``, HMAC-SHA-256 cut to 64 bits. Destroying the site key
+ends every link from a record to a person, also in copies nobody knows of.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gated.errors import ConfigError, GatedError
+
+SITE_KEY_BYTES = 32
+_REFERENCE_HEX_DIGITS = 16
+_HOLDER_DOMAIN = b"gated holder 1"
+_PASS_DOMAIN = b"gated pass 1"
+_KEY_ID_DOMAIN = b"gated site key 1"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteKey:
+    """The secret that a site's lanes share, and its public id (``k`` and 4 hex digits)."""
+
+    key: bytes = field(repr=False)
+    key_id: str
+
+
+def holder_ref(site_key: bytes, key_id: str, issuer_kid: bytes, sub: str) -> str:
+    """Return the reference to the holder whom the issuer calls ``sub``.
+
+    ``issuer_kid`` is the signing key's fingerprint: two issuers' ``s-0412`` are two people.
+    """
+    return _reference(site_key, key_id, _HOLDER_DOMAIN, issuer_kid, sub.encode())
+
+
+def pass_ref(site_key: bytes, key_id: str, issuer_kid: bytes, cti: bytes) -> str:
+    """Return the reference to one pass, by which its uses are counted."""
+    return _reference(site_key, key_id, _PASS_DOMAIN, issuer_kid, cti)
+
+
+def _reference(site_key: bytes, key_id: str, domain: bytes, *parts: bytes) -> str:
+    # Each part with its length: no two lists of parts become the same bytes.
+    message = b"".join(len(part).to_bytes(4, "big") + part for part in (domain, *parts))
+    digest = hmac.digest(site_key, message, hashlib.sha256).hex()
+    return f"{key_id}:{digest[:_REFERENCE_HEX_DIGITS]}"
+
+
+def make_site_key(path: Path) -> SiteKey:
+    """Return a new site key, written to ``path`` (0600). Raises: GatedError: it exists already."""
+    key = secrets.token_bytes(SITE_KEY_BYTES)
+    write_new_private_file(path, base64.b64encode(key) + b"\n")
+    return SiteKey(key, _id_of(key))
+
+
+def load_site_key(path: Path) -> SiteKey:
+    """Return the site key in ``path``. Raises: ConfigError: not 32 readable bytes of base64."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(4 * SITE_KEY_BYTES)
+        key = base64.b64decode(text.strip(), validate=True)
+    except OSError as exc:
+        raise ConfigError(f"site key {path}: cannot be read ({exc.strerror})") from exc
+    except binascii.Error as exc:
+        raise ConfigError(f"site key {path}: not base64; copy the office's file again") from exc
+    if len(key) != SITE_KEY_BYTES:
+        raise ConfigError(f"site key {path}: not 32 bytes; copy the office's file again")
+    return SiteKey(key, _id_of(key))
+
+
+def _id_of(key: bytes) -> str:
+    return f"k{hmac.digest(key, _KEY_ID_DOMAIN, hashlib.sha256).hex()[:4]}"
+
+
+def write_new_private_file(path: Path, data: bytes) -> None:
+    """Write ``data`` durably to a new file that only its owner reads.
+
+    Raises: GatedError: the file exists (a secret is never overwritten) or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as exc:
+        raise GatedError(f"{path} exists already and stays as it is; choose another name") from exc
+    except OSError as exc:
+        raise GatedError(f"{path}: cannot be written ({exc.strerror})") from exc

@@ -1,0 +1,88 @@
+"""Trusted keys: by key id, with their validity and what each of them may sign.
+
+A key may sign the site's own passes only where its JWK says so in ``gated_uses``:
+
+    "GP1"            every pass, staff and attendant cards too
+    "GP1/visitor"    passes of one category (a ``HolderCategory``)
+    "GP1/attendant"  attendant cards, together with their category
+
+Certificates, bare keys and other people's key sets sign none, so that copying a health authority's
+keys into the trust folder doesn't let it make the school's passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from gated.credentials.cose import PublicKey
+from gated.messages import HolderCategory
+
+USE_ANY_PASS = "GP1"  # noqa: S105 a permitted use, not a password
+USE_ATTENDANT = "GP1/attendant"
+KNOWN_USES = frozenset(
+    {USE_ANY_PASS, USE_ATTENDANT, *(f"GP1/{category}" for category in HolderCategory)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A key that is believed, within its validity and for its uses."""
+
+    key: PublicKey
+    key_ids: tuple[bytes, ...]
+    fingerprint: bytes  # of the key itself: the same whichever key id led to it
+    source: str  # the name of its file
+    uses: frozenset[str] = frozenset()
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None  # inclusive, as certificates have it
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Return whether ``now`` is within the validity; only certificates have one."""
+        return (self.valid_from is None or self.valid_from <= now) and (
+            self.valid_until is None or now <= self.valid_until
+        )
+
+    def may_sign_pass(self, category: HolderCategory, *, is_attendant: bool) -> bool:
+        """Return whether this key may sign a GP1 pass of ``category``."""
+        if USE_ANY_PASS in self.uses:
+            return True
+        if is_attendant and USE_ATTENDANT not in self.uses:
+            return False
+        return f"GP1/{category}" in self.uses
+
+    def does_the_same_as(self, other: TrustedKey) -> bool:
+        """Return whether ``other`` is this key once more, from another file perhaps."""
+        return (self.fingerprint, self.uses, self.valid_from, self.valid_until) == (
+            other.fingerprint,
+            other.uses,
+            other.valid_from,
+            other.valid_until,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrustList:
+    """Trusted keys by key id, and what in the folder could not be used."""
+
+    keys: Mapping[bytes, tuple[TrustedKey, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, entries: Iterable[TrustedKey], problems: Iterable[str] = ()) -> TrustList:
+        """Return the list of ``entries``; the same key twice counts once."""
+        keys: dict[bytes, tuple[TrustedKey, ...]] = {}
+        for entry in entries:
+            for key_id in entry.key_ids:
+                present = keys.get(key_id, ())
+                if not any(entry.does_the_same_as(other) for other in present):
+                    keys[key_id] = (*present, entry)
+        return cls(MappingProxyType(keys), tuple(problems))
+
+    def find(self, key_id: bytes, now: datetime) -> list[TrustedKey]:
+        """Return the keys with this id that are in force; several may share an id."""
+        return [key for key in self.keys.get(key_id, ()) if key.is_in_force(now)]
