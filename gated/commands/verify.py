@@ -1,0 +1,148 @@
+"""``gated verify``: what a code's text proves at a given moment. Reads standard input only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from gated.errors import ExitCode
+
+if TYPE_CHECKING:
+    from gated.credentials.trusted_keys import TrustList
+    from gated.credentials.verify import Verification
+
+HELP = "say what a code's text proves, offline 离线验证一段码文"
+
+EPILOG = """\
+Reads one text from standard input and takes one newline off its end, nothing else: a space is part
+of a code. With --lines each line is a text of its own, and each gives one line of output.
+
+Status: valid, expired, not_yet_valid, bad_signature, unknown_key, wrong_use, revoked, malformed,
+unsupported. "format" is null when no format is recognised; the dates are null unless the signature
+is good. A pass holds while valid_from <= now < valid_until.
+
+Exit code: with --json or --lines 0, whatever the status; else 0 if valid and 1 if not.
+"""
+
+MAX_INPUT_BYTES = 65_536
+"""Far more than any code; what is longer is malformed and is not kept in memory."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each text")
+    parser.add_argument("--lines", action="store_true", help="one text per line")
+    parser.add_argument(
+        "--now",
+        type=parse_moment,
+        metavar="ISO",
+        help="judge at this moment (offset or Z; without one: UTC). Default: the clock",
+    )
+    parser.add_argument(
+        "--trust",
+        type=Path,
+        metavar="DIR",
+        help="folder with certificates and key sets; without it no key is known",
+    )
+
+
+def parse_moment(text: str) -> datetime:
+    """Return ``text`` (ISO 8601) as an aware datetime; without an offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a date and time such as 2026-11-23T07:30:00+08:00"
+        ) from exc
+
+
+def run(args: argparse.Namespace) -> int:
+    from gated.clock import SystemClock
+    from gated.messages import CredentialStatus
+
+    trust = load_trust_or_none(args.trust)
+    now: datetime = args.now or SystemClock().now()
+    inputs = _read_lines(sys.stdin.buffer) if args.lines else iter([_read_one(sys.stdin.buffer)])
+    verification = None
+    for data in inputs:
+        verification = _verify_bytes(data, now, trust)
+        print(_as_json(verification) if args.json else _as_sentence(verification), flush=args.lines)
+    if args.json or args.lines or verification is None:
+        return int(ExitCode.OK)
+    is_valid = verification.status is CredentialStatus.VALID
+    return int(ExitCode.OK if is_valid else ExitCode.FAILED)
+
+
+def load_trust_or_none(folder: Path | None) -> TrustList:
+    """Return the keys in ``folder``, none without one; its problems go to standard error."""
+    from gated.credentials.trust import load_trust
+    from gated.credentials.trusted_keys import TrustList
+
+    if folder is None:
+        return TrustList()
+    trust = load_trust(folder)
+    for problem in trust.problems:
+        print(f"gated: {problem}", file=sys.stderr)
+    return trust
+
+
+def _read_one(stream: BinaryIO) -> bytes | None:
+    """Return the whole input without one trailing newline, None if it is too long."""
+    data = stream.read(MAX_INPUT_BYTES + 1)
+    return None if len(data) > MAX_INPUT_BYTES else data.removesuffix(b"\n")
+
+
+def _read_lines(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Yield each line without its newline, None for one that is too long (read past, not kept)."""
+    while line := stream.readline(MAX_INPUT_BYTES + 1):
+        if len(line) <= MAX_INPUT_BYTES or line.endswith(b"\n"):
+            yield line.removesuffix(b"\n")
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(MAX_INPUT_BYTES)
+        yield None
+
+
+def _verify_bytes(data: bytes | None, now: datetime, trust: TrustList) -> Verification:
+    from gated.credentials.verify import Verification, verify
+    from gated.messages import CredentialStatus, Reason
+
+    try:
+        if data is not None:
+            return verify(data.decode("utf-8"), now=now, trust=trust)
+    except UnicodeDecodeError:
+        pass  # the same answer as for a text that is too long
+    return Verification(None, CredentialStatus.MALFORMED, (Reason.MALFORMED,))
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return ``moment`` in UTC with a Z, as everything that gated prints for programs."""
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _as_json(verification: Verification) -> str:
+    return json.dumps(
+        {
+            "format": verification.format,
+            "status": verification.status,
+            "reasons": list(verification.reasons),
+            "valid_from": iso(verification.valid_from),
+            "valid_until": iso(verification.valid_until),
+        }
+    )
+
+
+def _as_sentence(verification: Verification) -> str:
+    sentence = f"{verification.status} ({verification.format or 'no known format'})"
+    if verification.claims is not None:
+        sentence += f", from {iso(verification.valid_from)} until {iso(verification.valid_until)}"
+    if len(verification.reasons) > 1:
+        sentence += f"; reasons: {', '.join(verification.reasons)}"
+    return sentence
