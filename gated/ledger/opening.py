@@ -28,6 +28,8 @@ from gated.wire import GENESIS
 EPOCH_BYTES = 10
 """80 bits: 16 characters of base32."""
 _EPOCH = re.compile(r"[a-z2-7]{16}")
+_FOREIGN = "foreign"
+"""Another gate's file, on a card that was moved or cloned: nothing of it is taken over."""
 _HASH_BYTES = 32
 _QUICK_CHECK_BUDGET_S = 2.0
 _PROGRESS_STEPS = 10_000
@@ -116,7 +118,7 @@ def open_file(path: Path, origin: Origin) -> Found:
             raise
         detail, why = str(exc), "corrupt"
     aside = set_aside(path, previous or f"{origin.clock.now():%Y%m%d}", why)
-    found = begin(path, origin, how="recovered", old=aside)
+    found = begin(path, origin, how="recovered", old=None if why == _FOREIGN else aside)
     return Found(found.db, found.tail, "recovered", previous, f"{detail}; kept as {aside.name}")
 
 
@@ -223,7 +225,7 @@ def _check(db: sqlite3.Connection, path: Path, origin: Origin) -> str:
         raise _Unfit("the schema version is damaged")
     whose = (meta.get("site"), meta.get("gate"))
     if whose != (origin.site, origin.gate):
-        raise _Unfit(f"it belongs to gate {whose[1]} of {whose[0]}", "foreign")
+        raise _Unfit(f"it belongs to gate {whose[1]} of {whose[0]}", _FOREIGN)
     return _quick_check(db, origin.clock)
 
 

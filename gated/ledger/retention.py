@@ -83,18 +83,10 @@ def collect(db: sqlite3.Connection, now_ms: int, keep_ms: int, limit: int) -> in
     acked = int(read_meta(db, "acked_upto") or 0)
     if oldest is None or oldest[0] > acked:
         return 0
-    first, at_ms, is_timed = oldest
-    cutoff_ms = now_ms - keep_ms
-    if is_timed and cutoff_ms <= at_ms <= now_ms:
+    newest_old = acked if keep_ms <= 0 else _newest_old(db, oldest, acked, now_ms, now_ms - keep_ms)
+    if newest_old is None:
         return 0
-    witness = db.execute(
-        "SELECT seq FROM event WHERE seq <= ? AND seq < ? AND is_timed AND at_ms < ?"
-        " ORDER BY seq DESC LIMIT 1",
-        (acked, first + _WITNESS_SPAN, cutoff_ms),
-    ).fetchone()
-    if witness is None:
-        return 0
-    upto = min(witness[0], first + limit - 1)
+    upto = min(newest_old, oldest[0] + limit - 1)
     digest = hash_of(db, upto)
     if digest is None:
         return 0
@@ -107,26 +99,40 @@ def collect(db: sqlite3.Connection, now_ms: int, keep_ms: int, limit: int) -> in
     return _in_transaction(db, delete)
 
 
+def _newest_old(
+    db: sqlite3.Connection, oldest: tuple[int, int, int], acked: int, now_ms: int, cutoff_ms: int
+) -> int | None:
+    """Return the newest of the oldest acked events that is certainly from before ``cutoff_ms``."""
+    first, at_ms, is_timed = oldest
+    if is_timed and cutoff_ms <= at_ms <= now_ms:
+        return None
+    row = db.execute(
+        "SELECT seq FROM event WHERE seq <= ? AND seq < ? AND is_timed AND at_ms < ?"
+        " ORDER BY seq DESC LIMIT 1",
+        (acked, first + _WITNESS_SPAN, cutoff_ms),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def expire_links(
     db: sqlite3.Connection, now_ms: int, keep_ms: int, *, is_clock_trusted: bool, limit: int
 ) -> int:
-    """Delete expired person links; return how many.
+    """Delete person links older than ``keep_ms``; return how many.
 
-    With a trusted clock a link that would outlive ``keep_ms`` from now was written under a wrong
-    one and goes too, and a link without an expiry gets one.
+    Links are looked at in the order in which they were made, so one that was stamped by a wrong
+    clock is never kept longer than the ones after it. With a trusted clock, one stamped in the
+    future goes at once, and one made under an unknown clock counts from now.
     """
 
     def delete() -> int:
         if is_clock_trusted:
-            db.execute(
-                "UPDATE link SET expires_ms = ? WHERE expires_ms IS NULL", (now_ms + keep_ms,)
-            )
-        impossible_ms = now_ms + keep_ms + _DAY_MS if is_clock_trusted else 2**62
+            db.execute("UPDATE link SET made_ms = ? WHERE made_ms IS NULL", (now_ms,))
+        impossible_ms = now_ms + _DAY_MS if is_clock_trusted else 2**62
         deleted = db.execute(
             "DELETE FROM link WHERE seq IN"
-            " (SELECT seq FROM (SELECT seq, expires_ms FROM link ORDER BY seq LIMIT ?)"
-            " WHERE expires_ms <= ? OR expires_ms > ? LIMIT ?)",
-            (_LINK_SPAN, now_ms, impossible_ms, limit),
+            " (SELECT seq FROM (SELECT seq, made_ms FROM link ORDER BY seq LIMIT ?)"
+            " WHERE made_ms <= ? OR made_ms > ? LIMIT ?)",
+            (_LINK_SPAN, now_ms - keep_ms, impossible_ms, limit),
         ).rowcount
         # Without this the time of a use would lead from the pass to its event, and to its holder.
         db.execute(

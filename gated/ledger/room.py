@@ -14,36 +14,61 @@ from pathlib import Path
 from gated.errors import LedgerFull, StorageError
 from gated.ledger.files import free_bytes
 
+_TIGHT = 0.9
+"""Beyond this part of ``max_bytes`` acked events are given up, however young."""
+
 
 @dataclass(frozen=True, slots=True)
 class RoomLimits:
-    """How much of the disk the ledger leaves alone, in bytes."""
+    """How much of the disk the ledger may use and leaves alone, in bytes."""
 
+    max_bytes: int = 2**30
     min_free_bytes: int = 2 * 2**20
     ballast_bytes: int = 4 * 2**20
     reuse_bytes: int = 2**20  # free inside the database: enough to record without growing
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The database's pages, in bytes: those that hold something, and those free for reuse."""
+
+    used_bytes: int
+    free_inside_bytes: int
+
+
 class Room:
-    """The room beside one database. ``free_inside`` is what the caller knows of its free pages."""
+    """The room for one database, and the ballast beside it."""
 
     def __init__(self, path: Path, limits: RoomLimits) -> None:
         self._path = path
         self._limits = limits
         self._ballast = path.with_name(f"{path.stem}.ballast")
 
-    def require(self, free_inside_bytes: int) -> None:
-        """Raise LedgerFull if an event may not be recorded now."""
-        needed_bytes = self._limits.min_free_bytes
-        if not self._ballast.exists():
-            needed_bytes += self._limits.ballast_bytes
-        free = free_bytes(self._path)
-        if free >= needed_bytes or free_inside_bytes >= self._limits.reuse_bytes:
-            return
-        raise LedgerFull(
-            f"{free // 1024} kB free in {self._path.parent}, {needed_bytes // 1024} kB needed;"
-            " make room on the disk"
-        )
+    def require(self, usage: Usage) -> None:
+        """Raise LedgerFull, saying what to do, if an event may not be recorded now."""
+        limits = self._limits
+        if usage.used_bytes > limits.max_bytes:
+            raise LedgerFull(
+                f"{self._path} holds {usage.used_bytes // 1024} kB, its limit is"
+                f" {limits.max_bytes // 1024} kB; see why the collector does not acknowledge"
+            )
+        free, needed = free_bytes(self._path), self._needed_bytes()
+        if free < needed and usage.free_inside_bytes < limits.reuse_bytes:
+            raise LedgerFull(
+                f"{free // 1024} kB free in {self._path.parent}, {needed // 1024} kB needed;"
+                " make room on the disk"
+            )
+
+    def is_tight(self, usage: Usage) -> bool:
+        """Return whether recording will end soon unless something is deleted."""
+        if usage.used_bytes > self._limits.max_bytes * _TIGHT:
+            return True
+        is_disk_short = free_bytes(self._path) * _TIGHT < self._needed_bytes()
+        return is_disk_short and usage.free_inside_bytes < 2 * self._limits.reuse_bytes
+
+    def _needed_bytes(self) -> int:
+        ballast = 0 if self._ballast.exists() else self._limits.ballast_bytes
+        return self._limits.min_free_bytes + ballast
 
     def give_up_ballast(self) -> bool:
         """Return whether there was ballast to give up. Raises: StorageError."""

@@ -26,7 +26,7 @@ CREATE TABLE link (              -- the deletable opening of a body's holder_com
     seq INTEGER PRIMARY KEY REFERENCES event (seq) ON DELETE CASCADE,
     holder_ref TEXT NOT NULL,
     salt TEXT NOT NULL,
-    expires_ms INTEGER           -- NULL: the clock was unknown; set once it is trusted
+    made_ms INTEGER              -- NULL: the clock was unknown; set once it is trusted
 ) STRICT;
 
 CREATE TABLE open_visit (        -- a passage outcome is awaited

@@ -58,7 +58,7 @@ class LedgerService:
         answer: takes one Committed or CommitFailed for each request; must not block.
         after_commit: called once after each transaction (nudges the uplink).
         on_renewed: called when a new epoch had to begin; the controller records and alarms.
-        keep_acked_s: how long an acked event is kept as a black box.
+        keep_acked_s: how long an acked event is kept as a black box, while there is room.
     """
 
     def __init__(  # noqa: PLR0913  wiring: each is a different neighbour
@@ -207,11 +207,12 @@ class LedgerService:
             log.warning("the collector's store is another one; it holds events up to %d", ack.upto)
 
     def _collect(self) -> int:
+        keep_s = 0.0 if self._ledger.is_tight() else self._keep_acked_s
         try:
-            return self._ledger.collect(self._keep_acked_s, _CHUNK)
+            return self._ledger.collect(keep_s, _CHUNK)
         except LedgerFull:
             if self._ledger.give_up_ballast():
-                return self._ledger.collect(self._keep_acked_s, _CHUNK)
+                return self._ledger.collect(keep_s, _CHUNK)
             raise
 
     def _checkpoint_at(self) -> int:

@@ -21,7 +21,7 @@ from gated.ledger import retention
 from gated.ledger.drafts import Prepared, Refused, prepare
 from gated.ledger.files import WriterLock, check_folder, close_leaving_wal, set_aside, translated
 from gated.ledger.opening import Found, Origin, begin, open_file
-from gated.ledger.room import Room, RoomLimits
+from gated.ledger.room import Room, RoomLimits, Usage
 from gated.messages import Direction
 from gated.wire import Ack, Draft
 
@@ -84,7 +84,7 @@ class Ledger:
         self._lock = lock
         self._origin = origin
         self._clock = origin.clock
-        self._keep_person_ms = keep_person_days * DAY_MS
+        self.keep_person_days = keep_person_days
         self._room = Room(path, limits)
         self._time_quality = TimeQuality.UNKNOWN
         self._adopt(found)
@@ -159,7 +159,7 @@ class Ledger:
         if not prepared and not saves:
             return [answer for answer in answers if isinstance(answer, Refused)]
         try:
-            self._room.require(self._free_inside_bytes())
+            self._room.require(self._usage())
             with translated("record in", self.path):
                 commit_ms = self._write(prepared, saves)
         except LedgerFull:
@@ -192,12 +192,13 @@ class Ledger:
 
     def _insert(self, entry: Prepared) -> None:
         db, draft = self._db, entry.draft
+        is_timed = draft.stamp.time_quality is not TimeQuality.UNKNOWN
         given = db.execute(
             "INSERT INTO event (at_ms, is_timed, kind, outcome, visit_id, drill, hash, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 entry.at_ms,
-                draft.stamp.time_quality is not TimeQuality.UNKNOWN,
+                is_timed,
                 draft.content.kind.value,
                 entry.outcome,
                 entry.visit_id,
@@ -209,11 +210,14 @@ class Ledger:
         if given != entry.seq:
             raise LedgerCorrupt(f"{self.path} gave the number {given} where {entry.seq} is next")
         if draft.link is not None:
-            is_timed = draft.stamp.time_quality is not TimeQuality.UNKNOWN
-            expires_ms = entry.at_ms + self._keep_person_ms if is_timed else None
             db.execute(
                 "INSERT INTO link VALUES (?, ?, ?, ?)",
-                (entry.seq, draft.link.holder_ref, draft.link.salt, expires_ms),
+                (
+                    entry.seq,
+                    draft.link.holder_ref,
+                    draft.link.salt,
+                    entry.at_ms if is_timed else None,
+                ),
             )
         if draft.use is not None and entry.visit_id is not None:
             retention.record_use(db, entry.visit_id, draft.use, entry.at_ms)
@@ -264,11 +268,11 @@ class Ledger:
             return AckOutcome(retention.apply_ack(self._db, ack, self._tail))
 
     def collect(self, keep_acked_s: float, limit: int = 500) -> int:
-        """Delete at most ``limit`` of the oldest acked events that are older than ``keep_acked_s``.
+        """Delete at most ``limit`` of the oldest acked events; return how many.
 
-        Returns how many. Age is judged by the stored wall clock, in the order of seq: an event is
+        Those older than ``keep_acked_s`` by the stored wall clock, in the order of seq: an event is
         old enough if it, or one that came after it, is. Events of an unknown clock, or stamped
-        later than now, say nothing; the events around them decide.
+        later than now, say nothing; the events around them decide. With 0, age does not matter.
 
         Raises: LedgerFull, StorageError.
         """
@@ -277,7 +281,7 @@ class Ledger:
             return retention.collect(self._db, now_ms, round(keep_acked_s * 1_000), limit)
 
     def expire_links(self, limit: int = 200) -> int:
-        """Delete at most ``limit`` person links that have expired; return how many.
+        """Delete at most ``limit`` person links older than ``keep_person_days``; return how many.
 
         Their bytes stay in the ``-wal`` until ``scrub``. Raises: LedgerFull, StorageError.
         """
@@ -285,7 +289,7 @@ class Ledger:
             return retention.expire_links(
                 self._db,
                 self._now_ms(),
-                self._keep_person_ms,
+                self.keep_person_days * DAY_MS,
                 is_clock_trusted=self._time_quality is TimeQuality.TRUSTED,
                 limit=limit,
             )
@@ -300,6 +304,10 @@ class Ledger:
         with translated("checkpoint", self.path):
             (is_busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not is_busy
+
+    def is_tight(self) -> bool:
+        """Return whether acked events should go early, so that recording can go on."""
+        return self._room.is_tight(self._usage())
 
     def give_up_ballast(self) -> bool:
         """Return whether there was ballast to give up, so that deletions have room."""
@@ -337,11 +345,13 @@ class Ledger:
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1_000)
 
-    def _free_inside_bytes(self) -> int:
+    def _usage(self) -> Usage:
         with translated("read", self.path):
-            (pages,) = self._db.execute("PRAGMA freelist_count").fetchone()
-            (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
-        return int(pages) * int(page_bytes)
+            pages, free_pages, page_bytes = (
+                int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
+                for pragma in ("page_count", "freelist_count", "page_size")
+            )
+        return Usage((pages - free_pages) * page_bytes, free_pages * page_bytes)
 
 
 def _datetime(at_ms: int) -> datetime:
