@@ -65,7 +65,8 @@ def main() -> int:
         print("scripts/lock.py: the lock would hold an address; not written", file=sys.stderr)
         return 1
     LOCK.write_text(text, encoding="utf-8")
-    print(f"requirements.lock: {text.count('==')} packages")
+    count = len(re.findall(r"^[a-z0-9.-]+==", text, flags=re.MULTILINE))
+    print(f"requirements.lock: {count} packages")
     return 0
 
 
