@@ -19,6 +19,15 @@ from gated.config.devices import (
     VoiceDriver,
     VoiceSettings,
 )
+from gated.config.doubts import warnings
+from gated.config.explain import (
+    ChangedKeys,
+    changed_keys,
+    dump_toml,
+    masked,
+    rules_version,
+    with_paths,
+)
 from gated.config.gate import (
     CheckSettings,
     ClockSettings,
@@ -26,25 +35,33 @@ from gated.config.gate import (
     CredentialSettings,
     GateConfig,
     GateSettings,
-    Language,
     LedgerSettings,
     PathSettings,
     VisitSettings,
 )
+from gated.config.load import (
+    DEFAULT_FILE,
+    load_collector,
+    load_gate,
+    parse_collector,
+    parse_gate,
+)
+from gated.config.reference import schema
 from gated.config.secret import Secret, read_secret
 from gated.config.temperature import (
     AmbientSettings,
     TemperatureSettings,
     ThermometerSettings,
-    WhenNotJudged,
 )
 
 __all__ = [
+    "DEFAULT_FILE",
     "AmbientSettings",
     "BrokerSettings",
     "BuzzerSettings",
     "CallStaffSettings",
     "Camera",
+    "ChangedKeys",
     "CheckSettings",
     "ClockSettings",
     "ClockSource",
@@ -58,7 +75,6 @@ __all__ = [
     "InputLine",
     "InputSettings",
     "LampSettings",
-    "Language",
     "LedgerSettings",
     "OutputSettings",
     "PathSettings",
@@ -71,6 +87,16 @@ __all__ = [
     "VisitSettings",
     "VoiceDriver",
     "VoiceSettings",
-    "WhenNotJudged",
+    "changed_keys",
+    "dump_toml",
+    "load_collector",
+    "load_gate",
+    "masked",
+    "parse_collector",
+    "parse_gate",
     "read_secret",
+    "rules_version",
+    "schema",
+    "warnings",
+    "with_paths",
 ]

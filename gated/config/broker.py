@@ -42,7 +42,7 @@ def parse_broker(url: str) -> Endpoint:
 
     The message never repeats the URL: somebody may have written a password into it.
     """
-    shape = 'must be "mqtts://HOST:PORT" or "mqtt://HOST:PORT" (格式应为 mqtts://主机:端口)'
+    shape = 'must be "mqtts://HOST:PORT" or "mqtt://HOST:PORT" (格式应为 mqtts://主机：端口)'
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -71,14 +71,14 @@ class BrokerSettings(Settings):
     broker: str = setting(
         REQUIRED,
         en="The broker: mqtts://HOST:PORT. mqtt:// without TLS only to this machine.",
-        zh="MQTT 服务器:mqtts://主机:端口;mqtt:// 仅限本机",
+        zh="MQTT 服务器:mqtts://主机：端口;mqtt:// 仅限本机",
     )
     user: str | None = setting(
         None,
         min_length=1,
         max_length=128,
         en="MQTT user. Not set: the gate's (or the collector's) name.",
-        zh="MQTT 用户名;不填则用本机名称",
+        zh="MQTT 用户名；不填则用本机名称",
     )
     password_file: Path | None = setting(
         None,
@@ -107,7 +107,7 @@ class BrokerSettings(Settings):
         if not (endpoint.is_tls or endpoint.is_loopback or info.data.get("allow_plain", True)):
             raise ValueError(
                 "mqtt:// sends records and the password in the clear: use mqtts://, or say "
-                "allow_plain = true inside a trusted tunnel (mqtt:// 不加密,请改用 mqtts://)"
+                "allow_plain = true inside a trusted tunnel (mqtt:// 不加密，请改用 mqtts://)"
             )
         return value
 
@@ -117,7 +117,7 @@ class BrokerSettings(Settings):
         broker = info.data.get("broker")
         if value is not None and broker is not None and not parse_broker(broker).is_tls:
             raise ValueError(
-                "is of no use with mqtt://: write mqtts:// (mqtt:// 用不到证书,请改用 mqtts://)"
+                "is of no use with mqtt://: write mqtts:// (mqtt:// 用不到证书，请改用 mqtts://)"
             )
         return value
 

@@ -20,7 +20,7 @@ def parse_listen(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not (colon and host and _PORT.fullmatch(port) and 0 < int(port) <= MAX_PORT):
-        raise ValueError('must be "HOST:PORT" (格式应为 主机:端口)')
+        raise ValueError('must be "HOST:PORT" (格式应为 主机：端口)')
     return host, int(port)
 
 
@@ -37,7 +37,7 @@ class CollectorSettings(BrokerSettings):
     token_file: Path | None = setting(
         None,
         en="File with the page's token; required when other machines may reach it.",
-        zh="网页口令文件;对外监听时必填",
+        zh="网页口令文件；对外监听时必填",
     )
     keep_person_days: StrictInt = setting(
         14,

@@ -40,7 +40,7 @@ class ScannerSettings(Settings):
     camera: Camera = setting(
         REQUIRED,
         en="Camera: picamera2 on a Raspberry Pi, v4l2 for a USB camera, pictures for a folder.",
-        zh="摄像头:树莓派用 picamera2,USB 用 v4l2,pictures 为图片文件夹",
+        zh="摄像头：树莓派用 picamera2,USB 用 v4l2,pictures 为图片文件夹",
     )
     device: str = setting(
         "/dev/video0",
@@ -60,7 +60,7 @@ class ScannerSettings(Settings):
     colour: ColourUse = _live(
         ColourUse.DENY_RED_YELLOW,
         en="What the code's colour is used for; it is advisory evidence, never proof.",
-        zh="颜色仅辅助,不作凭证",
+        zh="颜色仅辅助，不作凭证",
     )
     hold_off_s: StrictFloat = setting(
         3.0,
@@ -75,6 +75,7 @@ class ScannerSettings(Settings):
 _LINE = partial(
     setting,
     pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$",
+    example="GPIO17",
     en="Name of the GPIO line.",
     zh="GPIO 线名",
 )
@@ -100,7 +101,7 @@ class RelaySettings(Settings):
             raise ValueError(
                 "must be false: a line is low while the Pi starts, so an active-low relay would "
                 "open the gate; use an active-high board with a pull-down resistor "
-                "(须为 false:上电时会开门,请用高电平有效的继电器板)"
+                "(须为 false:上电时会开门，请用高电平有效的继电器板)"
             )
         return value
 

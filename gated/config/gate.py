@@ -22,16 +22,10 @@ from gated.config.devices import InputSettings, OutputSettings, ScannerSettings
 from gated.config.settings import REQUIRED, Settings, setting
 from gated.config.temperature import TemperatureSettings
 from gated.messages import Check, Direction, Mode
+from gated.texts import Language
 from gated.wire import COLLECTOR, is_name
 
 _live = partial(setting, live=True)
-
-
-class Language(enum.StrEnum):
-    """The languages of prompts."""
-
-    ZH_HANS = "zh-Hans"
-    EN = "en"
 
 
 class ClockSource(enum.StrEnum):
@@ -65,11 +59,11 @@ class GateSettings(Settings):
     site: str = setting(REQUIRED, en="The school, village or venue, as in topics.", zh="学校/地点")
     name: str = setting(REQUIRED, en="The gate's name; also its MQTT user.", zh="闸机名称")
     languages: tuple[Language, ...] = _live(
-        (Language.ZH_HANS, Language.EN),
+        ("zh-Hans", "en"),
         min_length=1,
         max_length=2,
         en="Languages of the prompts, first one first.",
-        zh="提示语言,按先后",
+        zh="提示语言，按先后",
     )
     timezone: str = setting("Asia/Shanghai", en="Time zone of the records.", zh="时区")
     direction: Literal[Direction.IN, Direction.OUT] = setting(
@@ -95,7 +89,7 @@ class GateSettings(Settings):
     @classmethod
     def _is_not_reserved(cls, value: str) -> str:
         if value == COLLECTOR:
-            raise ValueError(f'"{COLLECTOR}" is reserved for collectors (保留名,请换一个)')
+            raise ValueError(f'"{COLLECTOR}" is reserved for collectors (保留名，请换一个)')
         return value
 
     @field_validator("languages")
@@ -111,19 +105,18 @@ class CheckSettings(Settings):
 
     temperature: Check = _live(Check.HARD, en="The temperature.", zh="体温")
     credential: Check = _live(Check.HARD, en="The pass or code.", zh="通行码")
-    persons_list: Check = _live(Check.HARD, en="The list of persons to look after.", zh="重点人员")
     exit_reader: StrictBool = _live(
         False, en="Whether people show their code on the way out too.", zh="出口是否也扫码"
     )
     anti_passback: Check = _live(
         Check.SOFT,
         en="A pass that came in may not come in again. hard only with an exit reader.",
-        zh="防重复进入;无出口扫码勿用 hard",
+        zh="防重复进入；无出口扫码勿用 hard",
     )
     anti_passback_reset: str = _live(
         "04:00",
         pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
-        unit="HH:MM",
+        example="04:00",
         en="Every day at this time everybody counts as outside.",
         zh="每天此时清零",
     )
@@ -151,7 +144,11 @@ class CredentialSettings(Settings):
         zh="学校密钥文件(各闸机相同)",
     )
     site_key_id: str = setting(
-        "k1", pattern=r"^[a-z0-9]{1,8}$", en="Name of the site key in records.", zh="密钥编号"
+        "k1",
+        pattern=r"^[a-z0-9]{1,8}$",
+        example="k1",
+        en="Name of the site key in records.",
+        zh="密钥编号",
     )
     persons_list_file: Path | None = setting(
         None, en="List of persons to look after.", zh="重点人员名单"
@@ -178,7 +175,7 @@ class VisitSettings(Settings):
         le=60.0,
         unit="s",
         en="A code shown before the face counts this long.",
-        zh="先扫码后测温时,码的有效时间",
+        zh="先扫码后测温时，码的有效时间",
     )
     release_within_s: StrictFloat = _live(
         900.0,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
+from typing import NoReturn
 
+from gated.config.files import read_small_file
 from gated.errors import ConfigError
 
 MAX_SECRET_BYTES = 65_536
@@ -26,36 +27,29 @@ class Secret:
     def __repr__(self) -> str:
         return "Secret(********)"
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not serialised")
 
 
 def read_secret(path: Path) -> Secret:
     """Return the secret in the file at ``path``, without white space around it.
 
-    Raises: ConfigError: missing, unreadable, readable by everybody, empty, too long or not text.
+    Raises: ConfigError: missing, unreadable, open to everybody, empty, too long or not text.
     """
     try:
-        # One handle for the check and the reading: the file cannot be swapped in between.
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise ConfigError(f"{path} is not a file: it should hold one secret")
-            if mode & stat.S_IRWXO:
-                raise ConfigError(
-                    f"{path} holds a secret but is open to everybody: chmod o= {path}"
-                )
-            data = file.read(MAX_SECRET_BYTES + 1)
+        data = read_small_file(
+            path,
+            most_bytes=MAX_SECRET_BYTES,
+            forbidden_mode=stat.S_IRWXO,
+            why=f"holds a secret but is open to everybody on this machine: chmod o= {path}",
+        )
     except FileNotFoundError as exc:
         raise ConfigError(f"{path} is missing: it should hold one secret") from exc
-    except OSError as exc:
-        raise ConfigError(f"{path} cannot be read: {exc.strerror}") from exc
-    if len(data) > MAX_SECRET_BYTES:
-        raise ConfigError(f"{path} is too long for a secret")
     try:
         text = data.decode().strip()
-    except UnicodeDecodeError as exc:
-        raise ConfigError(f"{path} is not text in UTF-8") from exc
+    except UnicodeDecodeError:
+        # Without the cause: its message would quote a byte of the secret.
+        raise ConfigError(f"{path} is not text in UTF-8") from None
     if not text:
         raise ConfigError(f"{path} is empty: it should hold one secret")
     return Secret(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from pydantic_core import PydanticUndefined
 
 REQUIRED: Any = PydanticUndefined
@@ -21,6 +21,14 @@ class Settings(BaseModel):
         validate_default=True,  # a default may clash with a neighbour that was set
         str_max_length=1_000,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_printed(cls, value: object) -> object:
+        # A NUL in a path or a line break in a name would surface far from here, and obscurely.
+        if isinstance(value, str) and not value.isprintable():
+            raise ValueError("holds a character that cannot be printed (含不可见字符)")
+        return value
 
 
 class Bounds(TypedDict, total=False):
@@ -41,6 +49,7 @@ def setting(
     zh: str,
     unit: str = "",
     live: bool = False,
+    example: str | None = None,
     **bounds: Unpack[Bounds],
 ) -> Any:  # noqa: ANN401 - as pydantic.Field: it stands where a value of the field's type would
     """Return one key of a table, as pydantic's ``Field`` does.
@@ -51,7 +60,9 @@ def setting(
         zh: the same in Simplified Chinese.
         unit: as printed after the value: °C, s, m, …
         live: whether SIGHUP takes it over; otherwise it needs a restart.
+        example: what a text with a pattern looks like.
         **bounds: what the value may be; they are shown in every error and in the reference.
     """
     extra: dict[str, JsonValue] = {"description_zh": zh, "unit": unit, "live": live}
-    return Field(default, description=en, json_schema_extra=extra, **bounds)
+    examples = None if example is None else [example]
+    return Field(default, description=en, examples=examples, json_schema_extra=extra, **bounds)

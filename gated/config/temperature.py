@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import enum
 from functools import partial
+from typing import Annotated
 
 from pydantic import (
     ConfigDict,
+    Field,
     FiniteFloat,
     StrictBool,
     StrictFloat,
     StrictInt,
+    StringConstraints,
     ValidationInfo,
     field_validator,
 )
 
 from gated.config.settings import REQUIRED, Settings, setting
+from gated.messages import WhenNotJudged
 
 _live = partial(setting, live=True)
 
@@ -23,15 +26,13 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 DRIVER_PATTERN = r"^[a-z0-9_]{1,32}$"
 DEVICE_PATTERN = r"^/dev/[A-Za-z0-9._/-]{1,100}$"
 
-DriverOption = str | StrictBool | StrictInt | FiniteFloat
+DriverOption = (
+    Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+    | StrictBool
+    | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+    | FiniteFloat
+)
 """What a driver's own key may hold; the driver's Options model says more."""
-
-
-class WhenNotJudged(enum.StrEnum):
-    """What becomes of a visitor whose temperature cannot be judged."""
-
-    SEE_STAFF = "see_staff"
-    ADMIT_AND_LIST = "admit_and_list"
 
 
 class DriverSettings(Settings):
@@ -43,12 +44,14 @@ class DriverSettings(Settings):
     driver: str = setting(
         REQUIRED,
         pattern=DRIVER_PATTERN,
+        example="mlx90614",
         en="Driver: the name of a file in gated/sensors.",
         zh="驱动名称",
     )
     bus: str = setting(
         REQUIRED,
         pattern=DEVICE_PATTERN,
+        example="/dev/i2c-1",
         en="The bus it is wired to.",
         zh="接在哪条总线",
     )
@@ -65,8 +68,9 @@ class ThermometerSettings(DriverSettings):
     name: str = setting(
         REQUIRED,
         pattern=NAME_PATTERN,
+        example="child",
         en="Its name in every record.",
-        zh="名称,写入每条记录",
+        zh="名称，写入每条记录",
     )
     mount_height_m: StrictFloat = setting(
         REQUIRED,
@@ -124,7 +128,7 @@ class TemperatureSettings(Settings):
     when_not_judged: WhenNotJudged = _live(
         WhenNotJudged.SEE_STAFF,
         en="When nobody can tell (too cold, sensor lost, …): call staff, or admit and list.",
-        zh="无法判断时(太冷、探头故障等):叫老师,或放行并登记",
+        zh="无法判断时(太冷、探头故障等):叫老师，或放行并登记",
     )
     cold_face_below_c: StrictFloat = _live(
         34.5,
@@ -132,7 +136,7 @@ class TemperatureSettings(Settings):
         le=36.0,
         unit="°C",
         en="A compensated reading below this is a cold face: it is not judged.",
-        zh="低于此值视为脸冷,不判断",
+        zh="低于此值视为脸冷，不判断",
     )
     ambient_min_c: StrictFloat = _live(
         10.0,
@@ -156,7 +160,7 @@ class TemperatureSettings(Settings):
         le=45.0,
         unit="°C",
         en="In colder air a reading is judged but marked extrapolated: no study data there.",
-        zh="环境低于此值:照判,但标记为外推",
+        zh="环境低于此值：照判，但标记为外推",
     )
     extrapolated_above_c: StrictFloat = _live(
         30.0,
@@ -164,7 +168,7 @@ class TemperatureSettings(Settings):
         le=45.0,
         unit="°C",
         en="In warmer air a reading is judged but marked extrapolated: no study data there.",
-        zh="环境高于此值:照判,但标记为外推",
+        zh="环境高于此值：照判，但标记为外推",
     )
     stale_after_s: StrictFloat = _live(
         2.0,
@@ -188,7 +192,7 @@ class TemperatureSettings(Settings):
         le=7200.0,
         unit="s",
         en="After power-on the sensors warm up; until then nothing is judged.",
-        zh="上电后的预热时间,期间不判断",
+        zh="上电后的预热时间，期间不判断",
     )
     emissivity: StrictFloat = _live(
         0.98,
@@ -203,7 +207,7 @@ class TemperatureSettings(Settings):
         le=10.0,
         unit="°C",
         en="a in body = skin + a - b x ambient. Default: a spot on the forehead.",
-        zh="换算式 体温 = 皮肤 + a - b x 环境 中的 a(默认:额头)",
+        zh="换算式 体温 = 皮肤 + a - b x 环境 中的 a(默认：额头)",
     )
     offset_b: StrictFloat = _live(
         0.146,
@@ -211,7 +215,7 @@ class TemperatureSettings(Settings):
         le=0.5,
         unit="°C/°C",
         en="b in body = skin + a - b x ambient. Default: a spot on the forehead.",
-        zh="换算式中的 b(默认:额头)",
+        zh="换算式中的 b(默认：额头)",
     )
     thermometers: tuple[ThermometerSettings, ...] = setting(
         REQUIRED,
@@ -219,12 +223,12 @@ class TemperatureSettings(Settings):
         max_length=8,
         en="One infrared thermometer per height, each on a bus of its own. Keys that are not "
         "listed here (variant, address, supply_v, …) belong to the driver.",
-        zh="红外测温头,每个高度一支,各占一条总线;其余键属于驱动",
+        zh="红外测温头，每个高度一支，各占一条总线；其余键属于驱动",
     )
     ambient: AmbientSettings | None = setting(
         None,
         en="The air thermometer. Without it no reading can be judged.",
-        zh="环境温度计;没有它就无法判断体温",
+        zh="环境温度计；没有它就无法判断体温",
     )
 
     @field_validator("ambient_max_c")
