@@ -1,0 +1,102 @@
+"""The collector's store in one SQLite file: the writing side."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from gated.collector.intake import DAY_MS
+from gated.collector.sqlite_batch import SqliteBatch, read_have, read_head
+from gated.collector.sqlite_schema import open_for_writing
+from gated.collector.store import Arrival, ChainKey, IngestResult, Progress
+from gated.errors import StorageError
+from gated.wire import GENESIS
+
+
+class SqliteStore:
+    """Implements ``store.Store``. One thread owns it.
+
+    Args:
+        path: the database file; made if it is not there.
+        keep_person_days: how long a person link may be kept; 0 keeps none.
+
+    Raises: StorageError: the file cannot be used.
+    """
+
+    def __init__(self, path: Path, *, keep_person_days: int) -> None:
+        self._keep_days = keep_person_days
+        self._connection = open_for_writing(path)
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'collector_epoch'")
+        self._epoch = str(row.fetchone()[0])
+
+    @property
+    def collector_epoch(self) -> str:
+        return self._epoch
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what is done inside, or nothing. Raises: StorageError."""
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:  # also when the commit itself failed
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as exc:
+            raise StorageError(f"cannot store: {exc}") from exc
+
+    def ingest(self, batch: Sequence[Arrival]) -> IngestResult:
+        with self._transaction() as connection:
+            return SqliteBatch(connection, keep_person_days=self._keep_days).ingest(batch)
+
+    def progress(self, chains: Sequence[ChainKey]) -> list[Progress]:
+        found = []
+        for chain in chains:
+            head, highest, _ = read_head(self._connection, chain) or (None, 0, 0)
+            if head is None:
+                found.append(Progress(chain, 0, GENESIS))
+            else:
+                have = read_have(self._connection, chain, head.upto, highest)
+                found.append(Progress(chain, head.upto, head.hash, have))
+        return found
+
+    def current_chains(self) -> list[ChainKey]:
+        rows = self._connection.execute(
+            """
+            SELECT site, gate, coalesce(
+              json_extract(state, '$.epoch'),
+              (SELECT epoch FROM progress AS p WHERE p.site = g.site AND p.gate = g.gate
+               ORDER BY first_received_ms DESC LIMIT 1))
+            FROM gate AS g ORDER BY site, gate
+            """
+        )
+        return [ChainKey(*row) for row in rows if row[2] is not None]
+
+    def next_session(self) -> int:
+        with self._transaction() as connection:
+            connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'session'")
+            row = connection.execute("SELECT value FROM meta WHERE key = 'session'").fetchone()
+            return int(row[0])
+
+    def delete_expired(self, now_ms: int) -> int:
+        with self._transaction() as connection:
+            deleted = connection.execute("DELETE FROM link WHERE expires_at_ms <= ?", (now_ms,))
+            count = deleted.rowcount
+            # A message that could not be read may hold a link that could not be split off.
+            erased = connection.execute(
+                "UPDATE quarantine SET body = NULL WHERE body IS NOT NULL AND received_at_ms <= ?",
+                (now_ms - self._keep_days * DAY_MS,),
+            )
+            count += erased.rowcount
+        if count:
+            # secure_delete overwrites in the file, but the log still holds the old pages.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return count
+
+    def close(self) -> None:
+        self._connection.close()

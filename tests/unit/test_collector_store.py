@@ -1,0 +1,490 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gated.clock import TimeQuality
+from gated.collector.sqlite_store import SqliteStore
+from gated.collector.store import Arrival, ChainKey, Problem, Progress
+from gated.errors import StorageError
+from gated.wire import GENESIS, PersonLink, chain_hash, join_link
+from tests.collector_gate import LedgerOfGate, Message, arrivals, ms, visit
+
+LINK = PersonLink(holder_ref="k4:9c41f07be2d85a13", salt="c2FsdHNhbHRzYWx0c2E")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "records.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(path, keep_person_days=14)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def gate() -> LedgerOfGate:
+    return LedgerOfGate()
+
+
+def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def problems(path: Path) -> list[tuple[object, ...]]:
+    return rows(path, "SELECT problem, epoch, seq FROM quarantine ORDER BY id")
+
+
+def test_a_batch_in_order_is_stored_and_chained(store: SqliteStore, gate: LedgerOfGate) -> None:
+    result = store.ingest(arrivals(gate.write_visits(3)))
+    assert (result.stored, result.duplicates, result.changed) == (3, 0, frozenset({gate.chain}))
+    assert store.progress([gate.chain]) == [Progress(gate.chain, 3, gate.head)]
+
+
+def test_a_chain_that_was_never_heard_of_is_at_genesis(store: SqliteStore) -> None:
+    unknown = ChainKey("s", "g", "a" * 16)
+    assert store.progress([unknown]) == [Progress(unknown, 0, GENESIS)]
+
+
+def test_the_body_is_kept_byte_for_byte_without_the_link(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    message = gate.write(visit(), link=LINK)
+    store.ingest([message.arrival()])
+    assert rows(path, "SELECT body FROM record") == [(message.body,)]
+    assert LINK.salt.encode() not in message.body
+
+
+def test_a_resend_is_a_duplicate_but_is_acked_again(store: SqliteStore, gate: LedgerOfGate) -> None:
+    messages = gate.write_visits(2)
+    store.ingest(arrivals(messages))
+    again = store.ingest(arrivals([*messages, messages[0]]))
+    assert (again.stored, again.duplicates, again.quarantined) == (0, 3, 0)
+    assert again.changed == {gate.chain}
+
+
+def test_a_resend_without_its_link_is_a_duplicate(store: SqliteStore, gate: LedgerOfGate) -> None:
+    message = gate.write(visit(), link=LINK)
+    store.ingest([message.arrival()])
+    without = Arrival(message.topic, message.body, ms(message.at))
+    assert store.ingest([without]).duplicates == 1
+
+
+def test_another_body_under_a_taken_number_never_overwrites(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    clone = LedgerOfGate()
+    first = gate.write(visit(body_c=36.5))
+    other = clone.write(visit(body_c=36.6))
+    store.ingest([first.arrival()])
+    for _ in range(2):  # a clone that insists is still one problem
+        store.ingest([other.arrival()])
+    assert rows(path, "SELECT body FROM record") == [(first.body,)]
+    assert problems(path) == [("conflict", gate.epoch, 1)]
+    assert rows(path, "SELECT body FROM quarantine") == [(other.body,)]
+    assert store.progress([gate.chain])[0].hash == gate.head
+
+
+def test_two_bodies_for_one_number_in_one_batch_conflict(
+    store: SqliteStore, gate: LedgerOfGate
+) -> None:
+    other = LedgerOfGate().write(visit(body_c=36.6))
+    result = store.ingest([gate.write(visit()).arrival(), other.arrival()])
+    assert (result.stored, result.quarantined) == (1, 1)
+
+
+def test_a_hole_stops_the_ack_and_is_described_by_ranges(
+    store: SqliteStore, gate: LedgerOfGate
+) -> None:
+    m = gate.write_visits(9)
+    store.ingest(arrivals([m[0], m[1], m[3], m[4], m[8]]))
+    assert store.progress([gate.chain]) == [
+        Progress(gate.chain, 2, gate.hashes[2], ((4, 5), (9, 9)))
+    ]
+
+
+def test_filling_a_hole_chains_what_was_stored_beyond_it(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    m = gate.write_visits(5)
+    store.ingest(arrivals([m[0], m[2], m[3], m[4]]))
+    store.ingest([m[1].arrival()])
+    assert store.progress([gate.chain]) == [Progress(gate.chain, 5, gate.head)]
+    chained = rows(path, "SELECT chain FROM record ORDER BY seq")
+    assert chained == [(h,) for h in gate.hashes[1:]]
+
+
+def test_the_ranges_of_an_ack_are_bounded(store: SqliteStore, gate: LedgerOfGate) -> None:
+    store.ingest(arrivals(gate.write_visits(101)[::2][1:]))
+    (progress,) = store.progress([gate.chain])
+    assert progress.upto == 0
+    assert progress.have == tuple((n, n) for n in range(3, 3 + 2 * 32, 2))
+
+
+UNREADABLE = [
+    b"",
+    b"\xff\xfe",
+    b"[]",
+    b'{"v":1}',
+    b"{" * 5_000,
+    b'{"body_c":NaN}',
+    b'{"v":1,"n":' + b"9" * 5_000 + b"}",
+]
+
+
+@pytest.mark.parametrize("payload", UNREADABLE)
+def test_a_poison_message_is_kept_raw_and_counted_in_the_chain(
+    store: SqliteStore, gate: LedgerOfGate, path: Path, payload: bytes
+) -> None:
+    first, second = gate.write_visits(2)
+    poison = Arrival(second.topic, payload, ms(second.at), gate.epoch, 2)
+    result = store.ingest([first.arrival(), poison])
+    assert (result.stored, result.quarantined) == (2, 1)
+    expected = chain_hash(gate.hashes[1], 2, payload)
+    assert store.progress([gate.chain]) == [Progress(gate.chain, 2, expected)]
+    assert rows(path, "SELECT problem, seq, body FROM quarantine") == [("unreadable", 2, payload)]
+    assert store.ingest([poison]).duplicates == 1
+
+
+def test_a_poison_message_that_nothing_places_is_kept_without_a_number(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    (message,) = gate.write_visits(1)
+    result = store.ingest([Arrival(message.topic, b"?", 0)])
+    assert (result.stored, result.quarantined, result.changed) == (0, 1, frozenset())
+    assert problems(path) == [("unreadable", "", 0)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"gate":"east-1"', b'"gate":"west-1"'),
+        (b'"site":"lixin-primary"', b'"site":"other"'),
+        (b'"v":1', b'"v":2'),
+        (b'"at":"2026', b'"at":"20x6'),
+        (b"+08:00", b""),
+        (b'"boot":1,', b'"boot":9223372036854775808,'),
+        (b'"holder_group":"g3-2"', b'"holder_group":"\\ud800"'),
+        (b'"outcome":"granted"', b'"outcome":"maybe"'),
+    ],
+)
+def test_a_body_that_is_not_what_it_should_be_is_placed_by_its_own_number(
+    store: SqliteStore, gate: LedgerOfGate, path: Path, old: bytes, new: bytes
+) -> None:
+    (message,) = gate.write_visits(1)
+    assert old in message.body
+    payload = message.body.replace(old, new)
+    store.ingest([Arrival(message.topic, payload, 0)])  # as through a bridge: no user properties
+    assert problems(path) == [("unreadable", gate.epoch, 1)]
+    assert store.progress([gate.chain])[0].upto == 1
+
+
+def test_a_record_on_the_topic_of_another_kind_is_set_aside(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    (message,) = gate.write_visits(1)
+    topic = message.topic.replace("visit", "alarm")
+    store.ingest([Arrival(topic, message.payload, 0, gate.epoch, 1)])
+    assert problems(path) == [("unreadable", gate.epoch, 1)]
+
+
+def test_a_kind_of_a_later_version_is_stored_whole(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    (message,) = gate.write_visits(1)
+    body = message.body.replace(b'"kind":"visit"', b'"kind":"weather","outcome":7')
+    store.ingest([Arrival(message.topic.replace("visit", "weather"), body, 0)])
+    assert rows(path, "SELECT kind, body, outcome FROM record") == [("weather", body, None)]
+    assert problems(path) == []
+
+
+def test_a_break_in_the_chain_is_noted_and_the_record_is_kept(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    first = gate.write(visit())
+    broken = gate.write(visit(), prev=bytes([7]) * 32)
+    store.ingest(arrivals([first, broken]))
+    assert problems(path) == [("chain", gate.epoch, 2)]
+    assert store.progress([gate.chain])[0].upto == 2
+
+
+def test_a_chain_that_starts_late_begins_at_the_gates_anchor(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    gate.write_visits(8)
+    store.ingest(arrivals(gate.messages[5:6]))
+    assert store.progress([gate.chain])[0].upto == 0
+    store.ingest([gate.state_arrival(gate.state(oldest_seq=6))])
+    assert store.progress([gate.chain]) == [Progress(gate.chain, 6, gate.hashes[6])]
+    store.ingest(arrivals(gate.messages[6:]))
+    assert store.progress([gate.chain]) == [Progress(gate.chain, 8, gate.head)]
+    assert rows(path, "SELECT first_seq, last_seq FROM lost") == [(1, 5)]
+    assert problems(path) == []
+
+
+def test_the_state_and_the_first_record_may_come_in_one_batch(
+    store: SqliteStore, gate: LedgerOfGate
+) -> None:
+    gate.write_visits(4)
+    state = gate.state_arrival(gate.state(oldest_seq=3))
+    store.ingest([*arrivals(gate.messages[2:]), state])
+    assert store.progress([gate.chain]) == [Progress(gate.chain, 4, gate.head)]
+
+
+def test_a_lost_range_shrinks_when_its_records_are_brought_after_all(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    gate.write_visits(9)
+    store.ingest([gate.messages[1].arrival()])
+    store.ingest([gate.state_arrival(gate.state(oldest_seq=8))])
+    lost = "SELECT first_seq, last_seq FROM lost ORDER BY 1"
+    assert rows(path, lost) == [(1, 1), (3, 7)]
+    assert store.ingest([gate.messages[4].arrival()]).stored == 1
+    assert rows(path, lost) == [(1, 1), (3, 4), (6, 7)]
+
+
+def test_a_state_without_an_anchor_loses_nothing(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    gate.write_visits(4)
+    state = gate.state(oldest_seq=3).model_copy(update={"anchor": "none"})
+    store.ingest([gate.state_arrival(state)])
+    assert store.progress([gate.chain])[0].upto == 0
+    assert rows(path, "SELECT * FROM lost") == []
+
+
+def test_a_birth_is_owed_an_ack_even_from_an_empty_store(
+    store: SqliteStore, gate: LedgerOfGate
+) -> None:
+    gate.write_visits(2)
+    result = store.ingest([gate.state_arrival(gate.state())])
+    assert result.changed == {gate.chain}
+    assert store.current_chains() == [gate.chain]
+
+
+def test_the_current_chain_is_that_of_the_state_and_else_the_newest(
+    store: SqliteStore,
+) -> None:
+    old, new = LedgerOfGate(epoch="a" * 16), LedgerOfGate(epoch="b" * 16)
+    new.at += timedelta(days=1)
+    store.ingest(arrivals(old.write_visits(1)))
+    store.ingest(arrivals(new.write_visits(1)))
+    assert store.current_chains() == [new.chain]
+    store.ingest([old.state_arrival(old.state())])
+    assert store.current_chains() == [old.chain]
+
+
+def test_a_late_will_of_an_old_session_leaves_the_gate_online(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    online = "SELECT online FROM gate"
+    store.ingest([gate.state_arrival(gate.state(session=2))])
+    store.ingest([gate.state_arrival(gate.state(online=False, session=1))])
+    assert rows(path, online) == [(1,)]
+    store.ingest([gate.state_arrival(gate.state(online=False, session=2))])
+    assert rows(path, online) == [(0,)]
+
+
+def test_a_person_link_is_kept_beside_the_body_and_ends(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    message = gate.write(visit(), link=LINK)
+    store.ingest([message.arrival()])
+    expires = ms(message.at) + 14 * 86_400_000
+    assert rows(path, "SELECT seq, holder_ref, salt, expires_at_ms FROM link") == [
+        (1, LINK.holder_ref, LINK.salt, expires)
+    ]
+    assert store.delete_expired(expires - 1) == 0
+    assert store.delete_expired(expires) == 1
+    assert rows(path, "SELECT * FROM link") == []
+
+
+def test_a_deleted_person_link_is_in_no_byte_of_the_files(
+    gate: LedgerOfGate, path: Path, tmp_path: Path
+) -> None:
+    store = SqliteStore(path, keep_person_days=14)
+    store.ingest([gate.write(visit(), link=LINK).arrival()])
+
+    def found() -> bool:
+        return any(LINK.salt.encode() in file.read_bytes() for file in tmp_path.iterdir())
+
+    assert found()
+    store.delete_expired(ms(gate.at + timedelta(days=15)))
+    assert not found()
+    store.close()
+
+
+def test_a_link_that_is_already_too_old_is_not_stored(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    message = gate.write(visit(), link=LINK)
+    store.ingest([message.arrival(gate.at + timedelta(days=14))])
+    assert rows(path, "SELECT COUNT(*) FROM record") == [(1,)]
+    assert rows(path, "SELECT * FROM link") == []
+
+
+@pytest.mark.parametrize(
+    ("clock_error", "quality"),
+    [(timedelta(days=400), TimeQuality.HOLDOVER), (timedelta(days=-9_000), TimeQuality.UNKNOWN)],
+)
+def test_a_wrong_clock_at_the_gate_does_not_change_how_long_a_link_is_kept(
+    store: SqliteStore,
+    gate: LedgerOfGate,
+    path: Path,
+    clock_error: timedelta,
+    quality: TimeQuality,
+) -> None:
+    received = gate.at
+    gate.at += clock_error
+    gate.time_quality = quality
+    store.ingest([gate.write(visit(), link=LINK).arrival(received)])
+    expected = ms(received) + 14 * 86_400_000
+    assert rows(path, "SELECT expires_at_ms FROM link") == [(expected,)]
+
+
+def test_a_link_that_does_not_open_the_commitment_is_dropped_and_noted(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    message = gate.write(visit(), link=LINK)
+    wrong = join_link(message.body, PersonLink("k4:0000000000000000", LINK.salt))
+    store.ingest([Arrival(message.topic, wrong, ms(message.at))])
+    assert rows(path, "SELECT body FROM record") == [(message.body,)]
+    assert rows(path, "SELECT * FROM link") == []
+    assert rows(path, "SELECT problem, body FROM quarantine") == [("link", None)]
+
+
+def test_with_no_days_to_keep_no_link_ever_reaches_the_disk(gate: LedgerOfGate, path: Path) -> None:
+    store = SqliteStore(path, keep_person_days=0)
+    store.ingest([gate.write(visit(), link=LINK).arrival()])
+    assert rows(path, "SELECT * FROM link") == []
+    store.close()
+
+
+def test_a_raw_message_in_the_quarantine_is_erased_with_the_links_but_its_hash_stays(
+    store: SqliteStore, gate: LedgerOfGate, path: Path
+) -> None:
+    message = gate.write(visit(), link=LINK)
+    store.ingest([Arrival(message.topic, message.payload + b"}", ms(message.at), gate.epoch, 1)])
+    store.delete_expired(ms(message.at + timedelta(days=14)))
+    assert rows(path, "SELECT body, length(body_sha) FROM quarantine") == [(None, 32)]
+
+
+def test_topics_that_are_not_a_gates_are_ignored(store: SqliteStore) -> None:
+    topics = [
+        "",
+        "gates/v1/s/g/cmd",
+        "gates/v1/collector/c/state",
+        "a/b/c/d/e",
+        "gates/v1/S/G/rec/x",
+    ]
+    assert store.ingest([Arrival(topic, b"{}", 0) for topic in topics]).ignored == len(topics)
+
+
+def test_what_was_committed_is_there_after_reopening(path: Path, gate: LedgerOfGate) -> None:
+    m = gate.write_visits(4)
+    first = SqliteStore(path, keep_person_days=14)
+    first.ingest(arrivals([m[0], m[3]]))
+    epoch, session = first.collector_epoch, first.next_session()
+    first.close()
+    second = SqliteStore(path, keep_person_days=14)
+    assert second.collector_epoch == epoch
+    assert second.next_session() == session + 1
+    result = second.ingest(arrivals(m))
+    assert (result.stored, result.duplicates) == (2, 2)
+    assert second.progress([gate.chain]) == [Progress(gate.chain, 4, gate.head)]
+    second.close()
+
+
+def test_two_stores_have_different_epochs(path: Path, tmp_path: Path, store: SqliteStore) -> None:
+    other = SqliteStore(tmp_path / "other.db", keep_person_days=14)
+    assert other.collector_epoch != store.collector_epoch
+    other.close()
+
+
+def test_a_batch_that_cannot_be_committed_leaves_nothing(
+    path: Path, store: SqliteStore, gate: LedgerOfGate
+) -> None:
+    messages = gate.write_visits(3)
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON progress BEGIN SELECT RAISE(ABORT, 'full'); END"
+    )
+    connection.commit()
+    with pytest.raises(StorageError, match="full"):
+        store.ingest(arrivals(messages))
+    assert rows(path, "SELECT COUNT(*) FROM record") == [(0,)]
+    connection.execute("DROP TRIGGER refuse")
+    connection.commit()
+    connection.close()
+    assert store.ingest(arrivals(messages)).stored == 3
+
+
+def test_another_programs_database_is_not_touched(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    with pytest.raises(StorageError, match="another program"):
+        SqliteStore(path, keep_person_days=14)
+
+
+def test_a_database_of_a_newer_version_is_not_touched(path: Path, store: SqliteStore) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StorageError, match="newer gated"):
+        SqliteStore(path, keep_person_days=14)
+
+
+def test_a_file_that_is_no_database_is_named(path: Path) -> None:
+    path.write_bytes(b"not a database, however long it may be" * 100)
+    with pytest.raises(StorageError, match=r"records\.db"):
+        SqliteStore(path, keep_person_days=14)
+
+
+def _ledger(count: int) -> tuple[LedgerOfGate, list[Message]]:
+    gate = LedgerOfGate()
+    return gate, gate.write_visits(count)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_any_order_with_duplicates_in_any_batches_ends_in_the_same_state(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    count = data.draw(st.integers(1, 14))
+    gate, messages = _ledger(count)
+    extra = data.draw(st.lists(st.integers(0, count - 1), max_size=10))
+    order = data.draw(st.permutations([*range(count), *extra]))
+    size = data.draw(st.integers(1, len(order)))
+    folder = tmp_path_factory.mktemp("any-order")
+    store = SqliteStore(folder / "records.db", keep_person_days=14)
+    stored = duplicates = 0
+    for start in range(0, len(order), size):
+        result = store.ingest(arrivals([messages[i] for i in order[start : start + size]]))
+        stored += result.stored
+        duplicates += result.duplicates
+        assert result.quarantined == 0
+    assert (stored, duplicates) == (count, len(extra))
+    assert store.progress([gate.chain]) == [Progress(gate.chain, count, gate.head)]
+    chains = rows(folder / "records.db", "SELECT seq, chain FROM record ORDER BY seq")
+    assert chains == list(enumerate(gate.hashes))[1:]
+    store.close()
+
+
+def test_every_problem_has_a_word_of_its_own() -> None:
+    assert len({problem.value for problem in Problem}) == len(Problem)
