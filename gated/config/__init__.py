@@ -41,6 +41,7 @@ from gated.config.gate import (
 )
 from gated.config.load import (
     DEFAULT_FILE,
+    default_file,
     load_collector,
     load_gate,
     parse_collector,
@@ -88,6 +89,7 @@ __all__ = [
     "VoiceDriver",
     "VoiceSettings",
     "changed_keys",
+    "default_file",
     "dump_toml",
     "load_collector",
     "load_gate",

@@ -53,7 +53,7 @@ def _line(details: ErrorDetails, keys: Mapping[str, Key], raw: Mapping[str, obje
     if kind == "extra_forbidden":
         return f"{shown} : unknown key (没有这个键){_did_you_mean(location, keys)}"
     if kind == "missing":
-        meaning = f": {key.en} {key.zh}" if key else ""
+        meaning = f": {key.en} {key.zh}".rstrip() if key else ""
         return f"{shown} : is missing (缺少){meaning}{_misspelt(location, raw)}"
     found = _lookup(raw, location)
     name = str(location[-1]) if location else ""

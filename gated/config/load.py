@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import tomllib
@@ -28,6 +29,11 @@ _FULL_WIDTH = re.compile(
 _LONGEST_LINE = 120
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def default_file() -> Path:
+    """Return where the gate's configuration is unless a command names another file."""
+    return Path(os.environ.get("GATED_CONFIG") or DEFAULT_FILE)
 
 
 def load_gate(path: Path) -> GateConfig:

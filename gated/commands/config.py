@@ -1,0 +1,193 @@
+"""``gated config``: check the file a technician edited, show what is in force, explain the keys."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from gated.errors import BusError, ConfigError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gated.config.explain import Config
+    from gated.config.gate import GateConfig
+    from gated.config.temperature import DriverSettings
+
+HELP = "check, show and explain the configuration 检查、查看、说明配置"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    check = actions.add_parser("check", help="list everything that is wrong or doubtful 检查")
+    _add_file(check)
+    check.add_argument("--json", action="store_true", help="for programs")
+
+    show = actions.add_parser("show", help="the values in force 当前值")
+    _add_file(show)
+    show.add_argument("--all", action="store_true", help="also what the file leaves out")
+    show.add_argument("--toml", action="store_true", help="everything, as a TOML file")
+
+    for name, text in (
+        ("schema", "the JSON Schema, for editors"),
+        ("example", "the commented example file 示例"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument(
+            "--collector", action="store_true", help="the collector's, not a gate's"
+        )
+    actions.add_parser("reference", help="docs/config-reference.md")
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="default: $GATED_CONFIG, or /etc/gated/gated.toml",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from gated.config import reference
+    from gated.config.collector import CollectorConfig
+    from gated.config.gate import GateConfig
+    from gated.config.load import default_file
+
+    match args.action:
+        case "check":
+            return _check(args.file or default_file(), as_json=args.json)
+        case "show":
+            return _show(args.file or default_file(), is_all=args.all, as_toml=args.toml)
+        case "schema":
+            model = CollectorConfig if args.collector else GateConfig
+            print(json.dumps(reference.schema(model), ensure_ascii=False, indent=2))
+        case "example":
+            print(reference.example(CollectorConfig if args.collector else GateConfig), end="")
+        case _:
+            print(reference.reference(), end="")
+    return ExitCode.OK
+
+
+def _load(path: Path) -> Config | tuple[str, ...]:
+    from gated.config.load import parse_toml, read_text, root_of, validate
+
+    raw = parse_toml(read_text(path), str(path))
+    return validate(root_of(raw), raw)
+
+
+def _check(path: Path, *, as_json: bool) -> int:
+    from gated.config.doubts import warnings
+    from gated.config.gate import GateConfig
+    from gated.config.load import refuse
+
+    faults: tuple[str, ...]
+    doubts: list[str] = []
+    try:
+        found = _load(path)
+    except ConfigError as exc:  # no TOML at all
+        if not as_json:
+            raise
+        found = (str(exc),)
+    if isinstance(found, tuple):
+        faults = found
+    elif isinstance(found, GateConfig):
+        faults, fov_deg = _ask_drivers(found)
+        doubts = warnings(found, fov_deg)
+    else:
+        faults = ()
+    if as_json:
+        answer = {"file": str(path), "ok": not faults, "errors": faults, "warnings": doubts}
+        print(json.dumps(answer, ensure_ascii=False, indent=2))
+        return ExitCode.CONFIG if faults else ExitCode.OK
+    if faults:
+        refuse(faults, str(path))
+    print(f"{path}: ok")
+    for doubt in doubts:
+        print(f"  warning: {doubt}")
+    return ExitCode.OK
+
+
+def _ask_drivers(config: GateConfig) -> tuple[tuple[str, ...], dict[str, float]]:
+    """Return (what the drivers refuse, field of view of each thermometer in degrees)."""
+    from gated.clock import SystemClock
+    from gated.sensors import registry
+
+    faults: list[str] = []
+    fov_deg: dict[str, float] = {}
+    settings = config.temperature
+    for thermometer in settings.thermometers:
+        where = f"temperature.thermometers[{thermometer.name}]"
+        try:
+            driver = registry.load_thermometer_driver(thermometer.driver)
+            options = driver.options.model_validate(thermometer.options)
+            device = driver.make(_NoBus(), options, SystemClock(), lambda _: None)
+            fov_deg[thermometer.name] = device.traits.fov_deg
+        except (ConfigError, ValueError) as exc:
+            faults += _driver_faults(where, thermometer, exc)
+    if settings.ambient is not None:
+        try:
+            ambient = registry.load_ambient_driver(settings.ambient.driver)
+            ambient.options.model_validate(settings.ambient.options)
+        except (ConfigError, ValueError) as exc:
+            faults += _driver_faults("temperature.ambient", settings.ambient, exc)
+    return tuple(faults), fov_deg
+
+
+def _driver_faults(
+    where: str, device: DriverSettings, exc: ConfigError | ValueError
+) -> Iterator[str]:
+    from pydantic import ValidationError
+
+    from gated.config.faults import explain
+    from gated.sensors import registry
+
+    if isinstance(exc, ValidationError):
+        options = registry.load_driver(device.driver).options
+        yield from (f"{where}.{line}" for line in explain(exc, options, device.options))
+    else:
+        yield f"{where} : {exc}"
+
+
+class _NoBus:
+    """Stands where a bus would: making a device touches no hardware."""
+
+    name = "no bus"
+
+    def _refuse(self, *_asked: object) -> NoReturn:
+        raise BusError("gated config check asks no hardware")
+
+    read_word_with_pec = write_then_read = write = read = _refuse
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _show(path: Path, *, is_all: bool, as_toml: bool) -> int:
+    from gated.config.explain import masked, rows
+    from gated.config.load import refuse
+
+    found = _load(path)
+    if isinstance(found, tuple):
+        refuse(found, str(path))
+    if as_toml:
+        print(masked(found), end="")
+        return ExitCode.OK
+    table = [
+        (
+            row.path,
+            f"{row.value} {row.unit}".rstrip(),
+            "set" if row.is_set else "default",
+            "live" if row.is_live else "restart",
+        )
+        for row in rows(found)
+        if is_all or row.is_set
+    ]
+    wide = max(len(path) for path, *_ in table)
+    for key, value, origin, taken_over in table:
+        print(f"{key:<{wide}}  {origin:<7}  {taken_over:<7}  {value}")
+    return ExitCode.OK
