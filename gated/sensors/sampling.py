@@ -6,11 +6,12 @@ that plateau. First sample, mean and maximum were compared on simulated approach
 
 Two limits by design: whoever does not look at least 30 °C warm is not seen as a person (clothing of
 a tall person before the low thermometer should not be one; above an ambient of about 26 °C it may
-be, and then reads as a cold face), and a background hotter than that hides people.
+be, and then reads as a cold face), and a background hotter than a face hides people.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ class SamplingRules:
     presence_min_c: float = 30.0
     leave_drop_c: float = 1.5  # below the threshold of coming
     leave_s: float = 0.5
-    max_slope_c_per_s: float = 0.4
+    max_fall_c_per_s: float = 0.4
+    max_rise_c_per_s: float = 0.25  # stricter: who still comes nearer reads too cold
     max_mad_c: float = 0.2  # median absolute deviation
 
     @classmethod
@@ -64,9 +66,9 @@ class SamplingRules:
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """The view was still: the median object temperature of one window."""
+    """The view was still for one window."""
 
-    object_c: float
+    object_c: float  # the higher of the medians of the window and of its newer half
     samples: int
     spread_c: float  # the farthest sample from the median
     taken_at: MonoSeconds  # of the last sample
@@ -174,20 +176,26 @@ class Sampling:
         median_c = statistics.median(values_c)
         deviations_c = [abs(value_c - median_c) for value_c in values_c]
         is_still = (
-            abs(slope_c_per_s(window)) < rules.max_slope_c_per_s
+            -rules.max_fall_c_per_s < slope_c_per_s(window) < rules.max_rise_c_per_s
             and statistics.median(deviations_c) < rules.max_mad_c
             and max(deviations_c) < rules.max_deviation_c
         )
         if not (self._is_owed and is_still):
             return ()
         self._is_owed = False
-        plateau = Plateau(median_c, len(window), max(deviations_c), window[-1].taken_at)
+        # The approach leaves the older half too cold, never too hot: the higher median is nearer.
+        newer_c = statistics.median(values_c[len(values_c) // 2 :])
+        plateau = Plateau(
+            max(median_c, newer_c), len(window), max(deviations_c), window[-1].taken_at
+        )
         window.clear()
         return (plateau,)
 
     def _presence_threshold_c(self) -> float:
         if not self._background:
-            return self._rules.presence_min_c
+            # Whatever is in view at the start is the background: a wall in the sun must not pass
+            # for a person. Somebody who stands there already is seen once they have stepped away.
+            return math.inf
         background_c = statistics.median(self._background)
         return max(self._rules.presence_min_c, background_c + self._rules.presence_rise_c)
 
