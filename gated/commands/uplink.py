@@ -1,0 +1,28 @@
+"""``gated uplink``: the process that hands the gate's records to the broker."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+HELP = "run the uplink: sends the ledger's records until the collector has them"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("/etc/gated/gated.toml"),
+        metavar="FILE",
+        help="the gate's configuration (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from gated.config.load import load_gate
+    from gated.uplink.main import main
+
+    config = load_gate(args.config)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s uplink: %(message)s")
+    return main(config)

@@ -1,0 +1,63 @@
+"""Alarms go out live at once, ahead of a backlog; the durable record follows in its turn."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gated.ledger.reader import StoredEvent
+from gated.uplink.feed import Feed
+from gated.wire import Kind
+
+LOOK_BACK = 1_000
+"""At a start, how many of the newest unacked events are searched for alarms."""
+MAX_WAITING = 100
+"""The oldest copies give way to new ones; their durable records follow all the same."""
+_BATCH = 200
+
+
+class LiveCopies:
+    """The alarms of one ledger epoch that still want a live copy.
+
+    Args:
+        acked: what the collector has already needs no copy.
+        newest: the newest event at the start.
+    """
+
+    def __init__(self, *, acked: int, newest: int) -> None:
+        self._scanned = max(acked, newest - LOOK_BACK)
+        self._waiting: deque[StoredEvent] = deque(maxlen=MAX_WAITING)
+        self._flying: dict[int, StoredEvent] = {}
+        self.newest_alarm_seq = 0
+
+    def scan(self, feed: Feed) -> None:
+        """Look for alarms among at most 200 events that were not looked at before."""
+        if self._scanned >= feed.newest_seq:
+            return
+        for event in feed.events_after(self._scanned, _BATCH):
+            self._scanned = event.seq
+            if event.kind == Kind.ALARM:
+                self._waiting.append(event)
+                self.newest_alarm_seq = event.seq
+
+    def next_copy(self) -> StoredEvent | None:
+        """Return the alarm to send next, and take it as sent."""
+        if not self._waiting:
+            return None
+        event = self._waiting.popleft()
+        self._flying[event.seq] = event
+        return event
+
+    def landed(self, seq: int) -> None:
+        """Note that the broker answered for the copy of ``seq``."""
+        self._flying.pop(seq, None)
+
+    def lost(self) -> None:
+        """Send again what the broker had not confirmed when the connection was lost."""
+        waiting = sorted([*self._flying.values(), *self._waiting], key=lambda event: event.seq)
+        self._flying.clear()
+        self._waiting = deque(waiting, maxlen=MAX_WAITING)
+
+    def forget_upto(self, acked: int) -> None:
+        """Drop the copies of what the collector has."""
+        while self._waiting and self._waiting[0].seq <= acked:
+            self._waiting.popleft()

@@ -1,0 +1,330 @@
+"""The uplink's loop: one thread that waits for the ledger, reaches the broker and keeps at it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gated.clock import Clock
+from gated.datagrams import Receiver, Sender
+from gated.errors import BrokerUnavailable, ConfigError, StorageError
+from gated.ledger.mailbox import Mailbox
+from gated.units import MonoSeconds
+from gated.uplink.acks import AckDesk
+from gated.uplink.backoff import Backoff, shorten_for_alarms
+from gated.uplink.connection import (
+    DIAL_TIMEOUT_S,
+    BrokerAddress,
+    Connected,
+    Connection,
+    Dial,
+    Lost,
+    Refused,
+)
+from gated.uplink.delivery import Context, Counts, Delivery, Epoch
+from gated.uplink.feed import Feed
+from gated.uplink.live import LiveCopies
+from gated.uplink.state import StateTeller, StatusFile
+from gated.uplink.window import MAX_IN_FLIGHT, SendWindow
+from gated.wire import GateTopics
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.5
+"""The ledger is looked at this often, nudged or not."""
+_DIAL_SLICE_S = 0.2
+_CONNACK_WAIT_S = 10.0
+_GOODBYE_WAIT_S = 1.0
+_CURSOR_EVERY_S = 5.0
+_MAX_NUDGES = 100
+"""Datagrams taken at once: their content says nothing, one is as good as all."""
+
+Beat = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkFiles:
+    """Where the uplink meets the controller."""
+
+    ledger: Path
+    status: Path  # the controller's status.json
+    nudge: Path  # our socket: the controller says that it committed
+    controller: Path  # the controller's socket: we say that an ack came
+
+
+class Publisher:
+    """Delivers one gate's ledger. ``run`` is the process's one worker.
+
+    Args:
+        broker: where to deliver to.
+        topics: the gate's topics.
+        files: where the uplink meets the controller.
+        mailbox: ``uplink.db``; opened and closed by the caller.
+        clock: for every interval.
+        uniform: a random number between two bounds, for the back-off.
+        places: how many publishes may be in flight.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        topics: GateTopics,
+        files: UplinkFiles,
+        mailbox: Mailbox,
+        *,
+        clock: Clock,
+        uniform: Callable[[float, float], float],
+        places: int = MAX_IN_FLIGHT,
+    ) -> None:
+        self._broker = broker
+        self._topics = topics
+        self._files = files
+        self._mailbox = mailbox
+        self._clock = clock
+        self._places = places
+        self._feed = Feed(files.ledger, topics)
+        self._state = StateTeller(topics, StatusFile(files.status), self._feed, clock)
+        self._backoff = Backoff(uniform)
+        self._controller = Sender(files.controller)
+        self._acks = AckDesk(mailbox, self._nudge_controller)
+        self._context = Context(topics, self._feed, self._state, self._acks, clock)
+        self._epoch: Epoch | None = None
+        self._session = 0
+        self._looked_at = MonoSeconds(float("-inf"))
+        self._cursor_saved_at = MonoSeconds(float("-inf"))
+        self._cursor: tuple[str, int] | None = None
+        self._connected_at: MonoSeconds | None = None
+        self._reasons: set[str] = set()  # why the broker is away, as far as that was logged
+
+    @property
+    def counts(self) -> Counts:
+        """What happened since the start."""
+        return self._context.counts
+
+    def run(self, stop: threading.Event, beat: Beat) -> None:
+        """Deliver until ``stop`` is set.
+
+        Raises: StorageError: the nudge socket cannot be made, or uplink.db cannot be used.
+        """
+        self._cursor = self._mailbox.cursor()
+        nudges = Receiver(self._files.nudge)
+        try:
+            while not stop.is_set():
+                epoch = self._take_epoch()
+                if epoch is None:
+                    self._rest(nudges, _TICK_S, stop, beat)
+                else:
+                    self._deliver(epoch, nudges, stop, beat)
+        finally:
+            nudges.close()
+            self._feed.close()
+            self._controller.close()
+
+    # --- the ledger -----------------------------------------------------------------------------
+
+    def _look(self, *, is_nudged: bool) -> None:
+        """Look at the ledger and do what is due now and then."""
+        now = self._clock.monotonic_s()
+        if not is_nudged and now - self._looked_at < _TICK_S:
+            return
+        self._looked_at = now
+        self._feed.refresh()
+        self._acks.retry()
+        if self._epoch is not None:
+            self._epoch.live.scan(self._feed)
+            if now - self._cursor_saved_at >= _CURSOR_EVERY_S:
+                self._cursor_saved_at = now
+                self._save_cursor(self._epoch)
+
+    def _take_epoch(self) -> Epoch | None:
+        """Return what belongs to the ledger's present epoch; None while there is no ledger."""
+        name = self._feed.epoch
+        if name is None:
+            return None
+        if self._epoch is None or self._epoch.name != name:
+            acked = self._feed.acked_upto
+            is_known = self._cursor is not None and self._cursor[0] == name
+            sent = self._cursor[1] if self._cursor is not None and is_known else 0
+            self._epoch = Epoch(
+                name,
+                SendWindow(acked=acked, sent=min(sent, self._feed.newest_seq), places=self._places),
+                LiveCopies(acked=acked, newest=self._feed.newest_seq),
+            )
+        return self._epoch
+
+    def _save_cursor(self, epoch: Epoch) -> None:
+        cursor = (epoch.name, epoch.window.taken)
+        if cursor == self._cursor:
+            return
+        with contextlib.suppress(StorageError):  # a hint: losing it only sends again
+            self._mailbox.save_cursor(*cursor)
+            self._cursor = cursor
+
+    def _nudge_controller(self) -> None:
+        with contextlib.suppress(StorageError):  # it looks into uplink.db every second anyway
+            self._controller.send(b"ack")
+
+    # --- one connection -------------------------------------------------------------------------
+
+    def _deliver(self, epoch: Epoch, nudges: Receiver, stop: threading.Event, beat: Beat) -> None:
+        """Reach the broker, deliver until the connection ends, and wait before the next one."""
+        self._connected_at = None
+        try:
+            connection = self._dial(stop, beat)
+            if connection is not None:
+                self._converse(connection, epoch, nudges, stop, beat)
+        except (BrokerUnavailable, ConfigError) as exc:
+            self._rest(nudges, self._note_failure(str(exc)), stop, beat)
+
+    def _dial(self, stop: threading.Event, beat: Beat) -> Connection | None:
+        """Return a connection whose CONNECT is on its way, or None if asked to stop.
+
+        Raises:
+            BrokerUnavailable: there is none to be had now.
+            ConfigError: a TLS file cannot be used (it may be in the middle of a renewal).
+        """
+        self._session = self._next_session()
+        will = self._state.will(self._session)
+        connection = Connection(self._broker, will_topic=self._topics.state, will=will)
+        dial = Dial(connection)
+        started_at = self._clock.monotonic_s()
+        while not dial.wait(_DIAL_SLICE_S):
+            beat()
+            if stop.is_set():
+                return None
+            if self._clock.monotonic_s() - started_at >= DIAL_TIMEOUT_S:
+                raise BrokerUnavailable("no answer")
+        return connection
+
+    def _next_session(self) -> int:
+        try:
+            return max(self._session + 1, self._mailbox.next_session())
+        except StorageError:
+            if self._session == 0:
+                raise
+            return self._session + 1  # a full disk must not keep records from leaving it
+
+    def _converse(
+        self,
+        connection: Connection,
+        epoch: Epoch,
+        nudges: Receiver,
+        stop: threading.Event,
+        beat: Beat,
+    ) -> None:
+        """Deliver over ``connection`` until asked to stop, or until the ledger is another one.
+
+        Raises: BrokerUnavailable: the connection ended.
+        """
+        delivery = Delivery(connection, session=self._session, epoch=epoch, context=self._context)
+        try:
+            self._keep_delivering(connection, delivery, epoch, nudges, stop, beat)
+            self._say_goodbye(connection, delivery, nudges, beat)
+        finally:
+            delivery.end()
+            connection.close()
+            self._save_cursor(epoch)
+
+    def _keep_delivering(
+        self,
+        connection: Connection,
+        delivery: Delivery,
+        epoch: Epoch,
+        nudges: Receiver,
+        stop: threading.Event,
+        beat: Beat,
+    ) -> None:
+        started_at = self._clock.monotonic_s()
+        while not stop.is_set() and self._feed.epoch == epoch.name:
+            beat()
+            self._look(is_nudged=self._pump(connection, nudges, _TICK_S))
+            self._handle_all(connection, delivery)
+            if self._connected_at is not None:
+                delivery.work()
+            elif self._clock.monotonic_s() - started_at >= _CONNACK_WAIT_S:
+                raise BrokerUnavailable("it accepts the connection and says nothing")
+            if delivery.is_stalled():
+                raise BrokerUnavailable("it has stopped confirming")
+
+    def _handle_all(self, connection: Connection, delivery: Delivery) -> None:
+        for happening in connection.happenings():
+            match happening:
+                case Lost() | Refused():
+                    raise BrokerUnavailable(happening.reason)
+                case Connected():
+                    self._connected_at = self._clock.monotonic_s()
+                    self._reasons.clear()
+                    log.info("connected to %s; backlog %d", self._broker.url, self._feed.backlog)
+                    delivery.handle(happening)
+                case _:
+                    delivery.handle(happening)
+
+    def _say_goodbye(
+        self, connection: Connection, delivery: Delivery, nudges: Receiver, beat: Beat
+    ) -> None:
+        if self._connected_at is None:
+            return
+        delivery.say_goodbye()
+        started_at = self._clock.monotonic_s()
+        while not delivery.is_quiet() and self._clock.monotonic_s() - started_at < _GOODBYE_WAIT_S:
+            beat()
+            self._pump(connection, nudges, _DIAL_SLICE_S)
+            self._handle_all(connection, delivery)
+
+    # --- waiting --------------------------------------------------------------------------------
+
+    def _pump(self, connection: Connection | None, nudges: Receiver, timeout_s: float) -> bool:
+        """Wait for the socket or a nudge, then move bytes. Returns whether a nudge came."""
+        poller = select.poll()
+        poller.register(nudges.fileno(), select.POLLIN)
+        descriptor = connection.fileno() if connection is not None else -1
+        if connection is not None and descriptor >= 0:
+            wanted = select.POLLIN | (select.POLLOUT if connection.wants_write() else 0)
+            poller.register(descriptor, wanted)
+        ready = {found for found, _ in poller.poll(timeout_s * 1_000)}
+        if connection is not None:
+            connection.pump(is_readable=descriptor in ready)
+        is_nudged = False
+        if nudges.fileno() in ready:
+            for _ in range(_MAX_NUDGES):
+                if nudges.receive() is None:
+                    break
+                is_nudged = True
+        return is_nudged
+
+    def _rest(self, nudges: Receiver, delay_s: float, stop: threading.Event, beat: Beat) -> None:
+        """Wait ``delay_s``, less if an alarm waits, keeping an eye on the ledger."""
+        started_at = self._clock.monotonic_s()
+        while not stop.is_set():
+            beat()
+            wait_s = shorten_for_alarms(delay_s, alarms_wait=self._alarms_wait())
+            left_s = started_at + wait_s - self._clock.monotonic_s()
+            self._look(is_nudged=self._pump(None, nudges, max(0.0, min(_TICK_S, left_s))))
+            if left_s <= _TICK_S:
+                return
+
+    def _alarms_wait(self) -> bool:
+        epoch = self._epoch
+        return epoch is not None and epoch.live.newest_alarm_seq > epoch.window.acked
+
+    def _note_failure(self, reason: str) -> float:
+        """Return how long to wait now; say once for each reason that the broker is away."""
+        if self._connected_at is not None:
+            self._backoff.note_connection(self._clock.monotonic_s() - self._connected_at)
+        delay_s = self._backoff.next_delay_s()
+        if reason in self._reasons:
+            return delay_s
+        self._reasons.add(reason)
+        log.warning(
+            "%s %s: %s; records are kept, trying again in %.0f s",
+            "cannot reach" if self._connected_at is None else "lost",
+            self._broker.url,
+            reason,
+            max(1.0, delay_s),
+        )
+        return delay_s
