@@ -1,0 +1,42 @@
+"""``gated scanner``: the process that looks through the camera and tells the controller."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+HELP = "run the scanner process (normally started by systemd or by gated run)"
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+"""Read by the libraries when they're loaded: idle pools of threads only cost memory."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="gated.toml")
+    parser.add_argument(
+        "--shared",
+        type=Path,
+        metavar="FILE",
+        help="take the frames from this file, which a simulation writes, instead of the camera",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    for name in _ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    from gated.clock import SystemClock
+    from gated.config.load import load_gate
+    from gated.scanner.main import main
+    from gated.scanner.sources import make_source
+    from gated.scanner.sources.shared import SharedFrames
+
+    config = load_gate(args.config)
+    clock = SystemClock()
+    source = (
+        make_source(config.scanner, clock)
+        if args.shared is None
+        else SharedFrames(args.shared, clock)
+    )
+    return main(config, source, clock=clock)

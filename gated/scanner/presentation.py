@@ -1,0 +1,80 @@
+"""Several frames of one code held up are one presentation. Pure.
+
+A code is presented anew only after it was out of view for the hold-off; every code has its own, so
+that the next person in the queue isn't kept waiting by the last one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gated.messages import CodeColour, CodeSeen
+from gated.scanner.sighting import is_acceptable
+from gated.units import MonoSeconds
+
+AMBIGUITY_CLEARS_AFTER_S: Final = 1.0
+"""Two codes are seldom both readable in every frame: one of them alone counts only after this."""
+MAX_REMEMBERED = 64
+"""Nobody shows more codes than this within one hold-off; a flood forgets the oldest."""
+
+
+class Presentations:
+    """Turns what the frames show into one ``CodeSeen`` for each presentation.
+
+    Args:
+        hold_off_s: out of view this long, a code counts as presented anew.
+        new_id: makes a presentation's name; a fresh one at each call.
+    """
+
+    def __init__(self, hold_off_s: float, new_id: Callable[[], str]) -> None:
+        self._hold_off_s = hold_off_s
+        self._new_id = new_id
+        self._last_seen: dict[str, MonoSeconds] = {}
+        self._ambiguous_at: MonoSeconds | None = None
+        self.unreadable = 0
+        """Texts dropped so far because they can't be a code of ours: control characters, length."""
+
+    def see(self, texts: Sequence[str], decoder: str, at: MonoSeconds) -> CodeSeen | None:
+        """Return the presentation that begins with this frame, or None.
+
+        Args:
+            texts: the texts in view.
+            decoder: the name of the decoder that read them.
+            at: when the frame was taken.
+        """
+        self._forget(at)
+        accepted = list(dict.fromkeys(text for text in texts if is_acceptable(text)))
+        self.unreadable += len(texts) - len(accepted)
+        if not accepted:
+            return None
+        was_seen = [self._last_seen.pop(text, None) is not None for text in accepted]
+        if len(accepted) > 1:
+            # Those already presented go on being so; the others must be shown alone.
+            for text, seen in zip(accepted, was_seen, strict=True):
+                if seen:
+                    self._last_seen[text] = at
+            return self._see_several(decoder, at)
+        if (
+            not was_seen[0]
+            and self._ambiguous_at is not None
+            and at - self._ambiguous_at < AMBIGUITY_CLEARS_AFTER_S
+        ):
+            return None
+        self._last_seen[accepted[0]] = at
+        if was_seen[0]:
+            return None
+        return CodeSeen(accepted[0], decoder, CodeColour.NONE, self._new_id())
+
+    def _see_several(self, decoder: str, at: MonoSeconds) -> CodeSeen | None:
+        before, self._ambiguous_at = self._ambiguous_at, at
+        if before is not None and at - before < self._hold_off_s:
+            return None
+        return CodeSeen("", decoder, CodeColour.NONE, self._new_id(), is_ambiguous=True)
+
+    def _forget(self, at: MonoSeconds) -> None:
+        """Drop the texts whose hold-off is over; they're private, and nobody needs them."""
+        kept = [
+            (text, seen) for text, seen in self._last_seen.items() if at - seen < self._hold_off_s
+        ]
+        self._last_seen = dict(kept[-MAX_REMEMBERED:])

@@ -1,0 +1,29 @@
+"""Sources of frames: one file each, found by its name, which is ``scanner.camera`` in gated.toml.
+
+Every file offers ``make(settings, clock)``; only the configured one is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Protocol, cast
+
+from gated.clock import Clock
+from gated.config import Camera, ScannerSettings
+from gated.errors import ConfigError
+from gated.scanner.frames import FrameSource
+
+
+class SourceModule(Protocol):
+    def make(self, settings: ScannerSettings, clock: Clock) -> FrameSource: ...
+
+
+def make_source(settings: ScannerSettings, clock: Clock) -> FrameSource:
+    """Return the source that ``settings`` names, not yet open.
+
+    Raises: ConfigError: if the gate has no camera.
+    """
+    if settings.camera is Camera.NONE:
+        raise ConfigError('scanner.camera is "none": this gate has no camera to scan with')
+    module = importlib.import_module(f"{__name__}.{settings.camera.value}")
+    return cast("SourceModule", module).make(settings, clock)
