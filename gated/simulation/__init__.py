@@ -1,0 +1,1 @@
+"""The gate's surroundings, simulated: people, optics, chips at register level, camera frames."""
