@@ -21,6 +21,8 @@ from pathlib import Path
 
 from gated.errors import LedgerCorrupt, LedgerFull, StorageError
 
+DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises: a damaged schema's text comes back inside its message, undecodable."""
 BUSY_TIMEOUT_S = 0.1
 """Only a checkpoint ever waits for a reader; the one writer waits for nobody."""
 READER_TIMEOUT_S = 1.0
@@ -35,7 +37,8 @@ _FULL_IF_NO_ROOM = {  # the same codes also mean a failing card
     "SQLITE_IOERR_SHMOPEN",
     "SQLITE_IOERR_SHMMAP",
 }
-_CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")
+"""SQLITE_ERROR is a statement that does not fit the tables. Ours are fixed, so the tables changed."""
 _NO_ROOM_BYTES = 256 * 1024
 
 
@@ -52,6 +55,8 @@ def translated(doing: str, path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as exc:
         raise _storage_error(exc, doing, path) from exc
+    except UnicodeDecodeError as exc:
+        raise LedgerCorrupt(f"cannot {doing} {path}: its texts are damaged") from exc
     except OSError as exc:
         raise StorageError(f"cannot {doing} {path}: {exc.strerror or exc}") from exc
 
@@ -126,7 +131,7 @@ def connect_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:
             (found,) = db.execute(f"PRAGMA {pragma}").fetchone()
             if found != value:
                 raise StorageError(f"SQLite gives {pragma} = {found} for {path}, not {value}")
-    except (sqlite3.Error, StorageError):
+    except (*DATABASE_ERRORS, StorageError):
         db.close()
         raise
     return db
@@ -143,7 +148,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     )
     try:
         db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error:
+    except DATABASE_ERRORS:
         db.close()
         raise
     return db
@@ -152,7 +157,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 def close_leaving_wal(db: sqlite3.Connection, path: Path) -> None:
     """Checkpoint and close ``db`` so that ``-wal`` and ``-shm`` stay for the readers."""
     keeper: sqlite3.Connection | None = None
-    with contextlib.suppress(sqlite3.Error):  # a file that is gone or broken is closed all the same
+    with contextlib.suppress(*DATABASE_ERRORS):  # a broken file is closed too
         keeper = connect_reader(path)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()

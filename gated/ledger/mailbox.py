@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from gated.clock import Clock
 from gated.errors import LedgerCorrupt, StorageError
 from gated.ledger.files import (
+    DATABASE_ERRORS,
     WriterLock,
     check_folder,
     close_leaving_wal,
@@ -76,7 +77,7 @@ class Mailbox:
             db = connect_writer(self.path, synchronous="NORMAL")
             try:
                 self._prepare(db)
-            except (sqlite3.Error, StorageError):
+            except (*DATABASE_ERRORS, StorageError):
                 db.close()
                 raise
             return db

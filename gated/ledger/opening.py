@@ -14,6 +14,7 @@ from pathlib import Path
 from gated.clock import Clock
 from gated.errors import LedgerCorrupt, StorageError
 from gated.ledger.files import (
+    DATABASE_ERRORS,
     close_leaving_wal,
     connect_reader,
     connect_writer,
@@ -106,7 +107,7 @@ def open_file(path: Path, origin: Origin) -> Found:
                     return _fill(db, path, origin, how="new")
                 detail = _check(db, path, origin)
                 return Found(db, _read_tail(db, origin.boot_id), "opened", detail=detail)
-            except (sqlite3.Error, StorageError, _Unfit):
+            except (*DATABASE_ERRORS, StorageError, _Unfit):
                 db.close()
                 raise
     except _Unfit as unfit:
@@ -131,7 +132,7 @@ def begin(path: Path, origin: Origin, *, how: str, old: Path | None = None) -> F
         db = _connect(path)
         try:
             return _fill(db, path, origin, how=how, old=old)
-        except (sqlite3.Error, OSError):
+        except (*DATABASE_ERRORS, OSError):
             db.close()
             raise
 
@@ -172,22 +173,24 @@ def _fill(
     if old is not None:
         _carry_over(db, old)
     db.execute("COMMIT")
+    # Into the database at once: with a damaged -wal the file must still say whose epoch it was.
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     sync_folder(path)
     return Found(db, Tail(epoch, _number_boot(db, origin.boot_id), 0, GENESIS), how)
 
 
 def _carry_over(db: sqlite3.Connection, old: Path) -> None:
     """Copy the side tables of ``old`` as far as it can be read: a single-use pass stays used."""
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*DATABASE_ERRORS):
         source = connect_reader(old)
         try:
             for table, columns in CARRIED_TABLES.items():
                 marks = ", ".join("?" for _ in columns.split(","))
-                with contextlib.suppress(sqlite3.Error):  # this table is lost; the next may not be
+                with contextlib.suppress(*DATABASE_ERRORS):  # one table may be lost
                     for row in source.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608  constants
-                        with contextlib.suppress(sqlite3.Error):
+                        with contextlib.suppress(*DATABASE_ERRORS):
                             db.execute(
-                                f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608
+                                f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608
                                 row,
                             )
         finally:
@@ -198,7 +201,7 @@ def _epoch_of(db: sqlite3.Connection) -> str | None:
     """Return the file's epoch, or None where it has none that could be one."""
     try:
         row = db.execute("SELECT v FROM meta WHERE k = 'epoch'").fetchone()
-    except sqlite3.Error:
+    except DATABASE_ERRORS:
         return None
     epoch = row[0] if row else None
     return epoch if isinstance(epoch, str) and _EPOCH.fullmatch(epoch) else None
@@ -226,6 +229,8 @@ def _check(db: sqlite3.Connection, path: Path, origin: Origin) -> str:
     whose = (meta.get("site"), meta.get("gate"))
     if whose != (origin.site, origin.gate):
         raise _Unfit(f"it belongs to gate {whose[1]} of {whose[0]}", _FOREIGN)
+    for table, columns in CARRIED_TABLES.items():  # small, and read without mercy at every start
+        db.execute(f"SELECT {columns} FROM {table}").fetchall()  # noqa: S608  constants
     return _quick_check(db, origin.clock)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gated.errors import StorageError
-from gated.ledger.files import connect_reader, translated
+from gated.ledger.files import DATABASE_ERRORS, connect_reader, translated
 from gated.ledger.retention import hash_of, read_anchor, read_meta
 from gated.ledger.schema import SCHEMA_VERSION
 from gated.wire import PersonLink, parse_json
@@ -213,7 +213,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
         db = connect_reader(path)
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-        except sqlite3.Error:
+        except DATABASE_ERRORS:
             db.close()
             raise
     if version != SCHEMA_VERSION:

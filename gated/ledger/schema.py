@@ -65,7 +65,7 @@ CARRIED_TABLES = {
     "setting": "k, v",
     "pass_use": "pass_ref, uses, direction, at_ms",
     "open_use": "visit_id, pass_ref, at_ms, direction_before, at_ms_before",
-    "open_visit": "visit_id, seq",
+    "open_visit": "visit_id, seq - 4503599627370496",  # before every visit of the new epoch
     "boot": "n, boot_id",
 }
-"""What a new epoch takes over from the file before it, as far as that can be read."""
+"""What a new epoch takes over from the file before it, as far as that can be read: every column."""

@@ -26,6 +26,8 @@ _COLLECT_EVERY_S = 10.0
 _EXPIRE_EVERY_S = 60.0
 _BALLAST_EVERY_S = 60.0
 _SCRUB_EVERY_S = 900.0
+_FORK_EVERY_S = 60.0
+"""A card that corrupts every file must not be filled with files that were set aside."""
 _QUIET_S = 2.0
 """A checkpoint may take long on a slow card, so it waits until nobody has come for a while."""
 _CHUNK = 100
@@ -165,6 +167,8 @@ class LedgerService:
         try:
             return self._ledger.append(drafts, settings=settings)
         except LedgerCorrupt as exc:
+            if not self._is_due("fork", _FORK_EVERY_S):
+                raise
             self._fork(str(exc))
             return self._ledger.append(drafts, settings=settings)
 
