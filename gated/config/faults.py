@@ -66,8 +66,10 @@ def _line(details: ErrorDetails, keys: Mapping[str, Key], raw: Mapping[str, obje
         return f"{shown}{value} : {cause}".removeprefix(" : ")
     if key is None:
         demand = "must be a text, a number, true or false (须为文字、数字或 true/false)"
-    elif kind in {"string_too_long", "string_too_short"} and not key.example:
-        demand = "is too long (太长)" if kind == "string_too_long" else "is empty (不能为空)"
+    elif kind == "string_too_short":
+        demand = "is empty (不能为空)"
+    elif kind == "string_too_long" or (kind == "path_type" and isinstance(found, str)):
+        demand = "is too long (太长)"
     elif kind == "string_pattern_mismatch" and not key.example:
         demand = f"must be: {key.en}"
     elif key.shape is Shape.CHOICES and isinstance(location[-1], int):
