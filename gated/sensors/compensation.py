@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 
 from gated.errors import ConfigError
 from gated.messages import Reading, Reason
-from gated.sensors.port import AmbientSample
+from gated.sensors.port import AmbientSample, Traits
 from gated.sensors.sampling import Plateau
 from gated.units import KELVIN_OFFSET_K
 
 MAX_BODY_C = 45.0
 """No living person is this hot: a cup, a lamp, or a fault."""
+SPREAD_IN_NOISE = 6.0
+"""Highest minus lowest sample, in standard deviations, that chance alone exceeds in fewer than one
+of 1,000 windows of up to nine samples: more is movement."""
 QUALITY_GOOD = "good"
 QUALITY_EXTRAPOLATED = "extrapolated"
 
@@ -65,6 +68,7 @@ class CompensationRules:
     known_ambient_max_c: float = 30.0
     ambient_max_age_s: float = 60.0
     cold_face_below_c: float = 34.5
+    max_spread_c: float = 0.4  # or SPREAD_IN_NOISE times the chip's noise, if that is more
     warm_up_s: float = 900.0
 
     def __post_init__(self) -> None:
@@ -79,7 +83,7 @@ class Instrument:
 
     name: str
     chip_id: str
-    supply_error_c: float  # what its supply adds to each reading
+    traits: Traits
     powered_s: float  # since when it has had power
 
 
@@ -124,9 +128,9 @@ def compensate(
     ambient_c = _usable_ambient_c(ambient, plateau, rules)
     skin = body = None
     if ambient_c is not None:
-        skin = skin_c(plateau.object_c, ambient_c, instrument.supply_error_c, rules)
+        skin = skin_c(plateau.object_c, ambient_c, instrument.traits.supply_error_c, rules)
         body = body_c(skin, ambient_c, rules.site)
-    refusal = _refuse(body, ambient_c, instrument, rules)
+    refusal = _refuse(body, ambient_c, plateau.spread_c, instrument, rules)
     is_known = ambient_c is not None and (
         rules.known_ambient_min_c <= ambient_c <= rules.known_ambient_max_c
     )
@@ -154,7 +158,11 @@ def _usable_ambient_c(
 
 
 def _refuse(
-    body: float | None, ambient_c: float | None, instrument: Instrument, rules: CompensationRules
+    body: float | None,
+    ambient_c: float | None,
+    spread_c: float,
+    instrument: Instrument,
+    rules: CompensationRules,
 ) -> Reason | None:
     """Return why this cannot be judged. Allow-list form: NaN passes no comparison."""
     if rules.calibration.chip_id not in {None, instrument.chip_id}:
@@ -167,4 +175,6 @@ def _refuse(
         return Reason.AMBIENT_OUT_OF_RANGE
     if body is None or not body <= MAX_BODY_C:
         return Reason.SENSOR_FAULT
+    if not spread_c <= max(rules.max_spread_c, SPREAD_IN_NOISE * instrument.traits.noise_c):
+        return Reason.SPREAD_TOO_LARGE
     return None if body >= rules.cold_face_below_c else Reason.COLD_FACE

@@ -70,7 +70,7 @@ class Plateau:
 
     object_c: float  # the higher of the medians of the window and of its newer half
     samples: int
-    spread_c: float  # the farthest sample from the median
+    spread_c: float  # highest minus lowest sample
     taken_at: MonoSeconds  # of the last sample
 
 
@@ -185,9 +185,8 @@ class Sampling:
         self._is_owed = False
         # The approach leaves the older half too cold, never too hot: the higher median is nearer.
         newer_c = statistics.median(values_c[len(values_c) // 2 :])
-        plateau = Plateau(
-            max(median_c, newer_c), len(window), max(deviations_c), window[-1].taken_at
-        )
+        spread_c = max(values_c) - min(values_c)
+        plateau = Plateau(max(median_c, newer_c), len(window), spread_c, window[-1].taken_at)
         window.clear()
         return (plateau,)
 

@@ -22,8 +22,9 @@ class Smbus2Bus:
         from smbus2 import SMBus
 
         self._path = path
+        self._bus: SMBus | None = SMBus()
         try:
-            self._bus: SMBus | None = SMBus(path)
+            self._bus.open(path)
         except FileNotFoundError as exc:
             raise DeviceNotFound(
                 f"{path} is missing: switch I2C on (raspi-config, or dtparam=i2c_arm=on)",
@@ -34,6 +35,7 @@ class Smbus2Bus:
                 f"{path} may not be opened by this user: add it to the group i2c", device=path
             ) from exc
         except OSError as exc:
+            self.close()  # opened, but not an I2C node
             raise DeviceNotFound(f"{path}: {exc.strerror}", device=path) from exc
 
     @property

@@ -218,7 +218,7 @@ class ThermometerWorker(_SensorWorker[Thermometer]):
         instrument = Instrument(
             name=self._fitted.name,
             chip_id=device.chip_id,
-            supply_error_c=device.traits.supply_error_c,
+            traits=device.traits,
             # The chip has its power from the board, and warms up with it.
             powered_s=self._clock.boottime_ms() / 1_000,
         )
