@@ -172,8 +172,8 @@ def _claims_of(args: argparse.Namespace) -> Gp1Claims:
     if args.valid_until is not None:
         expires_at = _local_moment(args.valid_until, is_end=True)
     else:
-        short = args.category in SHORT_LIVED
-        days = args.days or (DEFAULT_DAYS_SHORT if short else DEFAULT_DAYS)
+        default = DEFAULT_DAYS_SHORT if args.category in SHORT_LIVED else DEFAULT_DAYS
+        days = default if args.days is None else args.days
         try:
             expires_at = not_before + timedelta(days=days)
         except OverflowError as exc:
@@ -222,19 +222,23 @@ def _refuse_identities(args: argparse.Namespace) -> None:
 def _local_moment(text: str, *, is_end: bool = False) -> datetime:
     """Return ``text`` as UTC: local time without an offset; a bare date ends with its day."""
     try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        pass
-    else:
-        # Midnight is looked up for that day, so a change of the clocks in between is no matter.
-        day += timedelta(days=1 if is_end else 0)
-        return datetime.combine(day, time()).astimezone(UTC)
-    try:
+        if _is_bare_date(text):
+            # Midnight of that very day: a change of the clocks in between is no matter.
+            day = date.fromisoformat(text) + timedelta(days=1 if is_end else 0)
+            return datetime.combine(day, time()).astimezone(UTC)
         return datetime.fromisoformat(text).astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError) as exc:
         raise GatedError(
             f"{text!r} is not a date or time such as 2026-11-23 or 2026-11-23T07:30"
         ) from exc
+
+
+def _is_bare_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _write_qr(text: str, path: Path | None) -> int | None:
