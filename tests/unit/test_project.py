@@ -67,6 +67,7 @@ def test_the_newest_changelog_entry_is_this_version() -> None:
 
 def test_decision_records_are_named_and_numbered_without_gaps_or_repeats() -> None:
     records = sorted((ROOT / "docs/adr").iterdir())
+    assert records
     assert all(re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", record.name) for record in records), records
     assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
 
@@ -153,6 +154,21 @@ def test_each_hardware_or_network_library_has_one_adapter() -> None:
         for package in imported_packages(file) & ONE_ADAPTER_EACH:
             users[package].add(str(file.relative_to(ROOT)))
     assert {package: files for package, files in users.items() if len(files) > 1} == {}
+
+
+def test_one_place_alone_catches_everything() -> None:
+    broad = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "gated").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and (
+            node.type is None
+            or {"Exception", "BaseException"}
+            & {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
+        )
+    }
+    assert broad == {"gated/supervisor.py"}
 
 
 def test_every_package_says_what_it_is() -> None:
