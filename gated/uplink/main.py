@@ -26,7 +26,7 @@ def broker_address(config: GateConfig) -> BrokerAddress:
     return BrokerAddress(
         host=endpoint.host,
         port=endpoint.port,
-        client_id=config.client_id,
+        client_id=f"gate.{config.gate.site}.{config.gate.name}",  # a slash brings iotcore down
         keepalive_s=uplink.keepalive_s,
         username=config.mqtt_user,
         password=password,
