@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gated.errors import ExitCode
 
-HELP = "read the QR codes in picture files or folders"
+HELP = "read the QR codes in picture files or folders 读取图片中的二维码"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,14 +6,14 @@ import argparse
 import os
 from pathlib import Path
 
-HELP = "run the scanner process (normally started by systemd or by gated run)"
+HELP = "run the scanner process: started by systemd or by gated run 扫码进程"
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 """Read by the libraries when they're loaded: idle pools of threads only cost memory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="gated.toml")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="gated.toml")
     parser.add_argument(
         "--shared",
         type=Path,
@@ -27,12 +27,12 @@ def run(args: argparse.Namespace) -> int:
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
     from gated.clock import SystemClock
-    from gated.config.load import load_gate
+    from gated.config import default_file, load_gate
     from gated.scanner.main import main
     from gated.scanner.sources import make_source
     from gated.scanner.sources.shared import SharedFrames
 
-    config = load_gate(args.config)
+    config = load_gate(args.config or default_file())
     clock = SystemClock()
     source = (
         make_source(config.scanner, clock)

@@ -5,6 +5,9 @@ Both look at a sparse sample of the frame's green channel: every n-th pixel of e
 
 from __future__ import annotations
 
+import enum
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,15 +27,15 @@ _CHANGED_SHARE = 0.01  # of all cells: a phone at arm's length fills ten times a
 _CELL_SAMPLES = 4
 _MIN_STEP_LEVELS = 10 * _CELL_SAMPLES  # of 255, in each of a cell's samples
 _MAX_STEP_LEVELS = 30 * _CELL_SAMPLES
-_NOISE_FACTOR = 4.0  # of the median change: 2.7 standard deviations, exceeded by 0.7 % of cells
+_NOISE_FACTOR = 5.0  # of the median change: 3.4 standard deviations, exceeded by 0.1 % of cells
 _COLOUR_AXES = 3
 
 Sample = NDArray[np.uint8]
 
 
 def sample_frame(pixels: Pixels) -> Sample:
-    """Return a sparse sample of ``pixels``: at most about 160 values on the longer side."""
-    step = max(1, max(pixels.shape[:2]) // SAMPLES_ON_LONG_SIDE)
+    """Return a sparse sample of ``pixels``: at most 160 values on the longer side."""
+    step = math.ceil(max(pixels.shape[:2]) / SAMPLES_ON_LONG_SIDE)
     green = pixels[..., 1] if pixels.ndim == _COLOUR_AXES else pixels
     return green[::step, ::step].copy()
 
@@ -42,7 +45,9 @@ def differs(before: Sample, now: Sample) -> bool:
     if before.shape != now.shape:
         return True
     change = np.abs(_cells(now) - _cells(before))
-    noise = _NOISE_FACTOR * float(np.median(change))
+    if change.size == 0:
+        return True  # a frame of one line: too small to judge
+    noise = _NOISE_FACTOR * float(np.median(change[::2, ::2]))
     threshold = min(max(_MIN_STEP_LEVELS, noise), _MAX_STEP_LEVELS)
     return bool(np.count_nonzero(change > threshold) > change.size * _CHANGED_SHARE)
 
@@ -54,6 +59,14 @@ def _cells(sample: Sample) -> NDArray[np.int16]:
     return even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
 
 
+class Interest(enum.Enum):
+    """How much a frame is worth."""
+
+    NONE = enum.auto()  # nothing has changed: not decoded
+    ROUTINE = enum.auto()  # nothing has changed, but it's been a while
+    LIVELY = enum.auto()  # something moves, or has just stopped
+
+
 class MotionGate:
     """Says which frames are worth decoding: with motion, soon after it, and one each second."""
 
@@ -62,20 +75,22 @@ class MotionGate:
         self._examined_at: MonoSeconds | None = None
         self._moved_at: MonoSeconds | None = None
 
-    def admits(self, sample: Sample, at: MonoSeconds) -> bool:
-        """Return whether the frame of ``sample`` should be decoded."""
+    def judge(self, sample: Sample, at: MonoSeconds) -> Interest:
+        """Return how much the frame of ``sample``, taken at ``at``, is worth."""
+        interest = self._interest(sample, at)
+        if interest is not Interest.NONE:
+            self._examined, self._examined_at = sample, at
+        return interest
+
+    def _interest(self, sample: Sample, at: MonoSeconds) -> Interest:
         if self._examined is None or self._examined_at is None:
-            return self._examine(sample, at)
+            return Interest.ROUTINE
         if differs(self._examined, sample):
             self._moved_at = at
-            return self._examine(sample, at)
+            return Interest.LIVELY
         if self._moved_at is not None and at - self._moved_at < LINGER_S:
-            return self._examine(sample, at)
-        return at - self._examined_at >= EXAMINE_EVERY_S and self._examine(sample, at)
-
-    def _examine(self, sample: Sample, at: MonoSeconds) -> bool:
-        self._examined, self._examined_at = sample, at
-        return True
+            return Interest.LIVELY
+        return Interest.ROUTINE if at - self._examined_at >= EXAMINE_EVERY_S else Interest.NONE
 
 
 class StuckWatch:

@@ -19,7 +19,7 @@ from gated.errors import DeviceError
 from gated.messages import CodeSeen
 from gated.scanner.cascade import Cascade, Decoded
 from gated.scanner.frames import Frame, FrameSource
-from gated.scanner.motion import MotionGate, StuckWatch, sample_frame
+from gated.scanner.motion import Interest, MotionGate, StuckWatch, sample_frame
 from gated.scanner.presentation import Presentations
 from gated.scanner.sighting import HEALTH_EVERY_S, CameraState, ScannerHealth, encode_sighting
 from gated.units import MonoSeconds
@@ -154,17 +154,18 @@ class ScannerLoop:
             return
         if was_stuck:
             log.warning("the camera delivers new frames again: %s", self._source.name)
-        if not self._motion.admits(sample, at):
+        interest = self._motion.judge(sample, at)
+        if interest is Interest.NONE:
             return
-        decoded = self._decode(frame)
+        decoded = self._decode(frame, is_lively=interest is Interest.LIVELY)
         seen = self._presentations.see(decoded.texts, decoded.decoder or "", at)
         if seen is not None and not self._sender.send(encode_sighting(seen)):
             self._unsent = (seen, at)
 
-    def _decode(self, frame: Frame) -> Decoded:
-        take_slow_steps = (self._misses + 1) % SLOW_STEPS_EVERY_MISSES == 0
-        decoded = self._cascade.decode_frame(frame.pixels, with_slow_steps=take_slow_steps)
-        self._misses = 0 if decoded.texts else self._misses + 1
+    def _decode(self, frame: Frame, *, is_lively: bool) -> Decoded:
+        takes_all_steps = is_lively and (self._misses + 1) % SLOW_STEPS_EVERY_MISSES == 0
+        decoded = self._cascade.decode_frame(frame.pixels, with_slow_steps=takes_all_steps)
+        self._misses = self._misses + 1 if is_lively and not decoded.texts else 0
         self._unreadable += decoded.unreadable
         return decoded
 
