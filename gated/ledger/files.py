@@ -38,7 +38,7 @@ _FULL_IF_NO_ROOM = {  # the same codes also mean a failing card
     "SQLITE_IOERR_SHMMAP",
 }
 _CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")
-"""SQLITE_ERROR is a statement that does not fit the tables. Ours are fixed, so the tables changed."""
+"""SQLITE_ERROR: a statement does not fit the tables. Ours are fixed, so the tables changed."""
 _NO_ROOM_BYTES = 256 * 1024
 
 

@@ -67,7 +67,8 @@ class Room:
         return is_disk_short and usage.free_inside_bytes < 2 * self._limits.reuse_bytes
 
     def _needed_bytes(self) -> int:
-        ballast = 0 if self._ballast.exists() else self._limits.ballast_bytes
+        # Twice, so that what was just given up to deletions does not count as room to record.
+        ballast = 0 if self._ballast.exists() else 2 * self._limits.ballast_bytes
         return self._limits.min_free_bytes + ballast
 
     def give_up_ballast(self) -> bool:
@@ -85,7 +86,7 @@ class Room:
         if self._ballast.exists():
             return True
         wanted_bytes = self._limits.ballast_bytes
-        if free_bytes(self._path) < wanted_bytes + self._limits.min_free_bytes:
+        if free_bytes(self._path) < self._needed_bytes():
             return False
         try:
             descriptor = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)

@@ -96,8 +96,9 @@ class LedgerService:
         while not stop.is_set():
             beat()
             self.step(_WAIT_S)
-        while self.step(0.0):
+        while self._held is not None or not self._requests.empty():
             beat()
+            self.step(0.0)
 
     def step(self, wait_s: float) -> bool:
         """Commit what waits, or do one chunk of the rest; return whether anything was committed."""
@@ -114,22 +115,9 @@ class LedgerService:
         """Return what waits, at most BATCH. A request with settings is committed alone."""
         batch: list[CommitRequest] = []
         while len(batch) < BATCH:
-            if self._held is not None:
-                request, self._held = self._held, None
-            else:
-                try:
-                    got = (
-                        self._requests.get(timeout=wait_s)
-                        if wait_s and not batch
-                        else (self._requests.get_nowait())
-                    )
-                except queue.Empty:
-                    break
-                if isinstance(got, MailboxNudge):
-                    self._is_nudged = True
-                    wait_s = 0.0
-                    continue
-                request = got
+            request = self._next(0.0 if batch else wait_s)
+            if request is None:
+                break
             if request.settings and batch:
                 self._held = request
                 break
@@ -137,6 +125,19 @@ class LedgerService:
             if request.settings:
                 break
         return batch
+
+    def _next(self, wait_s: float) -> CommitRequest | None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            return held
+        try:
+            got = self._requests.get(timeout=wait_s) if wait_s else self._requests.get_nowait()
+        except queue.Empty:
+            return None
+        if isinstance(got, MailboxNudge):
+            self._is_nudged = True
+            return None
+        return got
 
     def _commit(self, batch: list[CommitRequest]) -> None:
         drafts = [request.draft for request in batch]
