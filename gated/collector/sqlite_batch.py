@@ -19,8 +19,17 @@ from gated.collector.intake import (
     read_arrival,
     to_ms,
 )
-from gated.collector.store import HAVE_RANGES, Arrival, ChainKey, IngestResult, Lane, Problem
+from gated.collector.store import (
+    HAVE_RANGES,
+    Arrival,
+    ChainKey,
+    IngestResult,
+    Lane,
+    Problem,
+    Progress,
+)
 from gated.errors import WireError
+from gated.wire import GENESIS
 
 _COLUMNS = (
     *("site", "gate", "epoch", "seq", "kind", "received_at_ms", "body", "body_sha", "prev"),
@@ -59,6 +68,15 @@ def read_have(
         (chain.site, chain.gate, chain.epoch, upto, HAVE_RANGES),
     )
     return tuple((first, last) for first, last in rows)
+
+
+def read_progress(connection: sqlite3.Connection, chain: ChainKey) -> Progress:
+    """Return how far ``chain`` is stored; one that was never heard of is at 0."""
+    found = read_head(connection, chain)
+    if found is None:
+        return Progress(chain, 0, GENESIS)
+    head, highest, _ = found
+    return Progress(chain, head.upto, head.hash, read_have(connection, chain, head.upto, highest))
 
 
 @dataclass(slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
-from gated.collector.sqlite_batch import read_have, read_head
-from gated.collector.sqlite_schema import open_for_reading
+from gated.collector.sqlite_batch import read_progress
+from gated.collector.sqlite_schema import open_for_reading, translated
 from gated.collector.store import (
     ChainEvidence,
     ChainKey,
@@ -23,8 +22,7 @@ from gated.collector.store import (
     Tally,
     Undated,
 )
-from gated.errors import StorageError
-from gated.wire import GENESIS, GateState
+from gated.wire import GateState
 
 _ENTRY_COLUMNS = tuple(field.name for field in fields(Entry))
 _ENTRY = "SELECT " + ", ".join(_ENTRY_COLUMNS) + " FROM record "  # noqa: S608 - our own names
@@ -37,6 +35,7 @@ _KNOWN_UP_TO = (
     "AND time_quality <> 'unknown' ORDER BY seq DESC LIMIT 1"
 )
 _MAX_SEQ = 2**63 - 1
+_READING = "the records cannot be read"
 
 
 class SqliteReader:
@@ -52,19 +51,12 @@ class SqliteReader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        with self._translated():
+        with translated(_READING):
             self._connection.execute("BEGIN")
             try:
                 yield
             finally:
                 self._connection.execute("ROLLBACK")
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as exc:
-            raise StorageError(f"the records cannot be read: {exc}") from exc
 
     def close(self) -> None:
         self._connection.close()
@@ -72,26 +64,26 @@ class SqliteReader:
     # --- entries ---------------------------------------------------------------------------------
 
     def entries(self, *, after: int, limit: int) -> list[Entry]:
-        with self._translated():
+        with translated(_READING):
             rows = self._connection.execute(
                 _ENTRY + "WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
             )
             return [_entry(row) for row in rows]
 
     def latest_entries(self, limit: int) -> list[Entry]:
-        with self._translated():
+        with translated(_READING):
             rows = self._connection.execute(_ENTRY + "ORDER BY id DESC LIMIT ?", (limit,))
             return [_entry(row) for row in rows][::-1]
 
     def last_id(self) -> int:
-        with self._translated():
+        with translated(_READING):
             row = self._connection.execute("SELECT coalesce(MAX(id), 0) FROM record").fetchone()
             return int(row[0])
 
     # --- gates -----------------------------------------------------------------------------------
 
     def gates(self) -> list[GateRow]:
-        with self._translated():
+        with translated(_READING):
             rows = self._connection.execute(
                 "SELECT site, gate, state, online, session_since_ms, state_at_ms, last_seen_ms "
                 "FROM gate ORDER BY site, gate"
@@ -128,26 +120,21 @@ class SqliteReader:
         return None if row is None else str(row[0])
 
     def chains(self, lane: Lane) -> list[Progress]:
-        with self._translated():
+        with translated(_READING):
             epochs = self._connection.execute(
                 "SELECT epoch FROM progress WHERE site = ? AND gate = ? "
                 "ORDER BY first_received_ms, epoch",
                 (lane.site, lane.gate),
             ).fetchall()
-            return [self._progress(ChainKey(lane.site, lane.gate, row[0])) for row in epochs]
-
-    def _progress(self, chain: ChainKey) -> Progress:
-        found = read_head(self._connection, chain)
-        if found is None:
-            return Progress(chain, 0, GENESIS)
-        head, highest, _ = found
-        have = read_have(self._connection, chain, head.upto, highest)
-        return Progress(chain, head.upto, head.hash, have)
+            return [
+                read_progress(self._connection, ChainKey(lane.site, lane.gate, row[0]))
+                for row in epochs
+            ]
 
     # --- what a report is made of ----------------------------------------------------------------
 
     def tallies(self, from_ms: int, to_ms: int) -> list[Tally]:
-        with self._translated():
+        with translated(_READING):
             rows = self._connection.execute(
                 """
                 SELECT site, gate, kind, drill, direction, outcome, reason, would_have, result,
@@ -176,7 +163,7 @@ class SqliteReader:
             ]
 
     def evidence(self, lane: Lane) -> list[ChainEvidence]:
-        with self._translated():
+        with translated(_READING):
             return [
                 ChainEvidence(
                     chain=progress.chain,
@@ -265,7 +252,7 @@ class SqliteReader:
             )
 
     def was_one_boot(self, lane: Lane, from_ms: int, to_ms: int) -> bool:
-        with self._translated():
+        with translated(_READING):
             before = self._connection.execute(
                 "SELECT epoch, boot FROM record WHERE at_ms < ? AND site = ? AND gate = ? "
                 "AND time_quality <> 'unknown' ORDER BY at_ms DESC LIMIT 1",

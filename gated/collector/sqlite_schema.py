@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gated.errors import StorageError
@@ -117,6 +119,15 @@ CREATE TABLE gate (
   PRIMARY KEY (site, gate)
 ) STRICT, WITHOUT ROWID;
 """
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise StorageError, beginning with ``doing``, for whatever SQLite raises inside."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise StorageError(f"{doing}: {exc}") from exc
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gated.collector.intake import DAY_MS
-from gated.collector.sqlite_batch import SqliteBatch, read_have, read_head
-from gated.collector.sqlite_schema import open_for_writing
+from gated.collector.sqlite_batch import SqliteBatch, read_progress
+from gated.collector.sqlite_schema import open_for_writing, translated
 from gated.collector.store import Arrival, ChainKey, IngestResult, Progress
-from gated.errors import StorageError
-from gated.wire import GENESIS
 
 
 class SqliteStore:
@@ -39,7 +37,7 @@ class SqliteStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Commit what is done inside, or nothing. Raises: StorageError."""
         connection = self._connection
-        try:
+        with translated("cannot store"):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -47,35 +45,27 @@ class SqliteStore:
             finally:
                 if connection.in_transaction:  # also when the commit itself failed
                     connection.execute("ROLLBACK")
-        except sqlite3.Error as exc:
-            raise StorageError(f"cannot store: {exc}") from exc
 
     def ingest(self, batch: Sequence[Arrival]) -> IngestResult:
         with self._transaction() as connection:
             return SqliteBatch(connection, keep_person_days=self._keep_days).ingest(batch)
 
     def progress(self, chains: Sequence[ChainKey]) -> list[Progress]:
-        found = []
-        for chain in chains:
-            head, highest, _ = read_head(self._connection, chain) or (None, 0, 0)
-            if head is None:
-                found.append(Progress(chain, 0, GENESIS))
-            else:
-                have = read_have(self._connection, chain, head.upto, highest)
-                found.append(Progress(chain, head.upto, head.hash, have))
-        return found
+        with translated("cannot read the progress"):
+            return [read_progress(self._connection, chain) for chain in chains]
 
     def current_chains(self) -> list[ChainKey]:
-        rows = self._connection.execute(
-            """
-            SELECT site, gate, coalesce(
-              json_extract(state, '$.epoch'),
-              (SELECT epoch FROM progress AS p WHERE p.site = g.site AND p.gate = g.gate
-               ORDER BY first_received_ms DESC LIMIT 1))
-            FROM gate AS g ORDER BY site, gate
-            """
-        )
-        return [ChainKey(*row) for row in rows if row[2] is not None]
+        with translated("cannot read the progress"):
+            rows = self._connection.execute(
+                """
+                SELECT site, gate, coalesce(
+                  json_extract(state, '$.epoch'),
+                  (SELECT epoch FROM progress AS p WHERE p.site = g.site AND p.gate = g.gate
+                   ORDER BY first_received_ms DESC LIMIT 1))
+                FROM gate AS g ORDER BY site, gate
+                """
+            )
+            return [ChainKey(*row) for row in rows if row[2] is not None]
 
     def next_session(self) -> int:
         with self._transaction() as connection:
@@ -95,7 +85,8 @@ class SqliteStore:
             count += erased.rowcount
         if count:
             # secure_delete overwrites in the file, but the log still holds the old pages.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with translated("cannot empty the log"):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
 
     def close(self) -> None:
