@@ -15,10 +15,10 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NU
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="gated.toml")
     parser.add_argument(
-        "--shared",
+        "--stage",
         type=Path,
-        metavar="FILE",
-        help="take the frames from this file, which a simulation writes, instead of the camera",
+        metavar="DIR",
+        help="take the frames of the scenario that plays in DIR, instead of the camera's",
     )
 
 
@@ -28,15 +28,17 @@ def run(args: argparse.Namespace) -> int:
         os.environ.setdefault(name, "1")
     from gated.clock import SystemClock
     from gated.config import default_file, load_gate
+    from gated.logs import start_logging
     from gated.scanner.main import main
     from gated.scanner.sources import make_source
     from gated.scanner.sources.shared import SharedFrames
+    from gated.simulation.stage import FRAME_FILE
 
     config = load_gate(args.config or default_file())
     clock = SystemClock()
     source = (
         make_source(config.scanner, clock)
-        if args.shared is None
-        else SharedFrames(args.shared, clock)
+        if args.stage is None
+        else SharedFrames(args.stage / FRAME_FILE, clock)
     )
     return main(config, source, clock=clock)

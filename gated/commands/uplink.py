@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 
 HELP = "run the uplink: sends the ledger's records until the collector has them"
@@ -21,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from gated.config.load import load_gate
+    from gated.logs import start_logging
     from gated.uplink.main import main
 
     config = load_gate(args.config)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s uplink: %(message)s")
+    start_logging("uplink")
     return main(config)

@@ -49,6 +49,10 @@ class Front(Step):
         for visit in self.state.visits:
             if visit.thermometer == thermometer and visit.phase is Phase.REFUSED:
                 self._drop(visit)
+        for visit in self._in(Phase.MEASURING):
+            if visit.thermometer == thermometer and visit.credential is None:
+                # Gone within the grace, with nothing shown: this is not a way back, it is the next.
+                self._evaluate(replace(visit, is_present=False), at, is_time_out=True)
         visit = self._visit_to_bind(thermometer) or self._new_visit(at)
         others = [v for v in self._in(Phase.MEASURING) if v.is_present and v != visit]
         group_id = visit.group_id
@@ -72,7 +76,7 @@ class Front(Step):
         self._evaluate(visit, at)
 
     def _visit_to_bind(self, thermometer: str) -> Visit | None:
-        """Return the visit that this presence continues: one that just left, or a code so far."""
+        """Return the visit that this presence continues: a code shown a moment ago, or so far."""
         measuring = self._in(Phase.MEASURING)
         for visit in measuring:
             if visit.thermometer == thermometer:

@@ -52,6 +52,7 @@ from gated.visit.state import (
     Restarted,
     SettingsChanged,
     Tick,
+    Timing,
     Use,
     Visit,
 )
@@ -82,7 +83,7 @@ def _deadlines(visit: Visit, state: LaneState) -> list[MonoSeconds]:
         if visit.left_at is not None:
             times.append(MonoSeconds(visit.left_at + LEAVE_GRACE_S))
         if not visit.is_waiting_for_lane:
-            times.append(MonoSeconds(visit.last_progress_at + timing.staff_after_s))
+            times.append(MonoSeconds(visit.last_progress_at + patience_s(visit, timing)))
             if not visit.has_hinted:
                 times.append(MonoSeconds(visit.last_progress_at + timing.hint_after_s))
         return times
@@ -91,6 +92,11 @@ def _deadlines(visit: Visit, state: LaneState) -> list[MonoSeconds]:
     if visit.phase is Phase.WAITING_STAFF:
         return [MonoSeconds(visit.last_progress_at + timing.release_within_s)]
     return [] if visit.deadline is None else [visit.deadline]
+
+
+def patience_s(visit: Visit, timing: Timing) -> float:
+    """Return how long a visit may stand without progress before staff is called."""
+    return timing.credential_hold_s if visit.thermometer is None else timing.staff_after_s
 
 
 class _Lane(Front):
@@ -275,7 +281,7 @@ class _Lane(Front):
                     self._evaluate(visit, at, is_time_out=True)
                 elif visit.is_waiting_for_lane:
                     return
-                elif waited_s >= timing.staff_after_s:
+                elif waited_s >= patience_s(visit, timing):
                     self._evaluate(visit, at, is_time_out=True)
                 elif waited_s >= timing.hint_after_s and not visit.has_hinted:
                     visit = replace(visit, has_hinted=True)

@@ -9,7 +9,6 @@ import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from gated.clock import TimeQuality
 from gated.messages import (
@@ -64,6 +63,7 @@ class Timing:
     staff_after_s: float = 15.0
     hold_s: float = 5.0
     hold_slow_s: float = 15.0
+    credential_hold_s: float = 10.0
     release_within_s: float = 900.0
     pulse_s: float = 0.5
 
@@ -230,15 +230,3 @@ def new_visit_id(seed: str, count: int) -> str:
     return hashlib.sha256(f"{seed}/{count}".encode()).hexdigest()[:12]
 
 
-def is_after_reset(used_at: datetime, now: datetime, reset: str) -> bool:
-    """Return whether no daily reset ("04:00", local) lies between ``used_at`` and ``now``.
-
-    Both are aware and in the gate's time zone.
-    """
-    hour, minute = (int(part) for part in reset.split(":"))
-    latest = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    if latest > now:
-        latest = latest.fromordinal(latest.toordinal() - 1).replace(
-            hour=hour, minute=minute, tzinfo=now.tzinfo
-        )
-    return used_at >= latest

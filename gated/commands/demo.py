@@ -1,0 +1,52 @@
+"""``gated demo``: the whole system at work on simulated devices."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "show the whole system at work: a queue of people, three processes, broker, collector, page"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--visits", type=_count, metavar="N", help="end after N persons (default: go on for ever)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="another queue of people (default: 1)"
+    )
+    parser.add_argument(
+        "--frames",
+        type=Path,
+        metavar="DIR",
+        help="everybody holds up one of the pictures in DIR, real photos for example",
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path("demo-state"),
+        metavar="DIR",
+        help="where ledger, configuration and keys are left to look at (default: %(default)s)",
+    )
+    parser.add_argument("--page-port", type=int, default=8080, metavar="PORT", help="of the page")
+
+
+def run(args: argparse.Namespace) -> int:
+    from gated.demo.main import Demo
+    from gated.logs import start_logging
+
+    start_logging("demo")
+    return Demo(
+        folder=args.state,
+        visits=args.visits,
+        seed=args.seed,
+        frames=args.frames,
+        page_port=args.page_port,
+    ).run()
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return count

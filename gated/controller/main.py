@@ -1,0 +1,336 @@
+"""The controller process: everything is made and wired here, and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from gated import __version__
+from gated.actuators.worker import Action, ActuatorWorker
+from gated.clock import TIMESYNCD_SYNCHRONIZED, Clock
+from gated.config import ClockSource, GateConfig
+from gated.config.load import load_gate
+from gated.config.reload import take_live
+from gated.contents import AlarmContent, AlarmName, BootContent, ConfigContent
+from gated.controller.codes import CodeRules, load_code_rules
+from gated.controller.control import CONTROL_SOCKET
+from gated.controller.decider import Decider, DeciderItem, Neighbours, Record
+from gated.controller.inputs import InputWorker, Sockets
+from gated.controller.ports import Devices, MakeDevices
+from gated.controller.rules import compensation_rules, lane_of
+from gated.controller.status import StatusWriter
+from gated.controller.timekeeper import Timekeeper
+from gated.datagrams import Receiver, Sender
+from gated.errors import ConfigError, GatedError
+from gated.ledger.mailbox import MailboxReader
+from gated.ledger.reader import EventFilter, LedgerReader
+from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
+from gated.ledger.writer import Ledger, Opened
+from gated.messages import Mode
+from gated.sensors.port import AmbientSample
+from gated.sensors.registry import load_ambient_driver, load_thermometer_driver
+from gated.sensors.worker import AmbientWorker, Fitted, ThermometerWorker
+from gated.supervisor import Supervisor
+from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged, Use
+
+log = logging.getLogger(__name__)
+
+EVENTS_BOUND = 1_024  # full: the decider hangs, and whoever publishes fails loudly
+LEDGER_BOUND = 256  # full: the disk hangs; the decider gives up and starts afresh
+ACTIONS_BOUND = 256  # full: the outputs hang; the decider gives up and starts afresh
+MEASURE_BOUND = 4
+PUBLISH_WITHIN_S = 1.0
+SECONDS_A_DAY = 86_400.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Controller:
+    """One gate's deciding process.
+
+    Args:
+        config: as loaded from ``config_path``, which SIGHUP reads again.
+        make_devices: real or simulated ones.
+    """
+
+    def __init__(
+        self, config: GateConfig, config_path: Path, make_devices: MakeDevices, clock: Clock
+    ) -> None:
+        self._config = config
+        self._config_path = config_path
+        self._clock = clock
+        self._timezone = ZoneInfo(config.gate.timezone)
+        self._events: queue.Queue[DeciderItem] = queue.Queue(EVENTS_BOUND)
+        self._actions: queue.Queue[Action] = queue.Queue(ACTIONS_BOUND)
+        self._ledger_requests: queue.Queue[LedgerRequest] = queue.Queue(LEDGER_BOUND)
+        self._supervisor = Supervisor("controller", clock, on_reload=self._reload)
+        codes = load_code_rules(config, self._timezone)
+        for problem in codes.trust.problems:
+            log.warning("%s", problem)
+        config.paths.run.mkdir(parents=True, exist_ok=True)
+        opened = Ledger.open(
+            config.paths.state / "ledger.db",
+            site=config.gate.site,
+            gate=config.gate.name,
+            clock=clock,
+            software=__version__,
+            keep_person_days=config.uplink.keep_person_days,
+        )
+        self._ledger = opened.ledger
+        self._timekeeper = self._make_timekeeper()
+        self._decider = Decider(
+            state=self._initial_state(),
+            events=self._events,
+            neighbours=Neighbours(
+                ledger=self._ledger_requests,
+                actuators=self._actions,
+                thermometers={
+                    t.name: queue.Queue(MEASURE_BOUND) for t in config.temperature.thermometers
+                },
+            ),
+            clock=clock,
+            local_time=self._timekeeper.rfc3339,
+            software=__version__,
+        )
+        self._status = StatusWriter(
+            config.paths.run,
+            config.paths.state,
+            self._device_names(),
+            clock,
+            boot_nonce=secrets.token_hex(8),
+            lane_state=self._lane_state,
+            publish=self._publish,
+        )
+        self._thermometers: list[ThermometerWorker] = []
+        devices = make_devices(config, clock)
+        self._inputs = self._make_inputs(devices, codes)
+        self._wire(devices)
+        self._record_start(opened)
+
+    def run(self) -> int:
+        """Run until a signal or a failure; return the exit code."""
+        try:
+            return self._supervisor.run()
+        finally:
+            self._status.close()
+            self._ledger.close()
+
+    # --- wiring -------------------------------------------------------------------------------
+
+    def _wire(self, devices: Devices) -> None:
+        """Register the workers. The ledger stops last: it answers what was handed in before."""
+        config, supervisor = self._config, self._supervisor
+        outputs = ActuatorWorker(devices.outputs, self._actions, self._clock, self._publish)
+        supervisor.add("actuators", outputs.run)
+        newest: Callable[[], AmbientSample | None] = _no_ambient
+        if config.temperature.ambient is not None:
+            ambient = config.temperature.ambient
+            driver = load_ambient_driver(ambient.driver)
+            options = driver.options.model_validate(ambient.options)
+            fitted = Fitted("ambient", driver, options, partial(devices.open_bus, ambient.bus))
+            worker = AmbientWorker(fitted, clock=self._clock, publish=self._publish)
+            newest = worker.newest
+            supervisor.add("ambient", worker.run)
+        for thermometer in config.temperature.thermometers:
+            spot_driver = load_thermometer_driver(thermometer.driver)
+            spot = Fitted(
+                thermometer.name,
+                spot_driver,
+                spot_driver.options.model_validate(thermometer.options),
+                partial(devices.open_bus, thermometer.bus),
+            )
+            spot_worker = ThermometerWorker(
+                spot,
+                ambient=newest,
+                clock=self._clock,
+                publish=self._publish,
+                requests=self._decider.neighbours.thermometers[thermometer.name],
+                rules=compensation_rules(config),
+            )
+            self._thermometers.append(spot_worker)
+            supervisor.add(f"thermometer-{thermometer.name}", spot_worker.run)
+        supervisor.add("inputs", self._inputs.run)
+        supervisor.add("decider", self._decider.run)
+        supervisor.add("ledger", self._make_ledger_service().run)
+
+    def _make_timekeeper(self) -> Timekeeper:
+        is_system = self._config.clock.source is ClockSource.SYSTEM
+        newest = self._newest_record()
+        return Timekeeper(
+            self._clock,
+            self._timezone,
+            newest_record=newest,
+            sync_file=None if is_system else TIMESYNCD_SYNCHRONIZED,
+            passback_reset=self._config.checks.anti_passback_reset,
+        )
+
+    def _newest_record(self) -> datetime | None:
+        reader = LedgerReader(self._ledger.path)
+        try:
+            newest = next(reader.events(EventFilter(limit=1, newest_first=True)), None)
+        finally:
+            reader.close()
+        return None if newest is None else datetime.fromisoformat(newest.at)
+
+    def _initial_state(self) -> LaneState:
+        """Return the lane as the ledger remembers it: mode, drill, uses."""
+        ledger, config = self._ledger, self._config
+        uses = {
+            ref: Use(
+                used.uses,
+                used.last_direction,
+                is_before_reset=self._timekeeper.is_before_reset(used.last_at),
+            )
+            for ref, used in ledger.uses().items()
+        }
+        return LaneState(
+            lane=lane_of(config, self._id_seed()),
+            mode=Mode(ledger.setting("mode") or config.visit.initial_mode),
+            drill=ledger.setting("drill") == "1",
+            time_quality=self._timekeeper.quality,
+            uses=uses,
+        )
+
+    def _id_seed(self) -> str:
+        return f"{self._ledger.epoch}/{secrets.token_hex(8)}"
+
+    def _make_inputs(self, devices: Devices, codes: CodeRules) -> InputWorker:
+        run = self._config.paths.run
+        sockets = Sockets(
+            sightings=Receiver(run / "sighting.sock"),
+            control=Receiver(run / CONTROL_SOCKET),
+            ledger_nudges=Receiver(run / "ledger.sock"),
+            inputs=devices.inputs,
+        )
+        return InputWorker(
+            sockets,
+            codes,
+            self._timekeeper,
+            self._clock,
+            publish=self._publish,
+            nudge_ledger=self._nudge_ledger,
+            lane_state=self._lane_state,
+            each_second=self._status.each_second,
+        )
+
+    def _make_ledger_service(self) -> LedgerService:
+        uplink = Sender(self._config.paths.run / "uplink.sock")
+        return LedgerService(
+            self._ledger,
+            self._ledger_requests,
+            MailboxReader(self._config.paths.state / "uplink.db"),
+            clock=self._clock,
+            answer=self._publish,
+            after_commit=lambda: _nudge(uplink),
+            on_renewed=self._record_renewed,
+            keep_acked_s=self._config.ledger.keep_acked_days * SECONDS_A_DAY,
+        )
+
+    def _device_names(self) -> tuple[str, ...]:
+        names = [t.name for t in self._config.temperature.thermometers]
+        if self._config.temperature.ambient is not None:
+            names.append("ambient")
+        return (*names, "scanner", "relay")
+
+    # --- between the threads ------------------------------------------------------------------
+
+    def _publish(self, item: DeciderItem) -> None:
+        try:
+            self._events.put(item, timeout=PUBLISH_WITHIN_S)
+        except queue.Full as exc:
+            raise GatedError("the decider takes no events any more; starting afresh") from exc
+
+    def _lane_state(self) -> LaneState:
+        return self._decider.state
+
+    def _nudge_ledger(self) -> None:
+        if self._ledger_requests.empty():
+            self._ledger_requests.put_nowait(MailboxNudge())
+
+    # --- what is recorded about the process itself --------------------------------------------
+
+    def _record_start(self, opened: Opened) -> None:
+        self._publish(Record(_boot_content(opened)))
+        if opened.how in ("recovered", "forked"):
+            self._publish(Record(_ledger_alarm(opened)))
+        open_visits = tuple(self._ledger.open_visits())
+        at = self._clock.monotonic_s()
+        if open_visits:
+            self._publish(Restarted(open_visits, at))
+        expires_at = self._ledger.setting("mode_expires_at")
+        if expires_at:
+            left = datetime.fromisoformat(expires_at) - self._clock.now()
+            state = self._decider.state
+            self._publish(
+                ModeRequested(
+                    state.mode,
+                    state.drill,
+                    "restart",
+                    at,
+                    for_s=max(1.0, left.total_seconds()),
+                    expires_at=expires_at,
+                )
+            )
+
+    def _record_renewed(self, opened: Opened) -> None:
+        self._publish(Record(_boot_content(opened)))
+        self._publish(Record(_ledger_alarm(opened)))
+
+    # --- reload -------------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Take over the live keys of the file: all or nothing, and the old ones on any error."""
+        try:
+            live, changed = take_live(self._config, load_gate(self._config_path))
+            codes = load_code_rules(live, self._timezone)
+        except (ConfigError, ValidationError) as exc:
+            log.error("configuration not reloaded, the old one stays: %s", exc)
+            self._publish(Record(ConfigContent(accepted=False, detail=str(exc)[:1_000])))
+            return
+        self._config = live
+        self._inputs.set_code_rules(codes)
+        self._timekeeper.set_passback_reset(live.checks.anti_passback_reset)
+        for worker in self._thermometers:
+            worker.set_rules(compensation_rules(live))
+        lane = lane_of(live, self._decider.state.lane.id_seed)
+        self._publish(SettingsChanged(lane, self._clock.monotonic_s()))
+        detail = ""
+        if changed.needs_restart:
+            detail = "needs a restart: " + ", ".join(changed.needs_restart)
+        log.info("configuration reloaded: %s", ", ".join(changed.live) or "nothing changed")
+        if detail:
+            log.warning("configuration %s", detail)
+        self._publish(Record(ConfigContent(accepted=True, changed=changed.live, detail=detail)))
+
+
+def _boot_content(opened: Opened) -> BootContent:
+    return BootContent.model_validate(
+        {
+            "boot_id": BOOT_ID.read_text(encoding="ascii").strip(),
+            "ledger": opened.how,
+            "previous_epoch": opened.previous_epoch,
+            "detail": opened.detail[:200],
+        }
+    )
+
+
+def _ledger_alarm(opened: Opened) -> AlarmContent:
+    is_fork = opened.how == "forked"
+    alarm = AlarmName.CHAIN_MISMATCH if is_fork else AlarmName.LEDGER_RECOVERED
+    return AlarmContent(alarm=alarm, device="ledger", detail=opened.detail[:200])
+
+
+def _no_ambient() -> AmbientSample | None:
+    """Without an ambient sensor nothing is judged."""
+    return None
+
+
+def _nudge(sender: Sender) -> None:
+    sender.send(b"1")

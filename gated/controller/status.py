@@ -1,0 +1,97 @@
+"""What the controller says of itself: ``status.json`` in the run folder, and health events."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from gated.clock import Clock
+from gated.contents import HealthContent
+from gated.controller.decider import DeciderItem, Record
+from gated.errors import StorageError
+from gated.ledger.reader import LedgerReader
+from gated.visit.state import LaneState
+
+STATUS_FILE = "status.json"
+WRITE_EVERY_S = 1.0
+HEALTH_EVERY_S = 900.0
+
+
+class StatusWriter:
+    """Writes the status once a second and a health event each quarter of an hour.
+
+    Args:
+        devices: names of all devices, so that a working one is said to be.
+        boot_nonce: what commands from the centre must quote; new at each start.
+    """
+
+    def __init__(
+        self,
+        run_folder: Path,
+        state_folder: Path,
+        devices: tuple[str, ...],
+        clock: Clock,
+        *,
+        boot_nonce: str,
+        lane_state: Callable[[], LaneState],
+        publish: Callable[[DeciderItem], None],
+    ) -> None:
+        self._path = run_folder / STATUS_FILE
+        self._state_folder = state_folder
+        self._devices = devices
+        self._clock = clock
+        self._boot_nonce = boot_nonce
+        self._lane_state = lane_state
+        self._publish = publish
+        self._reader = LedgerReader(state_folder / "ledger.db")
+        self._health_at_s = clock.monotonic_s() + HEALTH_EVERY_S
+
+    def each_second(self) -> None:
+        """Write the status; now and then publish a health event."""
+        state = self._lane_state()
+        devices = {n: "lost" if n in state.lost else "ok" for n in self._devices}
+        status = {
+            "v": 1,
+            "pid": os.getpid(),
+            "boottime_ms": self._clock.boottime_ms(),
+            "mode": state.mode.value,
+            "drill": state.drill,
+            "prompt": state.prompt.value,
+            "time_quality": state.time_quality.value,
+            "devices": devices,
+            "threshold_c": state.lane.rules.temperature.fever_threshold_c,
+            "rules": state.lane.rules.version,
+            "boot_nonce": self._boot_nonce,
+            "visits": len(state.visits),
+        }
+        write_atomically(self._path, json.dumps(status).encode())
+        if self._clock.monotonic_s() >= self._health_at_s:
+            self._health_at_s = self._clock.monotonic_s() + HEALTH_EVERY_S
+            self._publish(Record(self._health(devices)))
+
+    def _health(self, devices: dict[str, str]) -> HealthContent:
+        return HealthContent(
+            devices=devices,
+            backlog=self._reader.backlog(),
+            rss_kb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            disk_free_kb=shutil.disk_usage(self._state_folder).free // 1_024,
+        )
+
+    def close(self) -> None:
+        """Take the status away: a status that nobody renews is no status."""
+        self._path.unlink(missing_ok=True)
+        self._reader.close()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace ``path``. Readers see the old or the new. Raises: StorageError."""
+    new = path.with_suffix(".new")
+    try:
+        new.write_bytes(data)
+        new.replace(path)
+    except OSError as exc:
+        raise StorageError(f"cannot write {path}: {exc.strerror}") from exc

@@ -1,0 +1,98 @@
+"""The wall clock as the gate may believe it, and the moments of a day that matter."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+
+from gated.clock import TIMESYNCD_SYNCHRONIZED, Clock, TimeQuality, judge_time_quality
+from gated.visit.state import ClockChanged, PassbackReset
+
+STEP_MS = 1_000
+"""A change of wall clock against CLOCK_BOOTTIME beyond this is a step, not drift."""
+BUILT_AT = datetime(2026, 11, 22, tzinfo=UTC)
+"""This software did not exist before: no clock that says so is right."""
+
+
+class Timekeeper:
+    """Watches the wall clock. Called once a second by one thread.
+
+    Args:
+        newest_record: the time of the newest event in the ledger; part of the floor.
+        sync_file: exists once a time service has set the clock; None: always trusted.
+        passback_reset: "HH:MM", local.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        timezone: tzinfo,
+        *,
+        newest_record: datetime | None,
+        sync_file: Path | None = TIMESYNCD_SYNCHRONIZED,
+        passback_reset: str = "04:00",
+    ) -> None:
+        self._clock = clock
+        self._timezone = timezone
+        self._floor = max(BUILT_AT, newest_record or BUILT_AT)
+        self._sync_file = sync_file
+        self._passback_reset = passback_reset
+        self._offset_ms: int | None = None
+        self.quality = self._judge()
+        self._period = self._passback_period()
+
+    def judged_now(self) -> datetime:
+        """Return the wall clock, never before the floor: what validity is judged at."""
+        return max(self._clock.now(), self._floor)
+
+    def local_now(self) -> datetime:
+        return self._clock.now().astimezone(self._timezone)
+
+    def rfc3339(self) -> str:
+        """Return the wall clock as records show it: the gate's offset, milliseconds."""
+        return self.local_now().isoformat(timespec="milliseconds")
+
+    def after(self, seconds: float | None) -> str | None:
+        """Return the moment ``seconds`` from now as records show it; None for None."""
+        if seconds is None:
+            return None
+        return (self.local_now() + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+    def set_passback_reset(self, reset: str) -> None:
+        self._passback_reset = reset
+        self._period = self._passback_period()
+
+    def watch(self) -> list[ClockChanged | PassbackReset]:
+        """Return what has happened to the clock since the last call."""
+        events: list[ClockChanged | PassbackReset] = []
+        at = self._clock.monotonic_s()
+        offset_ms = round(self._clock.now().timestamp() * 1_000) - self._clock.boottime_ms()
+        step_ms = 0 if self._offset_ms is None else offset_ms - self._offset_ms
+        self._offset_ms = offset_ms
+        quality = self._judge()
+        is_step = abs(step_ms) >= STEP_MS
+        if quality is not self.quality or is_step:
+            self.quality = quality
+            events.append(ClockChanged(quality, at, step_ms if is_step else None))
+        period = self._passback_period()
+        if period > self._period:
+            self._period = period
+            events.append(PassbackReset(at))
+        return events
+
+    def is_before_reset(self, used_at: datetime) -> bool:
+        """Return whether the daily reset came after ``used_at``."""
+        return self._period_of(used_at) < self._period
+
+    def _judge(self) -> TimeQuality:
+        is_synchronised = self._sync_file is None or self._sync_file.exists()
+        return judge_time_quality(self._clock.now(), self._floor, is_synchronised=is_synchronised)
+
+    def _passback_period(self) -> int:
+        return self._period_of(self._clock.now())
+
+    def _period_of(self, when: datetime) -> int:
+        """Return the number of the day that began with the last reset before ``when``."""
+        hour, minute = (int(part) for part in self._passback_reset.split(":"))
+        since_reset = when.astimezone(self._timezone) - timedelta(hours=hour, minutes=minute)
+        return since_reset.toordinal()

@@ -1,0 +1,256 @@
+"""Sets up a whole system in one folder, plays a scenario before it, and counts what came of it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import threading
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from gated.clock import SystemClock
+from gated.config import GateConfig
+from gated.config.explain import dump_toml, with_paths
+from gated.config.load import parse_gate
+from gated.demo.screen import Screen
+from gated.demo.tally import Tally, take_tally
+from gated.devices import sensor_names, thermometer_eyes
+from gated.errors import ConfigError, ExitCode, GatedError
+from gated.ledger.reader import LedgerReader
+from gated.processes import Children, gate_children, on_signals
+from gated.simulation.broker import DemoBroker, free_port
+from gated.simulation.camera import StageCamera
+from gated.simulation.office import equip_gate, open_office
+from gated.simulation.play import Player
+from gated.simulation.scenario import Scenario
+from gated.simulation.stage import FRAME_FILE, HEAT_FILE, HeatLog, StageInputs, StageOutputs
+from gated.supervisor import Work
+
+log = logging.getLogger(__name__)
+
+MARK = ".gated-demo"
+"""Stands in a folder that a demo made, and may therefore empty."""
+START_WITHIN_S = 45.0
+SETTLE_WITHIN_S = 30.0
+POLL_S = 0.2
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
+LOOPBACK = "127.0.0.1"
+BROKER_PORT = 1884
+
+
+class Demo:
+    """One run of the demo.
+
+    Args:
+        folder: everything is left there; a former demo's is emptied, its office's keys stay.
+        visits: how many persons come; None: for ever.
+        frames: pictures that people hold up instead of their own codes.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        visits: int | None,
+        seed: int,
+        frames: Path | None,
+        page_port: int,
+    ) -> None:
+        self._folder = folder
+        self._visits = visits
+        self._seed = seed
+        self._frames = frames
+        self._page_port = page_port
+        self._clock = SystemClock()
+        self._screen = Screen()
+        self._stop = threading.Event()
+
+    def run(self) -> int:
+        """Play until the last person has gone or Ctrl-C; return OK only if nothing was amiss."""
+        on_signals(self._stop)
+        pictures = _pictures(self._frames)
+        _prepare_folder(self._folder)
+        with ExitStack() as stack:
+            broker = DemoBroker(_port(BROKER_PORT), self._folder)
+            stack.enter_context(broker)
+            config = self._write_configuration(broker.url)
+            office = open_office(self._folder / "office", self._clock.now(), self._seed)
+            credentials = config.credentials
+            equip_gate(
+                self._folder / "office",
+                credentials.trust,
+                credentials.site_key_file,
+                self._folder / "persons.txt",
+            )
+            player = self._build_stage(config, Scenario(office, self._seed, pictures), stack)
+            children = self._start_children(stack)
+            if not children.wait_ready(START_WITHIN_S, stop=self._stop):
+                if self._stop.is_set():
+                    return int(ExitCode.OK)
+                raise GatedError("the gate's processes did not start; see the lines above")
+            return self._play(player, children, stack)
+
+    # --- setting up ---------------------------------------------------------------------------
+
+    def _write_configuration(self, broker_url: str) -> GateConfig:
+        """Write the gate's file into the folder, so that every command can be pointed at it."""
+        source = Path(__file__).parent / "demo.toml"
+        config = with_paths(
+            parse_gate(source.read_text(encoding="utf-8"), str(source)),
+            state=self._folder,
+            run=self._folder / "run",
+            broker=broker_url,
+            trust=self._folder / "trust",
+            site_key_file=self._folder / "site.key",
+        )
+        raw = config.model_dump()
+        raw["credentials"]["persons_list_file"] = self._folder / "persons.txt"
+        config = GateConfig.model_validate(raw)
+        self._config_file.write_text(dump_toml(config), encoding="utf-8")
+        self._config_file.chmod(0o644)
+        return config
+
+    @property
+    def _config_file(self) -> Path:
+        return self._folder / "gated.toml"
+
+    @property
+    def _database(self) -> Path:
+        return self._folder / "collector.db"
+
+    def _build_stage(self, config: GateConfig, scenario: Scenario, stack: ExitStack) -> Player:
+        stage = config.paths.run
+        stage.mkdir(parents=True, exist_ok=True)
+        heat = stack.enter_context(
+            closing(HeatLog(stage / HEAT_FILE, sensor_names(config), create=True))
+        )
+        camera = StageCamera(stage / FRAME_FILE, self._clock, self._seed)
+        outputs = stack.enter_context(closing(StageOutputs(stage)))
+        player = Player(
+            scenario.acts(self._visits),
+            eyes=thermometer_eyes(config),
+            heat=heat,
+            camera=camera,
+            outputs=outputs,
+            inputs=StageInputs(stage),
+            clock=self._clock,
+            attendant=scenario.office.attendant(),
+            seed=self._seed,
+        )
+        player.prepare()
+        self._run_thread("camera", camera.run, stack)
+        return player
+
+    def _run_thread(self, name: str, work: Work, stack: ExitStack) -> None:
+        thread = threading.Thread(target=work, args=(self._stop, lambda: None), name=name)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(self._stop.set)
+
+    def _start_children(self, stack: ExitStack) -> Children:
+        children = Children(self._clock)
+        stack.callback(children.stop)
+        config = self._load_written()
+        listen = f"{LOOPBACK}:{_port(self._page_port)}"
+        children.add(
+            "collector",
+            *("collector", "run", "--name", "demo", "--listen", listen),
+            *("--broker", config.uplink.broker, "--database", str(self._database)),
+        )
+        gate_children(children, self._config_file, config.paths.run)
+        self._screen.say(f"page 网页      http://{listen}")
+        self._screen.say(f"files 文件     {self._folder}/")
+        return children
+
+    def _load_written(self) -> GateConfig:
+        text = self._config_file.read_text(encoding="utf-8")
+        return parse_gate(text, str(self._config_file))
+
+    # --- playing ------------------------------------------------------------------------------
+
+    def _play(self, player: Player, children: Children, stack: ExitStack) -> int:
+        self._screen.say("")
+        self._run_thread("scenario", player.run, stack)
+        started_s = self._clock.monotonic_s()
+        ledger = self._folder / "ledger.db"
+        with closing(LedgerReader(ledger)) as reader:
+            seen = 0
+            while not self._stop.is_set() and not player.played.is_finished:
+                children.poll()
+                seen = self._show_new(reader, seen, player)
+                self._stop.wait(POLL_S)
+            took_s = self._clock.monotonic_s() - started_s
+            self._settle(reader, children)
+            self._show_new(reader, seen, player)
+        tally = take_tally(player.played, ledger, self._database)
+        return self._conclude(tally, took_s)
+
+    def _show_new(self, reader: LedgerReader, seen: int, player: Player) -> int:
+        for event in reader.after(seen, 500):
+            self._screen.show(event, player.played.stagings)
+            seen = event.seq
+        return seen
+
+    def _settle(self, reader: LedgerReader, children: Children) -> None:
+        """Wait until the collector has acknowledged everything, or too long."""
+        deadline_s = self._clock.monotonic_s() + SETTLE_WITHIN_S
+        pause = threading.Event()
+        while self._clock.monotonic_s() < deadline_s:
+            children.poll()
+            if reader.backlog() == 0:
+                return
+            pause.wait(POLL_S)
+        log.error("the collector has not acknowledged everything in %g s", SETTLE_WITHIN_S)
+
+    def _conclude(self, tally: Tally, took_s: float) -> int:
+        for line in tally.unexpected:
+            self._screen.say(f"unexpected: {line}")
+        self._screen.say("")
+        self._screen.say(
+            f"look   gated ledger list --config {self._config_file}   "
+            f"gated collector report --database {self._database}"
+        )
+        self._screen.say(f"{tally.visits / took_s * 60:.1f} persons a minute")
+        self._screen.say(str(tally))
+        is_asked = self._visits is not None and not self._stop.is_set()
+        return int(ExitCode.OK if tally.is_clean or not is_asked else ExitCode.FAILED)
+
+
+def _prepare_folder(folder: Path) -> None:
+    """Make ``folder`` empty but for the office's keys. Raises: ConfigError: it is not a demo's."""
+    mark = folder / MARK
+    if folder.exists() and any(folder.iterdir()) and not mark.exists():
+        raise ConfigError(f"{folder} is not empty and no demo made it; choose another --state")
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    for entry in folder.iterdir():
+        if entry.name in (MARK, "office"):
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _pictures(folder: Path | None) -> list[Path]:
+    """Return the pictures in ``folder`` and below. Raises: ConfigError: there are none."""
+    if folder is None:
+        return []
+    pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    if not pictures:
+        raise ConfigError(f"no pictures in {folder} (looked for {', '.join(sorted(PICTURES))})")
+    return pictures
+
+
+def _port(wanted: int) -> int:
+    """Return ``wanted``, or another free port of this machine when it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, wanted))
+        except OSError:
+            port = free_port()
+            log.warning("port %d is taken, using %d", wanted, port)
+            return port
+    return wanted

@@ -1,0 +1,186 @@
+"""Plays a scenario before the gate's simulated devices, and compares what came of it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from gated.clock import Clock
+from gated.messages import Outcome
+from gated.simulation.actors import PATIENCE_S, Press, Staging
+from gated.simulation.camera import StageCamera
+from gated.simulation.eye import Eye
+from gated.simulation.scenario import Act
+from gated.simulation.stage import (
+    AMBIENT,
+    HeatLog,
+    LineChanged,
+    PromptShown,
+    StageInputs,
+    StageOutputs,
+)
+
+STEP_S = 0.04
+AMBIENT_MEAN_C = 22.0
+AMBIENT_SWING_C = 0.5
+AMBIENT_PERIOD_S = 600.0
+_INPUT_OF = {Press.PASSAGE: "passage", Press.ATTENDANT: "attendant"}
+
+
+@dataclass
+class Played:
+    """What has been played so far; read by the demo from another thread."""
+
+    stagings: list[Staging] = field(default_factory=list)
+    relay_pulses: int = 0
+    is_finished: bool = False
+
+
+class Player:
+    """Moves the people. One thread runs it; ``played`` may be read from others.
+
+    Args:
+        acts: who comes, in order.
+        attendant: the staff card's text.
+        seed: of walks and sway.
+    """
+
+    def __init__(  # noqa: PLR0913 - wiring: each is a different part of the stage
+        self,
+        acts: Iterator[Act],
+        *,
+        eyes: tuple[Eye, ...],
+        heat: HeatLog,
+        camera: StageCamera,
+        outputs: StageOutputs,
+        inputs: StageInputs,
+        clock: Clock,
+        attendant: str,
+        seed: int,
+    ) -> None:
+        self._acts = acts
+        self._eyes = eyes
+        self._heat = heat
+        self._camera = camera
+        self._outputs = outputs
+        self._inputs = inputs
+        self._clock = clock
+        self._attendant = attendant
+        self._random = random.Random(seed)  # noqa: S311 - a scenario, seeded so that it repeats
+        self._on_stage: list[Staging] = []
+        self._relay_level = False
+        self.played = Played()
+
+    def prepare(self) -> None:
+        """Write the empty stage, so that the devices find it when they start."""
+        now_s = self._clock.monotonic_s()
+        self._write_heat(now_s)
+
+    def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
+        """Play until ``stop``, or until the last act is over (``played.is_finished``)."""
+        while not stop.is_set():
+            beat()
+            self._step()
+            self._listen(stop)
+
+    def _listen(self, stop: threading.Event) -> None:
+        """Take what the gate shows until the next step is due."""
+        until_s = self._clock.monotonic_s() + STEP_S
+        while (left_s := until_s - self._clock.monotonic_s()) > 0 and not stop.is_set():
+            change = self._outputs.read(left_s)
+            if isinstance(change, LineChanged):
+                self._take_line(change)
+            elif change is not None:
+                self._take_prompt(change)
+
+    def _take_line(self, change: LineChanged) -> None:
+        if change.line == "relay":
+            if change.is_energised and not self._relay_level:
+                self.played.relay_pulses += 1
+            self._relay_level = change.is_energised
+
+    def _take_prompt(self, shown: PromptShown) -> None:
+        if shown.visit_id is None:
+            return
+        for staging in self.played.stagings:
+            if shown.visit_id in staging.visit_ids:
+                staging.take_prompt(shown.prompt, self._clock.monotonic_s())
+                return
+        if self.played.stagings:
+            # A visit that the gate has just begun belongs to whoever came up last.
+            newest = self.played.stagings[-1]
+            newest.visit_ids.append(shown.visit_id)
+            newest.take_prompt(shown.prompt, self._clock.monotonic_s())
+
+    def _step(self) -> None:
+        now_s = self._clock.monotonic_s()
+        for staging in self._on_stage:
+            for press in staging.presses(now_s):
+                self._inputs.press(_INPUT_OF[press])
+        self._on_stage = [s for s in self._on_stage if not s.is_over(now_s)]
+        if all(staging.frees_front(now_s) for staging in self._on_stage):
+            self._bring_next(now_s)
+        held = (staging.held_up(now_s) for staging in reversed(self._on_stage))
+        self._camera.hold_up(next((what for what in held if what is not None), None))
+        self._write_heat(now_s)
+
+    def _bring_next(self, now_s: float) -> None:
+        act = next(self._acts, None)
+        if act is None:
+            self.played.is_finished = not self._on_stage
+            return
+        staging = Staging(act, now_s, self._attendant, self._random.randrange(2**32))
+        self.played.stagings.append(staging)
+        self._on_stage.append(staging)
+
+    def _write_heat(self, now_s: float) -> None:
+        phase = 2 * math.pi * now_s / AMBIENT_PERIOD_S
+        ambient_c = AMBIENT_MEAN_C + AMBIENT_SWING_C * math.sin(phase)
+        seen = {
+            eye.name: max(
+                (s.seen_c(eye.height_m, eye.fov_deg, now_s, ambient_c) for s in self._on_stage),
+                default=ambient_c,
+            )
+            for eye in self._eyes
+        }
+        self._heat.write(now_s, {**seen, AMBIENT: ambient_c})
+
+
+def is_expected(act: Act, outcomes: list[Outcome]) -> bool:
+    """Return whether ``outcomes`` can be those of the act's people, in whatever order."""
+    if len(outcomes) != len(act.roles):
+        return False
+    return any(
+        all(o in role.expected for o, role in zip(order, act.roles, strict=True))
+        for order in itertools.permutations(outcomes)
+    )
+
+
+def find_unexpected(played: Played, outcome_of: dict[str, Outcome], openings: int) -> list[str]:
+    """Return one line for each act that did not end as expected, and for each stray visit.
+
+    Args:
+        played: who came up, and which visits the gate began for them.
+        outcome_of: visit id → outcome, of every visit in the ledger.
+        openings: granted visits and releases that open, by the ledger.
+    """
+    lines = []
+    claimed: Counter[str] = Counter()
+    for staging in played.stagings:
+        claimed.update(staging.visit_ids)
+        outcomes = [outcome_of[v] for v in staging.visit_ids if v in outcome_of]
+        if not is_expected(staging.act, outcomes):
+            got = ", ".join(outcomes) or "nothing"
+            lines.append(f"{staging.act.kind}: {got}")
+        elif staging.act.release is not None and not staging.has_released:
+            lines.append(f"{staging.act.kind}: not released within {PATIENCE_S:g} s")
+    strays = [visit_id for visit_id in outcome_of if visit_id not in claimed]
+    lines.extend(f"visit {v}: nobody's" for v in strays)
+    if played.relay_pulses != openings:
+        lines.append(f"the relay moved {played.relay_pulses} times for {openings} openings")
+    return lines

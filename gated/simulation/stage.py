@@ -1,0 +1,142 @@
+"""The stage: what a scenario and the simulated devices of the gate's processes share.
+
+One folder holds it all: the heat before each sensor and the camera's picture as memory-mapped
+files, the gate's outputs and inputs as datagram sockets. The scenario writes, the devices read; the
+processes themselves are the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gated.datagrams import Receiver, Sender
+from gated.errors import DeviceNotFound
+from gated.messages import Prompt, ShowPrompt
+
+HEAT_FILE = "stage.heat"
+FRAME_FILE = "stage.frame"
+OUTPUTS_SOCKET = "stage.sock"
+INPUTS_SOCKET = "inputs.sock"
+AMBIENT = "ambient"
+
+HISTORY = 256
+"""Entries of heat kept: ten seconds at 25 a second, more than any sensor's lag."""
+_COUNT = struct.Struct("<q")
+_DOUBLE_BYTES = 8
+
+
+class HeatLog:
+    """The temperature before each sensor over the last seconds, in a memory-mapped file.
+
+    One writer, any number of readers. An entry is written before it is counted, so that a reader
+    never sees half of one; the oldest are overwritten.
+
+    Args:
+        path: made by the writer (``create=True``), opened by readers.
+        names: sensors, in the order of the columns.
+    """
+
+    def __init__(self, path: Path, names: tuple[str, ...], *, create: bool = False) -> None:
+        self._names = names
+        self._entry = struct.Struct(f"<{1 + len(names)}d")
+        size = _COUNT.size + HISTORY * self._entry.size
+        if create:
+            path.write_bytes(bytes(size))
+        try:
+            with path.open("r+b") as file:
+                self._map = mmap.mmap(file.fileno(), size)
+        except (OSError, ValueError) as exc:
+            raise DeviceNotFound(f"no stage at {path}: is the scenario running?") from exc
+
+    def write(self, at_s: float, temperatures_c: Mapping[str, float]) -> None:
+        """Add one entry. ``temperatures_c`` names every sensor."""
+        count = _COUNT.unpack_from(self._map)[0]
+        values = (temperatures_c[name] for name in self._names)
+        offset = _COUNT.size + count % HISTORY * self._entry.size
+        self._entry.pack_into(self._map, offset, at_s, *values)
+        _COUNT.pack_into(self._map, 0, count + 1)
+
+    def read(self, name: str, at_s: float) -> float:
+        """Return what ``name`` saw at ``at_s``: the newest entry not after it, else the oldest."""
+        column = 1 + self._names.index(name)
+        count: int = _COUNT.unpack_from(self._map)[0]
+        if count == 0:
+            raise DeviceNotFound("the stage has no heat yet: is the scenario running?")
+        oldest = max(0, count - HISTORY + 1)  # the very oldest may be being overwritten
+        value_c = 0.0
+        for index in range(count - 1, oldest - 1, -1):
+            offset = _COUNT.size + index % HISTORY * self._entry.size
+            entry = self._entry.unpack_from(self._map, offset)
+            value_c = entry[column]
+            if entry[0] <= at_s:
+                break
+        return value_c
+
+    def close(self) -> None:
+        self._map.close()
+
+
+@dataclass(frozen=True, slots=True)
+class LineChanged:
+    """An output of the gate changed its level."""
+
+    line: str
+    is_energised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PromptShown:
+    prompt: Prompt
+    visit_id: str | None
+    is_spoken: bool
+
+
+class StageOutputs:
+    """The scenario's end of the gate's outputs."""
+
+    def __init__(self, stage: Path) -> None:
+        self._receiver = Receiver(stage / OUTPUTS_SOCKET)
+
+    def read(self, timeout_s: float) -> LineChanged | PromptShown | None:
+        """Return the next change, or None after ``timeout_s``."""
+        datagram = self._receiver.receive(timeout_s)
+        if datagram is None:
+            return None
+        raw = json.loads(datagram.payload)
+        if "line" in raw:
+            return LineChanged(raw["line"], raw["energised"])
+        return PromptShown(Prompt(raw["prompt"]), raw["visit_id"], raw["is_spoken"])
+
+    def close(self) -> None:
+        self._receiver.close()
+
+
+class StageAnnouncer:
+    """The gate's voice, as the scenario hears it."""
+
+    def __init__(self, stage: Path) -> None:
+        self._sender = Sender(stage / OUTPUTS_SOCKET)
+
+    def announce(self, prompt: ShowPrompt) -> None:
+        shown = {
+            "prompt": prompt.prompt.value,
+            "visit_id": prompt.visit_id,
+            "is_spoken": prompt.is_spoken,
+        }
+        self._sender.send(json.dumps(shown).encode())
+
+
+class StageInputs:
+    """The scenario's hand on the gate's contacts and buttons."""
+
+    def __init__(self, stage: Path) -> None:
+        self._sender = Sender(stage / INPUTS_SOCKET)
+
+    def press(self, name: str) -> bool:
+        """Press or interrupt the input ``name``; return whether the gate felt it."""
+        return self._sender.send(json.dumps({"input": name}).encode())
