@@ -36,7 +36,7 @@ unit: $(BASE) ## only the pure core's tests; ARGS="-k ledger" are pytest's
 	@$(PY) -m pytest -q tests/unit $(ARGS)
 
 check: $(BASE) ## style, types, import levels
-	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/ruff check --quiet --output-format concise
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy --no-error-summary
 	@$(VENV)/bin/lint-imports --no-logo
