@@ -87,7 +87,7 @@ def decode(data: bytes) -> CborValue:
             max_depth=MAX_DEPTH,
             allow_duplicate_keys=False,
         ).decode()
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError) as exc:
+    except cbor2.CBORError as exc:
         raise MalformedCode("CBOR: not well-formed, or not allowed in a code") from exc
     if stream.tell() != len(data):
         raise MalformedCode("CBOR: trailing bytes")

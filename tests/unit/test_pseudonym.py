@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gated.credentials import gp1
+from gated.credentials import base45, cbor, gp1
+from gated.credentials.cbor import Tagged
 from gated.credentials.cose import key_fingerprint
 from gated.credentials.credential import to_credential
 from gated.credentials.gp1 import Gp1Claims
@@ -187,6 +188,19 @@ def test_two_passes_of_one_holder_share_the_holder_and_not_the_pass() -> None:
     second = credential_of(gp1.seal(replace(STAFF, cti=bytes([1] * 8)), KEY))
     assert first.holder_ref == second.holder_ref
     assert first.pass_ref != second.pass_ref
+
+
+def test_a_rewritten_header_makes_no_second_pass_out_of_one() -> None:
+    # Anybody can do this without the key: uses must not be counted by the text.
+    text = gp1.seal(STAFF, KEY)
+    tagged = cbor.decode(base45.decode(text.removeprefix(gp1.PREFIX)))
+    assert isinstance(tagged, Tagged)
+    assert isinstance(tagged.value, list)
+    protected, _, payload, signature = tagged.value
+    parts: list[cbor.CborValue] = [protected, {4: b"anything", 99: 1}, payload, signature]
+    other = gp1.PREFIX + base45.encode(cbor.encode(Tagged(18, parts)))
+    assert other != text
+    assert credential_of(other) == credential_of(text)
 
 
 # --- the list of persons -------------------------------------------------------------------------
