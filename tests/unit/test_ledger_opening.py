@@ -53,9 +53,10 @@ def test_a_damaged_file_keeps_its_epoch_in_its_name_and_its_passes_stay_used(
     epoch = make(path)
     db = sqlite3.connect(path)
     (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'event'").fetchone()
+    (page,) = db.execute("PRAGMA page_size").fetchone()
     db.close()
     damaged = bytearray(path.read_bytes())
-    damaged[(root - 1) * 4096 : root * 4096] = b"\xff" * 4096
+    damaged[(root - 1) * page : root * page] = b"\xff" * page
     path.write_bytes(damaged)
     opened = open_ledger(path)
     assert (opened.how, opened.previous_epoch) == ("recovered", epoch)
