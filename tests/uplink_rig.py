@@ -29,6 +29,7 @@ from gated.wire import (
     AlarmContent,
     AlarmName,
     CollectorState,
+    ConfigContent,
     Content,
     Draft,
     GateTopics,
@@ -88,6 +89,12 @@ class GateRig:
         for begin in range(0, count, 100):
             drafts = [health() for _ in range(min(100, count - begin))]
             self.ledger.append(drafts)
+
+    def record_large(self, size: int) -> None:
+        """Commit one record of more than ``size`` bytes."""
+        self.ledger.append(
+            [draft(ConfigContent(accepted=True, changed=("k" * 50,) * (size // 50)))]
+        )
 
     def raise_alarm(self) -> int:
         """Commit an alarm; return its seq."""
@@ -293,6 +300,8 @@ class FakeCollector(Subscriber):
 
     def take(self, delivery: Delivery) -> None:
         super().take(delivery)
+        if "/rec/" not in delivery.topic:
+            return
         body, _ = split_link(delivery.payload)
         record = json.loads(body)
         epoch, seq = record["epoch"], record["seq"]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import AckOutcome
 from gated.wire import collector_state_topic
-from tests.brokers import BROKERS, BrokerUnderTest, Mosquitto, wait_until
+from tests.brokers import BrokerUnderTest, Mosquitto, wait_until
 from tests.uplink_rig import (
     COLLECTOR,
     TOPICS,
@@ -23,49 +22,7 @@ from tests.uplink_rig import (
 )
 
 PATIENCE_S = 20.0
-
-
-@pytest.fixture(params=sorted(BROKERS))
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerUnderTest]:
-    (tmp_path / "broker").mkdir()
-    broker = BROKERS[request.param](tmp_path / "broker")
-    broker.start()
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    (tmp_path / "broker").mkdir()
-    broker = Mosquitto(tmp_path / "broker")
-    broker.start()
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[GateRig]:
-    (tmp_path / "gate").mkdir()
-    rig = GateRig(tmp_path / "gate")
-    yield rig
-    rig.close()
-
-
-@pytest.fixture
-def collect() -> Iterator[Callable[[Subscriber], Subscriber]]:
-    started: list[Subscriber] = []
-
-    def start(subscriber: Subscriber) -> Subscriber:
-        subscriber.start()
-        started.append(subscriber)
-        return subscriber
-
-    yield start
-    for subscriber in started:
-        subscriber.stop()
-
-
-Collect = Callable[[Subscriber], Subscriber]
+Collect = Callable[[Subscriber], None]
 
 
 def test_a_backlog_drains_once_and_in_order(
@@ -102,7 +59,8 @@ def test_only_the_collectors_ack_empties_the_backlog(
     broker: BrokerUnderTest, gate: GateRig, collect: Collect
 ) -> None:
     gate.record(50)
-    listener = collect(Subscriber(broker.port, "telegraf", (f"{TOPICS.root}/rec/+",)))
+    listener = Subscriber(broker.port, "telegraf", (f"{TOPICS.root}/rec/+",))
+    collect(listener)
     with running_uplink(gate, broker.port):
         assert wait_until(lambda: len(listener.seqs()) == 50, PATIENCE_S)  # each has its PUBACK
         assert gate.backlog() == 50
@@ -132,7 +90,8 @@ def test_garbage_instead_of_acks_and_states_is_counted_and_ignored(
     broker: BrokerUnderTest, gate: GateRig, collect: Collect
 ) -> None:
     gate.record(10)
-    vandal = collect(Subscriber(broker.port, "vandal", (TOPICS.state,)))
+    vandal = Subscriber(broker.port, "vandal", (TOPICS.state,))
+    collect(vandal)
     vandal.client.publish(TOPICS.ack, b"\xff\x00 no JSON", 1, retain=True)
     with running_uplink(gate, broker.port) as uplink:
         assert wait_until(lambda: uplink.publisher.counts.garbage == 1, PATIENCE_S)
@@ -167,14 +126,17 @@ def test_a_retained_ack_for_an_earlier_ledger_is_ignored(
 
 
 def test_an_ack_that_does_not_fit_our_chain_frees_nothing_and_reaches_the_controller(
-    mosquitto: Mosquitto, gate: GateRig, collect: Collect, caplog: pytest.LogCaptureFixture
+    new_mosquitto: Callable[..., Mosquitto],
+    gate: GateRig,
+    collect: Collect,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     gate.record(10)
-    collector = FakeCollector(mosquitto.port, acks=False)
+    collector = FakeCollector(new_mosquitto().port, acks=False)
     collect(collector)
     foreign = collector.ack(gate.ledger.epoch, 7, "0" * 64)
     collector.client.publish(TOPICS.ack, foreign, 1, retain=True)
-    with running_uplink(gate, mosquitto.port):
+    with running_uplink(gate, collector.port):
         assert wait_until(lambda: len(collector.seqs()) == 10, PATIENCE_S)
         assert wait_until(lambda: gate.stored_ack() is not None, PATIENCE_S)
     assert gate.apply_ack() is AckOutcome.MISMATCH
@@ -201,9 +163,9 @@ def test_with_the_collector_down_nothing_is_sent_twice(
     broker: BrokerUnderTest, gate: GateRig, collect: Collect
 ) -> None:
     gate.record(20)
-    listener = collect(
-        Subscriber(broker.port, "telegraf", (f"{TOPICS.root}/rec/+", "gates/v1/collector/+/state"))
-    )
+    topics = (f"{TOPICS.root}/rec/+", collector_state_topic(COLLECTOR))
+    listener = Subscriber(broker.port, "telegraf", topics)
+    collect(listener)
     collector = FakeCollector(broker.port, acks=False)
     collector.start()
     collector.client.publish(
@@ -221,12 +183,12 @@ def test_with_the_collector_down_nothing_is_sent_twice(
 
 
 def test_a_restored_collector_gets_again_what_it_lacks(
-    mosquitto: Mosquitto, gate: GateRig, collect: Collect
+    new_mosquitto: Callable[..., Mosquitto], gate: GateRig, collect: Collect
 ) -> None:
     gate.record(30)
-    collector = FakeCollector(mosquitto.port)
+    collector = FakeCollector(new_mosquitto().port)
     collect(collector)
-    with running_uplink(gate, mosquitto.port):
+    with running_uplink(gate, collector.port):
         assert wait_until(lambda: gate.backlog() == 0, PATIENCE_S)
         bodies = collector.stored[gate.ledger.epoch]
         for seq in range(21, 31):
