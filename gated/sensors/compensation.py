@@ -17,6 +17,8 @@ from gated.sensors.port import AmbientSample, Traits
 from gated.sensors.sampling import Plateau
 from gated.units import KELVIN_OFFSET_K
 
+MIN_OBJECT_C, MAX_OBJECT_C = -100.0, 400.0
+"""What any chip here can show at all."""
 MAX_BODY_C = 45.0
 """No living person is this hot: a cup, a lamp, or a fault."""
 SPREAD_IN_NOISE = 6.0
@@ -93,6 +95,8 @@ def true_surface_c(object_c: float, ambient_c: float, emissivity: float) -> floa
     ``object_c`` is what a sensor set to emissivity 1 shows; the surroundings are taken to be as
     warm as the air. NaN where no surface could look like that.
     """
+    if not MIN_OBJECT_C <= object_c <= MAX_OBJECT_C:
+        return math.nan
     seen_k4 = (object_c + KELVIN_OFFSET_K) ** 4
     reflected_k4 = (1 - emissivity) * (ambient_c + KELVIN_OFFSET_K) ** 4
     own_k4 = (seen_k4 - reflected_k4) / emissivity

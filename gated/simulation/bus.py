@@ -10,7 +10,7 @@ import enum
 import errno
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gated.clock import Clock
@@ -82,7 +82,7 @@ class _Injected:
 
 @dataclass
 class SimulatedBus:
-    """An ``I2CBus`` of chip models. Like a node under /dev it outlives its users: see ``open``."""
+    """An ``I2CBus`` of chip models, its transcript shared by everyone who opened it."""
 
     bus_name: str = "simulated"
     transcript: deque[Message] = field(default_factory=lambda: deque(maxlen=TRANSCRIPT_LENGTH))
@@ -95,9 +95,11 @@ class SimulatedBus:
         return self.bus_name
 
     def open(self) -> SimulatedBus:
-        """Open the bus (again) and return it: a worker's ``open_bus``."""
-        self._is_open = True
-        return self
+        """Return one more opening of the same wires: a worker's ``open_bus``.
+
+        Closing it closes it alone, as with a node under /dev that several workers have open.
+        """
+        return replace(self, _is_open=True)
 
     def attach(self, address: int, chip: DeviceModel) -> None:
         """Solder ``chip`` on at ``address``."""

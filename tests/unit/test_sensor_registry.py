@@ -1,0 +1,59 @@
+"""Drivers are found by their file names, and what cannot be found says why."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from gated.errors import ConfigError
+from gated.sensors import mlx90614, sht3x
+from gated.sensors.registry import (
+    driver_names,
+    load_ambient_driver,
+    load_driver,
+    load_thermometer_driver,
+)
+
+
+def test_the_drivers_are_the_files_that_offer_one() -> None:
+    assert {"mlx90614", "sht3x"} <= set(driver_names())
+    assert not {"bus", "crc", "port", "registry", "sampling", "worker"} & set(driver_names())
+
+
+def test_a_driver_is_found_by_its_file_name() -> None:
+    assert load_thermometer_driver("mlx90614") is mlx90614.DRIVER
+    assert load_ambient_driver("sht3x") is sht3x.DRIVER
+
+
+@pytest.mark.parametrize("name", ["mlx90699", "bus", "__init__", "smbus2_bus"])
+def test_an_unknown_driver_is_named_with_those_there_are(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{name}.*There are: .*mlx90614, .*sht3x"):
+        load_driver(name)
+
+
+@pytest.mark.parametrize("name", ["", "MLX90614", "../os", "os.path", "mlx 90614"])
+def test_a_name_that_is_no_file_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="small letters"):
+        load_driver(name)
+
+
+def test_a_driver_of_the_other_kind_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not a thermometer"):
+        load_thermometer_driver("sht3x")
+    with pytest.raises(ConfigError, match="not an ambient"):
+        load_ambient_driver("mlx90614")
+
+
+def test_sensors_and_their_chip_models_load_no_numpy_and_no_bus_library() -> None:
+    code = (
+        "import sys, importlib\n"
+        "from gated.sensors import registry, worker, smbus2_bus\n"
+        "import gated.simulation.bus, gated.simulation.approach\n"
+        "for name in registry.driver_names():\n"
+        "    importlib.import_module(f'gated.simulation.chips.{name}')\n"
+        "print(*sorted({'numpy', 'cv2', 'smbus2'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,320 @@
+"""The workers that own a sensor: one reading for everyone owed one, loss and return told once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator
+
+import pytest
+
+from gated.clock import FakeClock
+from gated.errors import DeviceNotFound
+from gated.messages import DeviceChanged, MeasureAgain, Reading, ReadingTaken, Reason
+from gated.sensors.bus import I2CBus
+from gated.sensors.compensation import CompensationRules
+from gated.sensors.mlx90614 import DRIVER as MLX90614
+from gated.sensors.mlx90614 import Options as Mlx90614Options
+from gated.sensors.port import AmbientSample
+from gated.sensors.sht3x import DRIVER as SHT3X
+from gated.sensors.sht3x import Options as Sht3xOptions
+from gated.sensors.worker import (
+    RETRY_MAX_S,
+    AmbientWorker,
+    Fitted,
+    SensorEvent,
+    ThermometerWorker,
+)
+from gated.simulation.bus import Fault, SimulatedBus
+from gated.simulation.chips.mlx90614 import Mlx90614Model, Unit
+from gated.simulation.chips.sht3x import Sht3xModel
+
+SPOT = 0x5A
+AIR = 0x44
+ROOM_C = 22.0
+FACE_C = 34.2
+COLD_START = CompensationRules(warm_up_s=0.0)
+
+
+class Rig:
+    """A worker on a simulated bus, driven step by step on a fake clock."""
+
+    def __init__(self, unit: Unit | None = None) -> None:
+        self.clock = FakeClock()
+        self.bus = SimulatedBus()
+        self.view_c = ROOM_C
+        self.ambient_c: float | None = ROOM_C
+        unit = unit or Unit()
+        self.bus.attach(SPOT, Mlx90614Model(self.clock, lambda _: self.view_c, unit=unit, seed=5))
+        self.events: list[SensorEvent] = []
+        self.requests: queue.SimpleQueue[MeasureAgain] = queue.SimpleQueue()
+        options = Mlx90614Options(variant=unit.variant, supply_v=unit.supply_v)
+        self.worker = ThermometerWorker(
+            Fitted("adult", MLX90614, options, self.open_bus),
+            ambient=self.newest_ambient,
+            clock=self.clock,
+            publish=self.events.append,
+            requests=self.requests,
+            rules=COLD_START,
+        )
+        self.has_bus = True
+        self.waits: list[float] = []
+        self._steps: Generator[float] = self.worker.steps(self.clock.advance)
+
+    def open_bus(self) -> I2CBus:
+        if not self.has_bus:
+            raise DeviceNotFound("/dev/i2c-1 is missing", device="/dev/i2c-1")
+        return self.bus.open()
+
+    def newest_ambient(self) -> AmbientSample | None:
+        if self.ambient_c is None:
+            return None
+        return AmbientSample(self.ambient_c, 45.0, self.clock.monotonic_s())
+
+    def run_for(self, for_s: float) -> list[SensorEvent]:
+        """Let the worker work ``for_s`` seconds and return what it published."""
+        before, until_s = len(self.events), self.clock.elapsed_s + for_s
+        while self.clock.elapsed_s < until_s:
+            wait_s = next(self._steps)
+            self.waits.append(wait_s)
+            self.clock.advance(wait_s)
+        return self.events[before:]
+
+    def run_until_presence(self) -> None:
+        while names(self.run_for(0.1)) != ["PresenceStarted"]:
+            pass
+
+    def run_until_reading(self, within_s: float = 5.0) -> Reading:
+        until_s = self.clock.elapsed_s + within_s
+        while self.clock.elapsed_s < until_s:
+            for event in self.run_for(0.1):
+                if isinstance(event, ReadingTaken):
+                    return event.reading
+        raise AssertionError("no reading")
+
+
+@pytest.fixture
+def rig() -> Rig:
+    rig = Rig()
+    rig.run_for(5.0)
+    return rig
+
+
+def readings(events: list[SensorEvent]) -> list[Reading]:
+    return [event.reading for event in events if isinstance(event, ReadingTaken)]
+
+
+def changes(events: list[SensorEvent]) -> list[bool]:
+    return [event.is_working for event in events if isinstance(event, DeviceChanged)]
+
+
+def names(events: list[SensorEvent]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def test_a_working_sensor_is_told_once(rig: Rig) -> None:
+    assert rig.events == [DeviceChanged("adult", True, "", rig.events[0].at)]
+
+
+def test_a_person_gives_presence_one_reading_and_departure(rig: Rig) -> None:
+    rig.view_c = FACE_C
+    came = rig.run_for(6.0)
+    rig.view_c = ROOM_C
+    went = rig.run_for(2.0)
+    assert names(came) == ["PresenceStarted", "ReadingTaken"]
+    assert names(went) == ["PresenceEnded"]
+    (reading,) = readings(came)
+    assert reading.refusal is None
+    assert reading.body_c is not None
+    assert reading.thermometer == "adult"
+    # 0.24 °C for emissivity, then the line of the forehead spot
+    assert reading.body_c == pytest.approx(FACE_C + 0.24 + 5.64 - 0.146 * ROOM_C, abs=0.25)
+
+
+def test_the_bus_is_quiet_for_the_settling_time_before_each_read(rig: Rig) -> None:
+    assert set(rig.waits) == {0.65}
+
+
+def test_the_supply_of_the_options_is_taken_out() -> None:
+    rig = Rig(Unit(supply_v=3.3, noise_c=0.02))
+    rig.run_for(5.0)
+    rig.view_c = FACE_C
+    reading = rig.run_until_reading()
+    assert reading.skin_c == pytest.approx(FACE_C + 0.24, abs=0.08)
+
+
+def test_each_request_gives_one_more_reading(rig: Rig) -> None:
+    rig.view_c = FACE_C
+    rig.run_for(5.0)
+    rig.requests.put(MeasureAgain("adult"))
+    again = rig.run_for(5.0)
+    assert names(again) == ["ReadingTaken"]
+
+
+def test_a_request_for_another_thermometer_is_dropped(rig: Rig) -> None:
+    rig.view_c = FACE_C
+    rig.run_for(5.0)
+    rig.requests.put(MeasureAgain("child"))
+    assert rig.run_for(5.0) == []
+    assert rig.requests.empty()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.BAD_CHECK, Reason.CHECKSUM),
+        (Fault.ALL_ONES, Reason.CHECKSUM),
+        (Fault.ALL_ZEROS, Reason.CHECKSUM),
+        (Fault.ERROR_FLAG, Reason.SENSOR_FAULT),
+        (Fault.NACK, Reason.SENSOR_LOST),
+        (Fault.TIMEOUT, Reason.SENSOR_LOST),
+        (Fault.ASLEEP, Reason.SENSOR_LOST),
+    ],
+)
+def test_a_fault_before_the_plateau_gives_a_refusal_and_never_a_number(
+    rig: Rig, fault: Fault, reason: Reason
+) -> None:
+    rig.view_c = FACE_C
+    rig.run_until_presence()
+    rig.bus.inject(SPOT, fault)
+    events = rig.run_for(30.0)
+    assert names(events) == ["DeviceChanged", "ReadingTaken"]
+    assert changes(events) == [False]
+    (reading,) = readings(events)
+    assert (reading.body_c, reading.refusal) == (None, reason)
+
+
+def test_a_fault_after_the_answer_gives_no_second_reading(rig: Rig) -> None:
+    rig.view_c = FACE_C
+    rig.run_for(5.0)
+    rig.bus.inject(SPOT, Fault.NACK)
+    assert names(rig.run_for(30.0)) == ["DeviceChanged"]
+
+
+def test_a_request_to_a_lost_sensor_is_answered_with_a_refusal(rig: Rig) -> None:
+    rig.bus.inject(SPOT, Fault.NACK)
+    rig.run_for(10.0)
+    rig.requests.put(MeasureAgain("adult"))
+    (reading,) = readings(rig.run_for(RETRY_MAX_S + 1.0))
+    assert reading.refusal is Reason.SENSOR_LOST
+
+
+def test_four_void_samples_in_a_row_are_no_loss(rig: Rig) -> None:
+    for _ in range(5):
+        rig.bus.inject(SPOT, Fault.BAD_CHECK, messages=4)
+        assert rig.run_for(6.5) == []
+
+
+def test_loss_and_return_are_told_once_each(rig: Rig) -> None:
+    rig.bus.detach(SPOT)
+    lost = rig.run_for(120.0)
+    rig.bus.attach(SPOT, Mlx90614Model(rig.clock, lambda _: rig.view_c, unit=Unit(), seed=6))
+    back = rig.run_for(30.0)
+    assert (changes(lost), changes(back)) == ([False], [True])
+    rig.view_c = FACE_C
+    assert rig.run_until_reading().refusal is None
+
+
+def test_retries_are_spaced_out_up_to_a_cap(rig: Rig) -> None:
+    rig.has_bus = False
+    rig.bus.detach(SPOT)
+    rig.waits.clear()
+    rig.run_for(120.0)
+    retries = rig.waits[rig.waits.index(0.5) :]
+    assert retries[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, RETRY_MAX_S]
+    assert set(retries[6:]) == {RETRY_MAX_S}
+
+
+def test_a_missing_bus_at_the_start_is_told_once() -> None:
+    rig = Rig()
+    rig.has_bus = False
+    events = rig.run_for(60.0)
+    assert [event for event in events if not isinstance(event, DeviceChanged)] == []
+    assert changes(events) == [False]
+    assert isinstance(events[0], DeviceChanged)
+    assert "/dev/i2c-1" in events[0].reason
+
+
+def test_a_stuck_sensor_is_lost_and_stays_lost(rig: Rig) -> None:
+    rig.bus.inject(SPOT, Fault.STUCK)
+    events = rig.run_for(120.0)
+    assert changes(events) == [False]
+    assert isinstance(events[0], DeviceChanged)
+    assert "stuck" in events[0].reason
+
+
+def test_a_person_is_owed_nothing_twice_over_a_loss(rig: Rig) -> None:
+    rig.view_c = FACE_C
+    rig.run_until_presence()
+    rig.bus.inject(SPOT, Fault.NACK)
+    rig.run_for(20.0)
+    rig.bus.clear(SPOT)
+    events = rig.run_for(20.0)
+    assert names(events) == ["DeviceChanged"]
+
+
+def test_new_rules_hold_from_the_next_plateau(rig: Rig) -> None:
+    rig.worker.set_rules(CompensationRules(warm_up_s=5_000.0))
+    rig.view_c = FACE_C
+    assert rig.run_until_reading().refusal is Reason.WARMING_UP
+
+
+def test_without_air_temperature_nothing_is_judged(rig: Rig) -> None:
+    rig.ambient_c = None
+    rig.view_c = FACE_C
+    assert rig.run_until_reading().refusal is Reason.NO_AMBIENT
+
+
+def test_run_beats_and_ends_soon_after_stop() -> None:
+    rig = Rig()
+    stop = threading.Event()
+    beats: list[None] = []
+
+    def beat() -> None:
+        beats.append(None)
+        if len(beats) == 3:
+            stop.set()
+
+    rig.worker.run(stop, beat)
+    assert len(beats) == 3
+
+
+def ambient_worker(
+    clock: FakeClock, bus: SimulatedBus, publish: Callable[[SensorEvent], None]
+) -> AmbientWorker:
+    fitted = Fitted("ambient", SHT3X, Sht3xOptions(), bus.open)
+    return AmbientWorker(fitted, clock=clock, publish=publish)
+
+
+def test_the_ambient_worker_keeps_the_newest_sample() -> None:
+    clock, bus = FakeClock(), SimulatedBus()
+    air_c = [18.0]
+    bus.attach(AIR, Sht3xModel(clock, lambda _: air_c[0], seed=2))
+    events: list[SensorEvent] = []
+    worker = ambient_worker(clock, bus, events.append)
+    assert worker.newest() is None
+    steps = worker.steps(clock.advance)
+    for expected_c in (18.0, 25.0):
+        air_c[0] = expected_c
+        for _ in range(3):
+            clock.advance(next(steps))
+        newest = worker.newest()
+        assert newest is not None
+        assert newest.ambient_c == pytest.approx(expected_c, abs=0.3)
+    assert changes(events) == [True]
+
+
+def test_a_lost_ambient_sensor_lets_its_sample_grow_old() -> None:
+    clock, bus = FakeClock(), SimulatedBus()
+    bus.attach(AIR, Sht3xModel(clock, lambda _: 18.0, seed=2))
+    events: list[SensorEvent] = []
+    worker = ambient_worker(clock, bus, events.append)
+    steps = worker.steps(clock.advance)
+    for _ in range(3):
+        clock.advance(next(steps))
+    newest = worker.newest()
+    bus.inject(AIR, Fault.BAD_CHECK)
+    for _ in range(30):
+        clock.advance(next(steps))
+    assert worker.newest() is newest
+    assert changes(events) == [True, False]
