@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from gated.clock import FakeClock
 from gated.errors import ConfigError
 from gated.sensors import mlx90614, sht3x
 from gated.sensors.registry import (
@@ -15,6 +17,7 @@ from gated.sensors.registry import (
     load_driver,
     load_thermometer_driver,
 )
+from gated.simulation.bus import SimulatedBus
 
 
 def test_the_drivers_are_the_files_that_offer_one() -> None:
@@ -44,6 +47,38 @@ def test_a_driver_of_the_other_kind_is_refused() -> None:
         load_thermometer_driver("sht3x")
     with pytest.raises(ConfigError, match="not an ambient"):
         load_ambient_driver("mlx90614")
+
+
+def offer_out_of_tree(folder: Path, target: str) -> None:
+    """Install a distribution whose entry point ``tmp117x`` names ``target``."""
+    info = folder / "tmp117x-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tmp117x\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[gated.sensors]\ntmp117x = {target}\n")
+
+
+def test_a_driver_outside_the_tree_is_an_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer_out_of_tree(tmp_path, "gated.sensors.sht3x:DRIVER")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert load_ambient_driver("tmp117x") is sht3x.DRIVER
+
+
+@pytest.mark.parametrize("target", ["no_such_module:DRIVER", "gated.sensors.sht3x:NO_DRIVER"])
+def test_an_entry_point_that_leads_nowhere_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    offer_out_of_tree(tmp_path, target)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match=f"tmp117x: {target} cannot be loaded"):
+        load_driver("tmp117x")
+
+
+def test_a_driver_refuses_another_s_options() -> None:
+    clock = FakeClock()
+    with pytest.raises(ConfigError, match="sht3x"):
+        mlx90614.DRIVER.make(SimulatedBus(), sht3x.Options(), clock, clock.advance)
 
 
 def test_sensors_and_their_chip_models_load_no_numpy_and_no_bus_library() -> None:
