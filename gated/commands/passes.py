@@ -127,7 +127,7 @@ def _make_site_key(args: argparse.Namespace) -> int:
 
     site_key = make_site_key(args.out)
     print(f"site key     {args.out}  (copy to every lane of this site, keep no other copy)")
-    print(f'next         in every lane\'s [credentials]: site_key_id = "{site_key.key_id}"')
+    print(f"key id       {site_key.key_id}  (records name the key by it)")
     print("             Destroying the key ends the link from every record to a person.")
     print("站点密钥     复制到本校(村)每条通道;销毁后,记录与个人不再关联。")
     return int(ExitCode.OK)

@@ -143,17 +143,10 @@ class CredentialSettings(Settings):
         en="File with the site key, shared by the site's gates: turns holders into pseudonyms.",
         zh="学校密钥文件(各闸机相同)",
     )
-    site_key_id: str = setting(
-        "k1",
-        pattern=r"^[a-z0-9]{1,8}$",
-        example="k1",
-        en="Name of the site key in records.",
-        zh="密钥编号",
-    )
     persons_list_file: Path | None = setting(
         None, en="List of persons to look after.", zh="重点人员名单"
     )
-    revocation_file: Path | None = setting(None, en="List of revoked passes.", zh="作废码名单")
+    revocation_file: Path | None = setting(None, en="List of revoked passes: ids in hex, one a line.", zh="作废码名单")
 
 
 class VisitSettings(Settings):

@@ -9,6 +9,7 @@ from gated.config import GateConfig
 from gated.credentials.credential import to_credential
 from gated.credentials.persons import PersonsList, load_persons
 from gated.credentials.pseudonym import SiteKey, load_site_key
+from gated.credentials.revoked import load_revoked
 from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import TrustList
 from gated.credentials.value_sheet import parse_value_sheet
@@ -29,24 +30,25 @@ class CodeRules:
 
     trust: TrustList
     site_key: SiteKey
-    site_key_id: str
     persons: PersonsList
+    revoked: frozenset[bytes]
     timezone: tzinfo
 
 
 def load_code_rules(config: GateConfig, timezone: tzinfo) -> CodeRules:
     """Return the rules from the files that the configuration names.
 
-    Raises: ConfigError: the site key or the persons list cannot be read.
+    Raises: ConfigError: the site key or a list cannot be read.
     """
     settings = config.credentials
+    revoked = settings.revocation_file
     persons = PersonsList({})
     if settings.persons_list_file is not None:
         persons = load_persons(settings.persons_list_file)
     return CodeRules(
         trust=load_trust(settings.trust),
         site_key=load_site_key(settings.site_key_file),
-        site_key_id=settings.site_key_id,
+        revoked=frozenset() if revoked is None else load_revoked(revoked),
         persons=persons,
         timezone=timezone,
     )
@@ -65,10 +67,10 @@ def check_code(
     if contact_c is not None:
         return ContactValueSeen(contact_c, at)
     credential = to_credential(
-        verify(code.text, now=now, trust=rules.trust),
+        verify(code.text, now=now, trust=rules.trust, revoked=rules.revoked),
         presentation=code.presentation,
         site_key=rules.site_key.key,
-        site_key_id=rules.site_key_id,
+        site_key_id=rules.site_key.key_id,
         colour=code.colour,
         listed=rules.persons.on(now.astimezone(rules.timezone).date()),
     )

@@ -33,6 +33,8 @@ MARK = ".gated-demo"
 """Stands in a folder that a demo made, and may therefore empty."""
 START_WITHIN_S = 45.0
 SETTLE_WITHIN_S = 30.0
+OPENS_AFTER_S = 2.5
+"""The thermometers learn what the empty place looks like before the first person comes."""
 POLL_S = 0.2
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 LOOPBACK = "127.0.0.1"
@@ -138,7 +140,7 @@ class Demo:
             attendant=scenario.office.attendant(),
             seed=self._seed,
         )
-        player.prepare()
+        player.write_empty_stage()
         self._run_thread("camera", camera.run, stack)
         return player
 
@@ -171,6 +173,7 @@ class Demo:
 
     def _play(self, player: Player, children: Children, stack: ExitStack) -> int:
         self._screen.say("")
+        self._stop.wait(OPENS_AFTER_S)
         self._run_thread("scenario", player.run, stack)
         started_s = self._clock.monotonic_s()
         ledger = self._folder / "ledger.db"

@@ -76,10 +76,9 @@ class Player:
         self._relay_level = False
         self.played = Played()
 
-    def prepare(self) -> None:
-        """Write the empty stage, so that the devices find it when they start."""
-        now_s = self._clock.monotonic_s()
-        self._write_heat(now_s)
+    def write_empty_stage(self) -> None:
+        """Let the devices find somewhere with nobody in it when they start."""
+        self._write_heat(self._clock.monotonic_s())
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Play until ``stop``, or until the last act is over (``played.is_finished``)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gated.contents import AlarmName
 from gated.messages import (
     Check,
     Credential,
@@ -33,7 +34,6 @@ from gated.visit.state import (
     Visit,
 )
 from gated.visit.step import Step
-from gated.wire import AlarmName
 
 LANE_TAKEN = frozenset({Phase.PASSING, Phase.RELEASING})
 DENIED_ALARM_AFTER = 5
@@ -131,6 +131,8 @@ class Front(Step):
             claim = StaffClaim(credential, MonoSeconds(at + CLAIM_S))
             self.state = replace(self.state, claim=claim)
             return
+        if self._names_whom_to_release(credential):
+            return
         visit = self._visit_of_code(credential, at)
         if visit is None:
             if credential.is_ambiguous:
@@ -139,6 +141,18 @@ class Front(Step):
         visit = replace(visit, credential=credential, last_progress_at=at, has_hinted=False)
         self._put(visit)
         self._evaluate(visit, at)
+
+    def _names_whom_to_release(self, credential: Credential) -> bool:
+        """After a staff card, the pass of somebody who waits says whom staff means."""
+        claim = self.state.claim
+        if claim is None or credential.holder_ref is None:
+            return False
+        for visit in self._in(Phase.WAITING_STAFF):
+            known = visit.credential
+            if known is not None and known.holder_ref == credential.holder_ref:
+                self.state = replace(self.state, claim=replace(claim, visit_id=visit.visit_id))
+                return True
+        return False
 
     def _visit_of_code(self, credential: Credential, at: MonoSeconds) -> Visit | None:
         """Return the visit whose code this is, a new one for a code that comes first, or None."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
+from gated.contents import AlarmName
 from gated.messages import (
     Button,
     ButtonPressed,
@@ -51,12 +52,12 @@ from gated.visit.state import (
     Phase,
     Restarted,
     SettingsChanged,
+    StaffClaim,
     Tick,
     Timing,
     Use,
     Visit,
 )
-from gated.wire import AlarmName
 
 
 def advance(state: LaneState, event: Event) -> tuple[LaneState, tuple[Command, ...]]:
@@ -252,7 +253,7 @@ class _Lane(Front):
         waiting, claim = self._in(Phase.WAITING_STAFF), self.state.claim
         if claim is None or not waiting or self._is_lane_taken():
             return  # neither card nor button alone opens
-        visit = waiting[0]  # who has waited longest
+        visit = self._whom_to_release(waiting, claim)
         result = release_result(claim.contact_c, self.state.lane.rules)
         self.commands.append(release_commit(visit, claim, result))
         self.state = replace(self.state, claim=None)
@@ -260,6 +261,13 @@ class _Lane(Front):
             self._drop(visit)
         else:
             self._put(replace(visit, phase=Phase.RELEASING))
+
+    def _whom_to_release(self, waiting: list[Visit], claim: StaffClaim) -> Visit:
+        """Return the visit whose own pass staff showed after the card, else the latest one."""
+        for visit in waiting:
+            if visit.visit_id == claim.visit_id:
+                return visit
+        return max(waiting, key=lambda visit: visit.last_progress_at)
 
     # --- time, devices, modes -----------------------------------------------------------------
 

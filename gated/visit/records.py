@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from gated.clock import TimeQuality
+from gated.contents import (
+    AlarmContent,
+    AlarmName,
+    ClockContent,
+    ModeContent,
+    PassageContent,
+    ReleaseContent,
+    VisitContent,
+)
 from gated.messages import (
     CodeColour,
     CredentialStatus,
@@ -14,16 +23,7 @@ from gated.messages import (
 from gated.policy import Decision, Judgement, Rules
 from gated.units import MonoSeconds, to_microcelsius
 from gated.visit.state import Commit, ModeRequested, StaffClaim, Visit
-from gated.wire import (
-    AlarmContent,
-    AlarmName,
-    ClockContent,
-    ModeContent,
-    PassageContent,
-    PassUse,
-    ReleaseContent,
-    VisitContent,
-)
+from gated.wire import PassUse
 
 
 def visit_commit(

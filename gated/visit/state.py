@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gated.clock import TimeQuality
+from gated.contents import Content
 from gated.messages import (
     ButtonPressed,
     CallStaff,
@@ -35,7 +36,7 @@ from gated.messages import (
 )
 from gated.policy import Decision, Rules
 from gated.units import MonoSeconds
-from gated.wire import Content, PassUse
+from gated.wire import PassUse
 
 LEAVE_GRACE_S = 2.0
 """Somebody who bends to the code reader leaves the thermometer's spot for about this long."""
@@ -116,6 +117,7 @@ class StaffClaim:
 
     credential: Credential
     until: MonoSeconds
+    visit_id: str | None = None  # whose own pass was shown after the card
     contact_c: float | None = None
 
 
@@ -228,5 +230,3 @@ Command = Commit | EnergiseRelay | ShowPrompt | CallStaff | StopCallingStaff | M
 def new_visit_id(seed: str, count: int) -> str:
     """Return 12 hex digits, unlike any other visit's of this ledger."""
     return hashlib.sha256(f"{seed}/{count}".encode()).hexdigest()[:12]
-
-
