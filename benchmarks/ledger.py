@@ -18,10 +18,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from gated.clock import SystemClock, TimeQuality
+from gated.contents import VisitContent
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import Ledger
 from gated.messages import Direction, Mode, Outcome, Prompt
-from gated.wire import Ack, Draft, PersonLink, Stamp, VisitContent, commit_to_holder
+from gated.wire import Ack, Draft, PersonLink, Stamp, commit_to_holder
 
 CLOCK = SystemClock()
 LINK = PersonLink("k4:9c41f07be2d85a13", "c2FsdHNhbHRzYWx0c2FsdA")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gated.clock import TimeQuality
+from gated.contents import AlarmName
 from gated.messages import (
     Check,
     CodeColour,
@@ -27,7 +28,6 @@ from gated.messages import (
     WhenNotJudged,
 )
 from gated.units import MonoSeconds, to_microcelsius
-from gated.wire import AlarmName
 
 SEVERITY = {reason: rank for rank, reason in enumerate(Reason)}
 

@@ -8,6 +8,17 @@ from datetime import datetime, timedelta, timezone
 
 from gated.clock import TimeQuality
 from gated.collector.store import Arrival, ChainKey
+from gated.contents import (
+    AlarmContent,
+    AlarmName,
+    BootContent,
+    Content,
+    HealthContent,
+    Kind,
+    PassageContent,
+    ReleaseContent,
+    VisitContent,
+)
 from gated.messages import (
     Direction,
     HolderCategory,
@@ -20,21 +31,12 @@ from gated.messages import (
 )
 from gated.wire import (
     GENESIS,
-    AlarmContent,
-    AlarmName,
-    BootContent,
-    Content,
     Draft,
     GateState,
     GateTopics,
-    HealthContent,
-    Kind,
-    PassageContent,
     PersonLink,
     Place,
-    ReleaseContent,
     Stamp,
-    VisitContent,
     chain_hash,
     commit_to_holder,
     encode_body,

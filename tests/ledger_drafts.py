@@ -6,20 +6,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from gated.clock import Clock, FakeClock, TimeQuality
+from gated.contents import PassageContent, VisitContent
 from gated.ledger.drafts import Refused
 from gated.ledger.room import RoomLimits
 from gated.ledger.writer import Ledger, Opened, Stored
 from gated.messages import Direction, Mode, Outcome, PassageResult, Prompt, Reason
-from gated.wire import (
-    Ack,
-    Draft,
-    PassageContent,
-    PassUse,
-    PersonLink,
-    Stamp,
-    VisitContent,
-    commit_to_holder,
-)
+from gated.wire import Ack, Draft, PassUse, PersonLink, Stamp, commit_to_holder
 
 BOOT_ID = "0f1f6a1e-5b8e-4ce6-9c88-7d1f54f1c001"
 SMALL = RoomLimits(min_free_bytes=0, ballast_bytes=0, reuse_bytes=64 * 1024)

@@ -15,6 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gated.clock import SystemClock, TimeQuality
+from gated.contents import AlarmContent, AlarmName, ConfigContent, Content, HealthContent
 from gated.ledger.mailbox import Mailbox, MailboxReader
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import AckOutcome, Ledger
@@ -26,14 +27,9 @@ from gated.uplink.publisher import Publisher, UplinkFiles
 from gated.wire import (
     GENESIS,
     Ack,
-    AlarmContent,
-    AlarmName,
     CollectorState,
-    ConfigContent,
-    Content,
     Draft,
     GateTopics,
-    HealthContent,
     Stamp,
     chain_hash,
     collector_state_topic,

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from gated.clock import TimeQuality
 from gated.collector.store import Arrival, ChainKey
+from gated.contents import Kind
 from gated.errors import WireError
 from gated.wire import (
     GateState,
-    Kind,
     PersonLink,
     Record,
     commit_to_holder,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from gated.contents import Kind
 from gated.ledger.reader import StoredEvent
 from gated.uplink.feed import Feed
-from gated.wire import Kind
 
 LOOK_BACK = 1_000
 """At a start, how many of the newest unacked events are searched for alarms."""

@@ -19,8 +19,9 @@ from gated.collector.intake import (
 )
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.store import Arrival
+from gated.contents import Kind
 from gated.errors import WireError
-from gated.wire import GENESIS, GateTopics, Kind, PersonLink, chain_hash
+from gated.wire import GENESIS, GateTopics, PersonLink, chain_hash
 from tests.collector_gate import LedgerOfGate, ms, visit
 
 LINK = PersonLink(holder_ref="k4:9c41f07be2d85a13", salt="c2FsdHNhbHRzYWx0c2E")

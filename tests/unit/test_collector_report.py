@@ -13,8 +13,8 @@ from gated.collector.report import Completeness, LaneReport, Report, bounds_ms, 
 from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.store import Arrival
+from gated.contents import AlarmName
 from gated.messages import Direction, Outcome, PassageResult, Reason, ReleaseResult
-from gated.wire import AlarmName
 from tests.collector_gate import (
     MONDAY,
     SHANGHAI,

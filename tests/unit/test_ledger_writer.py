@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from gated.clock import FakeClock
+from gated.contents import PassageContent
 from gated.errors import StorageError
 from gated.ledger.drafts import Refused
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import AckOutcome, Ledger, Stored
 from gated.messages import Direction, PassageResult
 from gated.units import MonoSeconds
-from gated.wire import GENESIS, Draft, PassageContent, PassUse, chain_hash, parse_record
+from gated.wire import GENESIS, Draft, PassUse, chain_hash, parse_record
 from tests.ledger_drafts import ack, fill, link, open_ledger, passage, stamp, stored, visit
 
 
