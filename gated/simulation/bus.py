@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from pydantic import BaseModel
+
 from gated.clock import Clock
 from gated.sensors.bus import WORD_AND_PEC_BYTES, bus_error
 
@@ -56,12 +58,23 @@ class DeviceModel(Protocol):
         """Take one message: ``written``, then (repeated start) ``count`` bytes read."""
 
 
+class BuildChip(Protocol):
+    """Builds a chip that measures ``temperature``; ``seed`` is its noise's.
+
+    ``options`` are its driver's: the specimen they describe. None: the commonest one.
+    """
+
+    def __call__(
+        self, clock: Clock, temperature: Signal, seed: int, options: BaseModel | None = None
+    ) -> DeviceModel: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ChipModel:
     """A chip module's constant ``MODEL``: what the contract suite builds its chips from."""
 
     address: int
-    build: Callable[[Clock, Signal, int], DeviceModel]  # clock, temperature it measures, seed
+    build: BuildChip
 
 
 @dataclass(frozen=True, slots=True)

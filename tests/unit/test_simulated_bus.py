@@ -10,8 +10,9 @@ import pytest
 from gated.clock import FakeClock
 from gated.errors import BusError
 from gated.sensors.crc import pec
+from gated.sensors.mlx90614 import Options
 from gated.simulation.bus import Fault, Message, SimulatedBus
-from gated.simulation.chips.mlx90614 import Mlx90614Model, Unit
+from gated.simulation.chips.mlx90614 import MODEL, Mlx90614Model, Unit
 from gated.simulation.chips.sht3x import Sht3xModel
 
 ADDRESS = 0x5A
@@ -146,6 +147,17 @@ def test_a_unit_differs_by_offset_gain_and_supply() -> None:
         (Unit(supply_v=3.3, noise_c=0.0), 34.18),
     ]:
         assert object_c(chip_on_bus(FakeClock(), unit)) == pytest.approx(expected_c, abs=0.011)
+
+
+def test_a_chip_is_the_specimen_that_its_driver_s_options_describe() -> None:
+    clock, bus = FakeClock(), SimulatedBus()
+    options = Options(variant="DCI", supply_v=3.3)
+    bus.attach(ADDRESS, MODEL.build(clock, lambda _: 34.0, 1, options))
+    values_c = []
+    for _ in range(200):
+        clock.advance(0.65)
+        values_c.append(object_c(bus))
+    assert statistics.fmean(values_c) == pytest.approx(34.18, abs=0.03)
 
 
 def test_two_chips_of_one_seed_agree_and_of_two_seeds_do_not() -> None:

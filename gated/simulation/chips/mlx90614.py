@@ -9,8 +9,11 @@ import math
 import random
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from gated.clock import Clock
 from gated.sensors.crc import pec
+from gated.sensors.mlx90614 import Options
 from gated.simulation.bus import ChipModel, Fault, NotAcknowledged, Signal
 from gated.units import KELVIN_OFFSET_K
 
@@ -127,9 +130,14 @@ class Mlx90614Model:
         return shown_c
 
 
-def build(clock: Clock, temperature: Signal, seed: int) -> Mlx90614Model:
-    """Return a perfect DCI that looks at ``temperature``."""
-    return Mlx90614Model(clock, temperature, unit=Unit(), seed=seed)
+def build(
+    clock: Clock, temperature: Signal, seed: int, options: BaseModel | None = None
+) -> Mlx90614Model:
+    """Return a perfect chip that looks at ``temperature``: a DCI, or what ``options`` name."""
+    unit = Unit()
+    if isinstance(options, Options):
+        unit = Unit(variant=options.variant, supply_v=options.supply_v)
+    return Mlx90614Model(clock, temperature, unit=unit, seed=seed)
 
 
 MODEL = ChipModel(address=ADDRESS, build=build)

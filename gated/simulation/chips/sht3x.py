@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from pydantic import BaseModel
+
 from gated.clock import Clock
 from gated.sensors.crc import sensirion_crc
 from gated.simulation.bus import ChipModel, Fault, NotAcknowledged, Signal
@@ -80,7 +82,12 @@ def _with_crcs(*words: int) -> bytes:
     return b"".join(part + bytes((sensirion_crc(part),)) for part in parts)
 
 
-def build(clock: Clock, temperature: Signal, seed: int) -> Sht3xModel:
+def build(
+    clock: Clock,
+    temperature: Signal,
+    seed: int,
+    options: BaseModel | None = None,  # noqa: ARG001 - every SHT3x measures alike
+) -> Sht3xModel:
     """Return a perfect SHT31 in air of ``temperature``."""
     return Sht3xModel(clock, temperature, seed=seed)
 
