@@ -254,8 +254,10 @@ class Publisher:
     def _handle_all(self, connection: Connection, delivery: Delivery) -> None:
         for happening in connection.happenings():
             match happening:
-                case Lost() | Refused():
+                case Lost():
                     raise BrokerUnavailable(happening.reason)
+                case Refused():
+                    raise BrokerUnavailable(f"it refuses us ({happening.reason})")
                 case Connected():
                     self._connected_at = self._clock.monotonic_s()
                     self._reasons.clear()
