@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gated.errors import ExitCode
+from gated.errors import ExitCode, GatedError
 
 if TYPE_CHECKING:
     from gated.config import CollectorSettings
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     report = actions.add_parser("report", help="one day's report, or the zero report 日报")
     _add_source(report)
-    report.add_argument("--day", metavar="YYYY-MM-DD", help="default: today")
+    report.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="default: today")
     report.add_argument("--json", action="store_true", help="for programs")
     report.add_argument("--lang", choices=("zh", "en"), default="zh")
 
@@ -44,10 +46,17 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", type=Path, metavar="FILE", help="instead of the file's")
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError("write a day like 2026-11-23") from exc
+
+
 def run(args: argparse.Namespace) -> int:
     if args.action == "run":
         return _run(args)
-    return int(ExitCode.USAGE)
+    return _report(args) if args.action == "report" else _gates(args)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -57,6 +66,65 @@ def _run(args: argparse.Namespace) -> int:
     settings = _settings(args)
     start_logging("collector")
     return main(settings)
+
+
+def _report(args: argparse.Namespace) -> int:
+    from zoneinfo import ZoneInfo
+
+    from gated.clock import SystemClock
+    from gated.collector.render import report_json, report_text
+    from gated.collector.report import daily_report
+    from gated.collector.sqlite_reader import SqliteReader
+
+    database, timezone = _source(args)
+    zone = ZoneInfo(timezone)
+    now = SystemClock().now()
+    today = now.astimezone(zone).date()
+    day = today if args.day is None else args.day
+    if day > today:
+        raise GatedError(f"{day} has not begun: there is nothing to report yet")
+    reader = SqliteReader(database)
+    try:
+        report = daily_report(reader, day, zone, now)
+    finally:
+        reader.close()
+    if args.json:
+        print(json.dumps(report_json(report), ensure_ascii=False, indent=2))
+    else:
+        print(report_text(report, args.lang, zone))
+    return int(ExitCode.OK)
+
+
+def _gates(args: argparse.Namespace) -> int:
+    from zoneinfo import ZoneInfo
+
+    from gated.collector.render import gate_json, gates_text
+    from gated.collector.sqlite_reader import SqliteReader
+
+    database, timezone = _source(args)
+    reader = SqliteReader(database)
+    try:
+        with reader.snapshot():
+            gates = reader.gates()
+            chains = {gate.lane: reader.chains(gate.lane) for gate in gates}
+    finally:
+        reader.close()
+    if args.json:
+        found = [gate_json(gate, chains[gate.lane]) for gate in gates]
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        print(gates_text(gates, chains, args.lang, ZoneInfo(timezone)))
+    return int(ExitCode.OK)
+
+
+def _source(args: argparse.Namespace) -> tuple[Path, str]:
+    """Return (database, time zone): of the file, or of the command line alone."""
+    from gated.config.load import load_collector
+
+    if args.config is None and args.database is not None:
+        return args.database, DEFAULT_TIMEZONE
+    settings = load_collector(args.config or DEFAULT_FILE).collector
+    return args.database or settings.database, settings.timezone
 
 
 def _settings(args: argparse.Namespace) -> CollectorSettings:

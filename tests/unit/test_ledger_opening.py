@@ -126,6 +126,31 @@ def test_a_number_given_twice_by_a_damaged_file_is_never_used(tmp_path: Path) ->
     opened.ledger.close()
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE event SET body = substr(body, 1, 9) WHERE seq = 40",
+        "UPDATE event SET hash = x'00' WHERE seq = 40",
+        "UPDATE event SET hash = zeroblob(32) WHERE seq = 39",
+        "UPDATE meta SET v = 'x' WHERE k = 'anchor_hash'",
+        "UPDATE meta SET v = '00' WHERE k = 'anchor_hash'; DELETE FROM event;"
+        " UPDATE sqlite_sequence SET seq = 0",
+        "UPDATE meta SET v = 'EPOCH' WHERE k = 'epoch'",
+        "DELETE FROM meta WHERE k = 'acked_upto'",
+    ],
+)
+def test_a_chain_is_never_continued_from_a_damaged_end(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "ledger.db"
+    make(path)
+    db = connect_writer(path, synchronous="FULL")
+    db.executescript(damage)
+    close_leaving_wal(db, path)
+    opened = open_ledger(path)
+    assert opened.how == "recovered"
+    assert fill(opened.ledger, 1)[0].seq == 1
+    opened.ledger.close()
+
+
 def test_a_taken_name_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     for _ in range(3):

@@ -213,7 +213,7 @@ def test_a_ledger_found_corrupt_in_use_is_set_aside_and_the_commit_still_succeed
     bench.put("b")
     bench.steps(1)
     assert bench.seqs() == {"a": 1, "b": 1}
-    assert [opened.how for opened in bench.renewed] == ["forked"]
+    assert [opened.how for opened in bench.renewed] == ["recovered"]
 
 
 def test_a_card_that_corrupts_every_file_is_not_filled_with_them(bench: Bench) -> None:
