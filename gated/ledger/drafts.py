@@ -10,7 +10,7 @@ from gated.errors import WireError
 from gated.ledger.opening import Origin, Tail
 from gated.wire import Draft, Place, chain_hash, encode_body
 
-_OUTCOME_MEMBERS = ("outcome", "result", "alarm")
+OUTCOME_MEMBERS = ("outcome", "result", "alarm")
 """What the column ``outcome`` holds, by kind: visit, passage and release, alarm."""
 
 
@@ -70,7 +70,7 @@ def _prepare_one(draft: Draft, place: Place) -> Prepared:
     ):
         (text or "").encode()  # a lone surrogate fails here, alone, and not inside the transaction
     body = encode_body(draft, place)
-    outcome = next((getattr(content, m) for m in _OUTCOME_MEMBERS if hasattr(content, m)), None)
+    outcome = next((getattr(content, m) for m in OUTCOME_MEMBERS if hasattr(content, m)), None)
     return Prepared(
         draft=draft,
         seq=place.seq,

@@ -24,7 +24,7 @@ from gated.ledger.files import (
     translated,
 )
 from gated.ledger.schema import CARRIED_TABLES, SCHEMA_VERSION, TABLES
-from gated.wire import GENESIS
+from gated.wire import GENESIS, chain_hash
 
 EPOCH_BYTES = 10
 """80 bits: 16 characters of base32."""
@@ -260,12 +260,15 @@ def _read_tail(db: sqlite3.Connection, boot_id: str) -> Tail:
     except (KeyError, ValueError) as exc:
         raise _Unfit("the anchor is damaged") from exc
     given = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
-    newest = db.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
-    seq, digest = newest or (anchor_seq, anchor_hash)
+    events = db.execute("SELECT seq, hash, body FROM event ORDER BY seq DESC LIMIT 2").fetchall()
+    seq, digest = events[0][:2] if events else (anchor_seq, anchor_hash)
     if seq != (given[0] if given else 0):
         raise _Unfit(f"the newest event is {seq}, the newest number given is {given}")
-    if not isinstance(digest, bytes) or len(digest) != _HASH_BYTES:
-        raise _Unfit(f"the hash of event {seq} is damaged")
+    prev = events[1][1] if len(events) > 1 else anchor_hash
+    if events and chain_hash(prev, seq, events[0][2]) != digest:  # never build on a broken end
+        raise _Unfit(f"event {seq} is damaged")
+    if len(digest) != _HASH_BYTES:
+        raise _Unfit("the anchor is damaged")
     epoch = meta.get("epoch")
     if epoch is None or epoch != _epoch_of(db):
         raise _Unfit("the epoch is damaged")

@@ -170,12 +170,12 @@ class LedgerService:
         except LedgerCorrupt as exc:
             if not self._is_due("fork", _FORK_EVERY_S):
                 raise
-            self._fork(str(exc))
+            self._fork(str(exc), is_corrupt=True)
             return self._ledger.append(drafts, settings=settings)
 
-    def _fork(self, reason: str) -> None:
+    def _fork(self, reason: str, *, is_corrupt: bool = False) -> None:
         log.error("the ledger begins a new epoch: %s", reason)
-        opened = self._ledger.fork(reason)
+        opened = self._ledger.fork(reason, is_corrupt=is_corrupt)
         self._on_renewed(opened)
 
     def _tend(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gated.errors import WireError
+from gated.errors import LedgerCorrupt, WireError
+from gated.ledger.drafts import OUTCOME_MEMBERS
 from gated.ledger.reader import LedgerReader, StoredEvent
 from gated.wire import chain_hash, commit_to_holder, parse_json
 
@@ -33,7 +34,10 @@ def verify_chain(reader: LedgerReader) -> ChainReport:
     seq, digest = bounds.anchor
     checked = 0
     while seq < bounds.newest_seq:
-        events = reader.after(seq, min(_CHUNK, bounds.newest_seq - seq))
+        try:
+            events = reader.after(seq, min(_CHUNK, bounds.newest_seq - seq))
+        except LedgerCorrupt as exc:
+            return ChainReport(False, checked, seq + 1, str(exc))
         if not events:
             return ChainReport(False, checked, seq + 1, f"missing up to {bounds.newest_seq}")
         for event in events:
@@ -55,9 +59,12 @@ def _fault(event: StoredEvent, epoch: str, prev_seq: int, prev: bytes) -> str:
         body = parse_json(event.body)
     except WireError as exc:
         return f"the body cannot be read: {exc}"
-    for member, value in (("epoch", epoch), ("seq", event.seq), ("prev", prev[:8].hex())):
+    said = {"epoch": epoch, "seq": event.seq, "prev": prev[:8].hex()}
+    said |= {"kind": event.kind, "visit_id": event.visit_id}
+    outcome = next((name for name in OUTCOME_MEMBERS if name in body), "outcome")
+    for member, value in {**said, outcome: event.outcome}.items():
         if body.get(member) != value:
-            return f"{member} is not what the place says"
+            return f"{member} is not {value}, as its place says"
     if event.link is not None and body.get("holder_commitment") != commit_to_holder(event.link):
         return "the person link is not the one that the body commits to"
     return ""

@@ -324,7 +324,7 @@ class Ledger:
         """Return whether the ballast is there, making it again once the disk has room."""
         return self._room.restore_ballast()
 
-    def fork(self, reason: str) -> Opened:
+    def fork(self, reason: str, *, is_corrupt: bool = False) -> Opened:
         """Set the file aside and begin a new epoch, taking over settings, uses and open visits.
 
         For a chain that the collector disagrees with, and for a file found corrupt in use.
@@ -334,10 +334,10 @@ class Ledger:
         previous = self._tail.epoch
         if self._aside is None:
             close_leaving_wal(self._db, self.path)
-            self._aside = set_aside(self.path, previous, "forked")
-        aside = self._aside
-        self._adopt(begin(self.path, self._origin, how="forked", old=aside))
-        return Opened(self, "forked", previous, f"{reason}; kept as {aside.name}")
+            self._aside = set_aside(self.path, previous, "corrupt" if is_corrupt else "forked")
+        aside, how = self._aside, "recovered" if is_corrupt else "forked"
+        self._adopt(begin(self.path, self._origin, how=how, old=aside))
+        return Opened(self, how, previous, f"{reason}; kept as {aside.name}")
 
     @property
     def needs_fork(self) -> bool:

@@ -133,8 +133,7 @@ def test_a_number_given_twice_by_a_damaged_file_is_never_used(tmp_path: Path) ->
         "UPDATE event SET hash = x'00' WHERE seq = 40",
         "UPDATE event SET hash = zeroblob(32) WHERE seq = 39",
         "UPDATE meta SET v = 'x' WHERE k = 'anchor_hash'",
-        "UPDATE meta SET v = '00' WHERE k = 'anchor_hash'; DELETE FROM event;"
-        " UPDATE sqlite_sequence SET seq = 0",
+        "UPDATE meta SET v = '00'; DELETE FROM event; UPDATE sqlite_sequence SET seq = 0",
         "UPDATE meta SET v = 'EPOCH' WHERE k = 'epoch'",
         "DELETE FROM meta WHERE k = 'acked_upto'",
     ],

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -230,5 +231,30 @@ def test_a_reader_never_keeps_the_writer_waiting(tmp_path: Path) -> None:
         ledger.checkpoint()
         assert db.execute("SELECT count(*) FROM event").fetchone() == (3,), "one moment, throughout"
     assert reader.backlog() == 0
+    reader.close()
+    ledger.close()
+
+
+def test_a_reader_that_follows_a_busy_writer_gets_everything_once_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(path).ledger
+    reader = LedgerReader(path)
+    done = threading.Event()
+
+    def write() -> None:
+        for n in range(120):
+            ledger.append([visit(f"{n}-{k}", person=link()) for k in range(3)])
+            if n % 9 == 8:
+                ledger.checkpoint()
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen: list[int] = []
+    while not done.is_set() or reader.bounds().newest_seq > len(seen):
+        if reader.has_changed() or done.is_set():
+            seen += [event.seq for event in reader.after(seen[-1] if seen else 0, 50)]
+    writer.join(10)
+    assert seen == list(range(1, 361))
     reader.close()
     ledger.close()

@@ -113,3 +113,18 @@ def test_a_link_to_somebody_else_is_found(sound: Path, tmp_path: Path) -> None:
     )
     assert (report.ok, report.first_bad_seq) == (False, 3)
     assert "link" in report.reason
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE event SET outcome = 'denied' WHERE seq = 3",
+        "UPDATE event SET visit_id = 'other' WHERE seq = 3",
+        "UPDATE event SET kind = 'alarm' WHERE seq = 3",
+        "UPDATE event SET kind = CAST(x'ff' AS TEXT) WHERE seq = 3",
+    ],
+)
+def test_a_column_that_differs_from_the_body_is_found(
+    sound: Path, tmp_path: Path, statement: str
+) -> None:
+    assert not after(sound, tmp_path, lambda db: db.execute(statement)).ok
