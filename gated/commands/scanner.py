@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from gated.scanner.sources.shared import SharedFrames
     from gated.simulation.stage import FRAME_FILE
 
+    start_logging("scanner")
     config = load_gate(args.config or default_file())
     clock = SystemClock()
     source = (

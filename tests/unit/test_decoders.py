@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gated.messages import CodeColour
+from gated.scanner.cascade import Cascade
+from gated.scanner.decoders import (
+    Decoder,
+    Reading,
+    ZbarDecoder,
+    ZxingDecoder,
+    load_decoders,
+    undo_zbar_guess,
+)
+from gated.scanner.picture import Pixels, Unreadable, darkest_channel, read_picture, to_grey
+from gated.simulation.screens import Hold, render_empty, render_phone
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "qr"
+TEXTS: dict[str, list[str]] = json.loads((GOLDEN / "texts.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def cascade() -> Cascade:
+    return Cascade(load_decoders()[0])
+
+
+def _golden(name: str) -> Pixels:
+    picture = read_picture(GOLDEN / name)
+    assert not isinstance(picture, Unreadable)
+    return picture
+
+
+class CountingDecoder:
+    """Reads what a function says, and keeps what it was shown."""
+
+    def __init__(
+        self, name: str, answer: Callable[[Pixels], Reading] = lambda _: Reading()
+    ) -> None:
+        self.name = name
+        self._answer = answer
+        self.shown: list[tuple[int, ...]] = []
+
+    def read(self, view: Pixels) -> Reading:
+        assert view.ndim == 2
+        assert view.dtype == np.uint8
+        self.shown.append(view.shape)
+        return self._answer(view)
+
+
+# --- the two families ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [ZxingDecoder, ZbarDecoder])
+@pytest.mark.parametrize("text", ["GP1:ABC", "立信小学 访客 7", "Grüße, größer", "HC1:6BF+70790"])
+def test_each_family_reads_plain_chinese_and_german_texts(
+    make: Callable[[], Decoder], text: str
+) -> None:
+    frame = render_phone(text, seed=3)
+    assert make().read(darkest_channel(frame)) == Reading((text,))
+
+
+@pytest.mark.parametrize("make", [ZxingDecoder, ZbarDecoder])
+def test_neither_family_sees_a_code_where_there_is_none(make: Callable[[], Decoder]) -> None:
+    decoder = make()
+    assert [decoder.read(to_grey(render_empty(seed))) for seed in range(3)] == [Reading()] * 3
+
+
+@pytest.mark.parametrize("make", [ZxingDecoder, ZbarDecoder])
+def test_a_picture_of_one_pixel_holds_no_code(make: Callable[[], Decoder]) -> None:
+    assert make().read(np.zeros((1, 1), np.uint8)) == Reading()
+
+
+def test_a_code_that_is_spoilt_is_told_from_no_code() -> None:
+    frame = darkest_channel(render_phone("GP1:" + "ABCD" * 40, seed=3, hold=Hold(tilt_deg=0)))
+    frame[280:430, 600:780] = 255  # more than the error correction can mend
+    reading = ZxingDecoder().read(frame)
+    assert reading.texts == ()
+    assert reading.is_code_like
+
+
+@pytest.mark.parametrize(
+    ("true_text", "guess"), [("測試", "big5"), ("日本", "shift_jis"), ("Grüße", "latin-1")]
+)
+def test_what_zbar_took_for_another_encoding_is_undone(true_text: str, guess: str) -> None:
+    mangled = true_text.encode().decode(guess)
+    assert mangled != true_text
+    assert undo_zbar_guess(mangled.encode()) == true_text
+
+
+def test_a_text_that_zbar_got_right_is_left_alone() -> None:
+    for text in ("ﾃﾞｻﾞｲﾝQR", "测试", "plain", "Grüße"):
+        assert undo_zbar_guess(text.encode()) == text
+
+
+@given(st.binary(max_size=100))
+def test_whatever_zbar_returns_is_text_or_nothing(data: bytes) -> None:
+    text = undo_zbar_guess(data)
+    assert text == "" or text.encode()
+
+
+# --- the cascade ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_the_cascade_reads_the_golden_pictures(cascade: Cascade, name: str) -> None:
+    decoded = cascade.decode_picture(_golden(name))
+    assert sorted(decoded.texts) == sorted(TEXTS[name])
+    assert (decoded.decoder is None) is (TEXTS[name] == [])
+    assert decoded.cpu_ms > 0
+
+
+@pytest.mark.parametrize("colour", [CodeColour.GREEN, CodeColour.YELLOW, CodeColour.RED])
+def test_the_fast_steps_alone_read_every_colour(cascade: Cascade, colour: CodeColour) -> None:
+    for seed in range(4):
+        frame = render_phone("GP1:COLOURED", colour, seed)
+        assert cascade.decode_frame(frame, with_slow_steps=False).texts == ("GP1:COLOURED",)
+
+
+def test_without_zxing_the_cascade_reads_with_zbar_alone() -> None:
+    decoded = Cascade([ZbarDecoder()]).decode_picture(_golden("phone-green.webp"))
+    assert decoded.texts == tuple(TEXTS["phone-green.webp"])
+    assert decoded.decoder == "pyzbar"
+
+
+def test_the_second_family_looks_at_what_the_first_could_not_read() -> None:
+    zxing = CountingDecoder("zxing")
+    zbar = CountingDecoder("pyzbar", lambda _: Reading(("found",)))
+    decoded = Cascade([zxing, zbar]).decode_picture(render_empty(1))
+    assert (decoded.texts, decoded.decoder) == (("found",), "pyzbar")
+    assert zxing.shown == [(720, 1280), (720, 1280), (360, 640), (360, 640), (1440, 2560)]
+    assert zbar.shown == [(360, 640)]
+
+
+def test_in_a_stream_the_slow_steps_wait_until_they_are_asked_for() -> None:
+    zxing, zbar = CountingDecoder("zxing"), CountingDecoder("pyzbar")
+    Cascade([zxing, zbar]).decode_frame(render_empty(1), with_slow_steps=False)
+    assert len(zxing.shown) == 4
+    assert zbar.shown == []
+
+
+def test_a_code_that_could_not_be_read_asks_for_the_slow_steps_itself() -> None:
+    zxing = CountingDecoder("zxing", lambda _: Reading(is_code_like=True))
+    zbar = CountingDecoder("pyzbar")
+    decoded = Cascade([zxing, zbar]).decode_frame(render_empty(1), with_slow_steps=False)
+    assert decoded.is_code_like
+    assert len(zbar.shown) == 1
+
+
+def test_a_small_grey_picture_is_not_looked_at_twice_in_the_same_view() -> None:
+    zxing = CountingDecoder("zxing")
+    Cascade([zxing]).decode_picture(np.zeros((40, 60), np.uint8))
+    assert zxing.shown == [(40, 60), (40, 60), (80, 120)]  # as it is, sharpened, doubled
+
+
+def test_no_step_begins_once_the_time_is_spent() -> None:
+    zxing = CountingDecoder("zxing")
+    decoded = Cascade([zxing], max_cpu_ms=0.0).decode_picture(render_empty(1))
+    assert decoded.texts == ()
+    assert len(zxing.shown) <= 1
+
+
+def test_a_code_without_text_is_counted_once() -> None:
+    zxing = CountingDecoder("zxing", lambda _: Reading(unreadable=1))
+    assert Cascade([zxing]).decode_picture(render_empty(1)).unreadable == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 5_000, 3), (5_000, 2, 3), (2, 2)])
+def test_a_picture_of_any_shape_can_be_decoded(cascade: Cascade, shape: tuple[int, ...]) -> None:
+    assert cascade.decode_picture(np.full(shape, 200, np.uint8)).texts == ()
