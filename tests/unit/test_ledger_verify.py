@@ -97,7 +97,10 @@ def test_an_event_rewritten_with_a_fitting_hash_is_found_at_the_next(
         forged = body.replace(b'"granted"', b'"denied"')
         assert forged != body
         digest = chain_hash(prev, 7, forged)
-        db.execute("UPDATE event SET body = ?, hash = ? WHERE seq = 7", (forged, digest))
+        db.execute(
+            "UPDATE event SET body = ?, hash = ?, outcome = 'denied' WHERE seq = 7",
+            (forged, digest),
+        )
 
     report = after(sound, tmp_path, forge)
     assert (report.ok, report.first_bad_seq) == (False, 8)
