@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -171,7 +172,9 @@ def foreign_user(tmp_path: Path) -> int:
     """A user who may read the folder but not write in it, where the test may become one."""
     if os.geteuid() != 0:
         return 0
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder == Path(tempfile.gettempdir()):
+            break
         folder.chmod(0o755)
     return NOBODY
 
