@@ -96,7 +96,6 @@ class Context:
     time_quality: TimeQuality = TimeQuality.TRUSTED
     uses: int = 0  # of this pass, those given back not counted
     is_passback: bool = False  # the last use went the same way and the daily reset has not come
-    is_time_out: bool = False  # nothing has progressed for staff_after_s
     is_anybody_there: bool = True
 
 
@@ -159,12 +158,15 @@ def judge_temperature(readings: Sequence[Reading], rules: TemperatureRules) -> J
         return Judgement(
             Verdict.NOT_JUDGED, (last.refusal or Reason.NO_READING,), is_guarded=is_guarded
         )
+    first = to_microcelsius(judged[0])
     total, count = sum(to_microcelsius(body_c) for body_c in judged), len(judged)
     mean_c = total / count / 1_000_000
-    if count < rules.max_attempts and guard_from * count <= total < guard_to * count:
+    # High at once stays high: no later reading talks it away.
+    decisive, of = (first, 1) if first >= guard_to else (total, count)
+    if count < rules.max_attempts and guard_from * of <= decisive < guard_to * of:
         return Judgement(Verdict.RECHECK, (), mean_c, is_guarded=True)
-    at_or_above = total >= threshold * count
-    is_high = at_or_above if rules.fever_threshold_inclusive else total > threshold * count
+    at_or_above = decisive >= threshold * of
+    is_high = at_or_above if rules.fever_threshold_inclusive else decisive > threshold * of
     if is_high:
         return Judgement(Verdict.HIGH, (Reason.TEMPERATURE_HIGH,), mean_c, is_guarded)
     return Judgement(Verdict.NORMAL, (), mean_c, is_guarded)
@@ -199,7 +201,7 @@ def decide(
     if is_shut:
         found.add(Reason.CLOSED)
     decision = _outcome(judgement, credential, context, rules, found)
-    if context.mode is not Mode.OBSERVE or decision.outcome is Outcome.GRANTED:
+    if context.mode is not Mode.OBSERVE:
         return decision
     return _observe(decision, credential, rules, found)
 
@@ -300,12 +302,14 @@ def _observe(
     is_thermal_only = found.hard <= thermal
     if credential is None or not is_thermal_only:
         return decision
+    is_escort = credential.category in rules.escort_categories
     return Decision(
-        Outcome.GRANTED,
-        Prompt.GO,
-        reasons=(),
+        Outcome.SCREENED_ONLY if is_escort else Outcome.GRANTED,
+        Prompt.THANK_YOU_WAIT_OUTSIDE if is_escort else Prompt.GO,
+        reasons=(Reason.ESCORT,) if is_escort else (),
         noted=_sorted(found.soft | found.hard),
         would_have=decision.outcome,
+        follow_up=decision.follow_up,
         alarms=decision.alarms,
     )
 
