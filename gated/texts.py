@@ -19,41 +19,41 @@ PROMPTS: Mapping[Prompt, tuple[str, str]] = {
     Prompt.FACE: ("请看向测温口", "Please look at the sensor"),
     Prompt.COME_CLOSER: ("请再靠近一点", "Please come a little closer"),
     Prompt.STAND_STILL: ("请站稳别动", "Please stand still"),
-    Prompt.MEASURE_AGAIN: ("请站好,再测一次", "Please stay, we measure once more"),
+    Prompt.MEASURE_AGAIN: ("请站好，再测一次", "Please stay, we measure once more"),
     Prompt.SHOW_CODE: ("请出示通行码", "Please show your code"),
     Prompt.ONE_CODE_ONLY: ("请只出示一个码", "Please show one code only"),
     Prompt.SHOW_ANOTHER_CODE: (
-        "此码不能用,请换一个码",
+        "此码不能用，请换一个码",
         "This code cannot be used, please show another",
     ),
-    Prompt.ONE_MOMENT: ("请稍候,等前面的人通过", "One moment, somebody is passing"),
+    Prompt.ONE_MOMENT: ("请稍候，等前面的人通过", "One moment, somebody is passing"),
     Prompt.GO: ("请通行", "Please go through"),
-    Prompt.THANK_YOU_WAIT_OUTSIDE: ("谢谢,请在门外等候", "Thank you, please stay outside"),
+    Prompt.THANK_YOU_WAIT_OUTSIDE: ("谢谢，请在门外等候", "Thank you, please stay outside"),
     Prompt.WAIT_STAFF: (
-        "请到旁边稍候,老师马上来",
+        "请到旁边稍候，老师马上来",
         "Please wait at the side, a member of staff is coming",
     ),
-    Prompt.CLOSED: ("今日不开放,请联系值班人员", "Closed now, please speak to the staff on duty"),
-    Prompt.OUT_OF_ORDER: ("设备故障,请找值班人员", "Out of order, please find the staff on duty"),
+    Prompt.CLOSED: ("今日不开放，请联系值班人员", "Closed now, please speak to the staff on duty"),
+    Prompt.OUT_OF_ORDER: ("设备故障，请找值班人员", "Out of order, please find the staff on duty"),
 }
 
 OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
     Outcome.GRANTED: ("放行", "granted"),
     Outcome.DENIED: ("未放行", "denied"),
     Outcome.SEE_STAFF: ("请老师处理", "see staff"),
-    Outcome.SCREENED_ONLY: ("已测温,不入内", "screened only"),
+    Outcome.SCREENED_ONLY: ("已测温，不入内", "screened only"),
     Outcome.ABANDONED: ("已离开", "abandoned"),
 }
 
 MODES: Mapping[Mode, tuple[str, str]] = {
     Mode.NORMAL: ("正常", "normal"),
     Mode.CLOSED: ("封闭", "closed"),
-    Mode.OBSERVE: ("试运行(只记录)", "observe (records only)"),
+    Mode.OBSERVE: ("试运行（只记录）", "observe (records only)"),
 }
 
 RELEASES: Mapping[ReleaseResult, tuple[str, str]] = {
-    ReleaseResult.CLEARED: ("复测正常,放行", "cleared"),
-    ReleaseResult.ISOLATED: ("复测偏高,不放行", "kept apart"),
+    ReleaseResult.CLEARED: ("复测正常，放行", "cleared"),
+    ReleaseResult.ISOLATED: ("复测偏高，不放行", "kept apart"),
     ReleaseResult.OVERRIDE: ("值班人员放行", "released by staff"),
 }
 
@@ -90,7 +90,7 @@ REASONS: Mapping[Reason, tuple[str, str]] = {
     Reason.AMBIENT_OUT_OF_RANGE: ("环境温度超出范围", "ambient out of range"),
     Reason.OUT_OF_DISTANCE: ("距离不合适", "too far or too near"),
     Reason.SPREAD_TOO_LARGE: ("读数不稳", "reading not steady"),
-    Reason.COLD_FACE: ("面部太冷,请稍后再测", "face too cold, measure again later"),
+    Reason.COLD_FACE: ("面部太冷，请稍后再测", "face too cold, measure again later"),
     Reason.STALE_READING: ("读数过时", "reading too old"),
     Reason.NO_READING: ("未测到体温", "no reading"),
     Reason.ESCORT: ("陪送人员", "escort"),
