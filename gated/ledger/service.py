@@ -150,7 +150,7 @@ class LedgerService:
                 self._answer(CommitFailed(request.tag, str(exc), self._clock.monotonic_s()))
             return
         if self._is_failing:
-            log.info("the ledger records again")
+            log.info("storage works again")
             self._is_failing = False
         now = self._last_commit_s = self._clock.monotonic_s()
         for request, answer in zip(batch, answers, strict=True):
@@ -234,7 +234,7 @@ class LedgerService:
         return True
 
     def _report(self, exc: StorageError) -> None:
-        """Say once that the ledger fails, not for each person who is turned away."""
+        """Say once that storage fails, not for each person who is turned away."""
         if not self._is_failing:
-            log.error("the ledger cannot record: %s", exc)
+            log.error("storage failed: %s", exc)
             self._is_failing = True
