@@ -17,10 +17,11 @@ from gated.actuators.signals import Lamp
 from gated.actuators.worker import Outputs
 from gated.clock import Clock, FakeClock
 from gated.config import GateConfig
+from gated.config.temperature import DriverSettings
 from gated.controller.ports import Devices
 from gated.errors import DeviceNotFound
 from gated.sensors.bus import I2CBus
-from gated.sensors.registry import load_thermometer_driver
+from gated.sensors.registry import load_driver, load_thermometer_driver
 from gated.sensors.smbus2_bus import Smbus2Bus
 from gated.simulation.bus import ChipModel, SimulatedBus
 from gated.simulation.eye import Eye
@@ -100,14 +101,15 @@ def thermometer_eyes(config: GateConfig) -> tuple[Eye, ...]:
 
 def _simulated_buses(stage: Path, config: GateConfig, clock: Clock) -> dict[str, SimulatedBus]:
     heat = HeatLog(stage / HEAT_FILE, sensor_names(config))
-    sensors = [(t.name, t) for t in config.temperature.thermometers]
-    wanted = [(name, t.driver, t.bus) for name, t in sensors]
-    if config.temperature.ambient is not None:
-        ambient = config.temperature.ambient
-        wanted.append((AMBIENT, ambient.driver, ambient.bus))
+    temperature = config.temperature
+    wanted: list[tuple[str, DriverSettings]] = [(t.name, t) for t in temperature.thermometers]
+    if temperature.ambient is not None:
+        wanted.append((AMBIENT, temperature.ambient))
     buses: dict[str, SimulatedBus] = {}
-    for seed, (name, driver, bus_name) in enumerate(wanted):
-        model: ChipModel = import_module(f"gated.simulation.chips.{driver}").MODEL
-        bus = buses.setdefault(bus_name, SimulatedBus(bus_name))
-        bus.attach(model.address, model.build(clock, partial(heat.read, name), seed))
+    for seed, (name, settings) in enumerate(wanted):
+        model: ChipModel = import_module(f"gated.simulation.chips.{settings.driver}").MODEL
+        options = load_driver(settings.driver).options.model_validate(settings.options)
+        bus = buses.setdefault(settings.bus, SimulatedBus(settings.bus))
+        chip = model.build(clock, partial(heat.read, name), seed, options)
+        bus.attach(getattr(options, "address", model.address), chip)
     return buses

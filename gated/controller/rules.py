@@ -66,5 +66,6 @@ def compensation_rules(config: GateConfig) -> CompensationRules:
         known_ambient_min_c=temperature.extrapolated_below_c,
         known_ambient_max_c=temperature.extrapolated_above_c,
         cold_face_below_c=temperature.cold_face_below_c,
+        max_spread_c=temperature.max_spread_c,
         warm_up_s=temperature.warm_up_s,
     )

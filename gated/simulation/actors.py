@@ -26,6 +26,7 @@ PATIENCE_S = 45.0
 PAUSE_S = 1.5
 """Somebody who walks through hesitates this long, too short to be measured and asked."""
 STAFF_SHOWS_S = 1.3
+FOLLOWS_S = 1.0
 
 _SENT_AWAY = frozenset(
     {
@@ -159,9 +160,11 @@ class Staging:
         """Return whether the next in the queue may come up."""
         if self.act.release is not None:
             return self.is_over(at_s)
-        # A code that was never asked for is still in a hand: the front is free once all turn away.
-        return all(actor.has_left for actor in self.actors) and all(
-            actor.walker.is_gone(at_s + 1.0) for actor in self.actors
+        # The next one is on the way while the last one still turns aside; not behind somebody who
+        # only walks through: nothing but a gap tells these two apart.
+        ahead_s = FOLLOWS_S if all(actor.role.stops for actor in self.actors) else 0.0
+        return all(
+            actor.has_left and actor.walker.is_gone(at_s + ahead_s) for actor in self.actors
         )
 
     def is_over(self, at_s: float) -> bool:

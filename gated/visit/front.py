@@ -159,30 +159,31 @@ class Front(Step):
         measuring = [v for v in self._in(Phase.MEASURING) if self._accepts(v, credential)]
         if measuring:
             return self._by_height(measuring, credential)
-        refused = self._in(Phase.REFUSED)
-        if refused:
-            # The same person shows another code: what was measured still holds.
-            old = refused[0]
-            self._drop(old)
-            return replace(
-                self._new_visit(at),
-                thermometer=old.thermometer,
-                is_present=old.is_present,
-                group_id=old.group_id,
-                readings=old.readings,
-                rechecks_asked=old.rechecks_asked,
-            )
+        for refused in self._in(Phase.REFUSED):
+            self._drop(refused)
+            return self._measured_anew(refused, at)
         if credential.is_ambiguous or credential.status is CredentialStatus.UNSUPPORTED:
             return None  # a poster behind an empty lane
         for waiting in self._in(Phase.WAITING_STAFF):
-            if waiting.is_present and waiting.thermometer is not None:
-                # Sent to staff, still there, and now with a code: measured anew.
-                self.commands.append(MeasureAgain(waiting.thermometer))
+            if waiting.is_present:
                 self._put(replace(waiting, is_present=False))
-                return replace(
-                    self._new_visit(at), thermometer=waiting.thermometer, is_present=True
-                )
+                return self._measured_anew(waiting, at)
         return self._new_visit(at)
+
+    def _measured_anew(self, before: Visit, at: MonoSeconds) -> Visit:
+        """Return a visit of whoever stands where ``before`` stood: they, or the next in the queue.
+
+        Nothing tells the two apart, so nothing that was measured is carried over.
+        """
+        visit = replace(
+            self._new_visit(at),
+            thermometer=before.thermometer,
+            is_present=before.is_present,
+            group_id=before.group_id,
+        )
+        if visit.thermometer is not None:
+            self.commands.append(MeasureAgain(visit.thermometer))
+        return visit
 
     def _accepts(self, visit: Visit, credential: Credential) -> bool:
         known = visit.credential

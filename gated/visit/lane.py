@@ -16,6 +16,7 @@ from gated.messages import (
     CredentialChecked,
     DeviceChanged,
     EnergiseRelay,
+    MeasureAgain,
     Mode,
     Outcome,
     PassageResult,
@@ -233,7 +234,17 @@ class _Lane(Front):
         if result is PassageResult.NOBODY_PASSED:
             self._count_use(visit, -1)
         self._drop(visit)
+        if result is PassageResult.PASSED and visit.is_present and visit.thermometer is not None:
+            self._greet_the_next(visit.thermometer, at)
         self._serve_the_next(at)
+
+    def _greet_the_next(self, thermometer: str, at: MonoSeconds) -> None:
+        """Somebody went through and yet stands before the sensor: that is the next one."""
+        if any(v.thermometer == thermometer for v in self._in(Phase.MEASURING)):
+            return
+        visit = self._visit_to_bind(thermometer) or self._new_visit(at)
+        self._put(replace(visit, thermometer=thermometer, is_present=True, last_progress_at=at))
+        self.commands.append(MeasureAgain(thermometer))
 
     def _serve_the_next(self, at: MonoSeconds) -> None:
         self._refresh_prompt()

@@ -154,10 +154,18 @@ def test_a_person_who_was_there_at_the_start_is_seen_after_stepping_away() -> No
     assert names(feeder.feed(34.0, 34.02)) == ["PresenceStarted"]
 
 
-def test_leaving_has_a_hysteresis_of_one_and_a_half_degrees(slow: Feeder) -> None:
-    slow.feed(34.0, 34.02, 34.04)
-    assert slow.feed(28.6, 28.62, 28.6) == []
+def test_before_a_plateau_leaving_has_a_hysteresis_of_one_and_a_half_degrees(slow: Feeder) -> None:
+    slow.feed(33.0, 34.04)
+    assert slow.feed(28.6, 31.0, 28.6) == []
     assert names(slow.feed(28.4)) == ["PresenceEnded"]
+
+
+def test_who_was_measured_has_left_once_the_view_is_two_degrees_colder(slow: Feeder) -> None:
+    slow.feed(34.0, 34.02, 34.04)
+    assert slow.feed(32.1, 32.1) == []
+    assert names(slow.feed(31.9)) == ["PresenceEnded"]
+    # The next in the queue, who was that colder view, is a presence and a plateau of their own.
+    assert names(slow.feed(32.5, 34.4, 34.42, 34.4)) == ["PresenceStarted", "Plateau"]
 
 
 def test_a_slow_chip_sees_an_exchange_in_a_single_cold_sample(slow: Feeder) -> None:
@@ -166,10 +174,17 @@ def test_a_slow_chip_sees_an_exchange_in_a_single_cold_sample(slow: Feeder) -> N
     assert names(slow.feed(34.5, 34.52, 34.54)) == ["PresenceStarted", "Plateau"]
 
 
-def test_a_fast_chip_wants_half_a_second_of_cold(fast: Feeder) -> None:
-    fast.feed(*(34.0 + 0.02 * (i % 4) for i in range(12)))
+def test_before_a_plateau_a_fast_chip_wants_half_a_second_of_cold(fast: Feeder) -> None:
+    fast.feed(33.0, 33.5, 34.0, 34.04)
     assert fast.feed(23.0, 23.02, 23.0, 23.02) == []
     assert names(fast.feed(23.0, 23.02)) == ["PresenceEnded"]
+
+
+def test_somebody_at_the_sensor_at_the_start_is_outvoted_in_seconds() -> None:
+    feeder = Feeder(SLOW, SLOW_S)
+    feeder.feed(*(34.0 + 0.02 * (i % 3) for i in range(15)))
+    feeder.feed(*(22.0 + 0.02 * (i % 3) for i in range(8)))
+    assert names(feeder.feed(34.0, 34.02, 34.0)) == ["PresenceStarted", "Plateau"]
 
 
 def test_a_short_look_aside_is_no_departure_but_starts_the_window_afresh(fast: Feeder) -> None:
