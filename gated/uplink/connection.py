@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.properties import Properties, VariableByteIntegers
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gated.errors import BrokerUnavailable, ConfigError
@@ -30,6 +31,7 @@ MAX_PACKET_BYTES = 65_536
 """The largest packet that we accept: acks and states are far smaller."""
 DEFAULT_RECEIVE_MAXIMUM = 65_535  # MQTT 5.0, 3.2.2.3.3
 _QOS = 1
+_USER_PROPERTY = b"\x26"
 NO_MATCHING_SUBSCRIBERS = 0x10
 FIRST_FAILURE = 0x80
 """Reason codes from here on mean that the broker did not take it (MQTT 5.0, 2.4)."""
@@ -198,11 +200,10 @@ class Connection:
         user_properties: Mapping[str, str] | None = None,
     ) -> int:
         """Send at QoS 1 and return the message id. A broken connection shows as ``Lost``."""
-        properties = None
-        if user_properties:
-            properties = _properties(PacketTypes.PUBLISH)
-            properties.UserProperty = list(user_properties.items())
-        return self._client.publish(topic, payload, _QOS, retain, properties).mid
+        packed = _UserProperties(user_properties) if user_properties else None
+        return self._client.publish(
+            topic, payload, _QOS, retain, cast("Properties | None", packed)
+        ).mid
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Ask for ``topics`` at QoS 1; the answer is one ``Subscribed``."""
@@ -319,6 +320,23 @@ class Dial:
         if self._failure is not None:
             raise self._failure
         return True
+
+
+class _UserProperties:
+    """All that paho asks of a publish's properties: to be packed (MQTT 5.0, 2.2.2).
+
+    paho's own class takes longer than everything else that a publish costs.
+    """
+
+    def __init__(self, pairs: Mapping[str, str]) -> None:
+        strings = [text.encode() for pair in pairs.items() for text in pair]
+        counted = [len(text).to_bytes(2, "big") + text for text in strings]
+        named = zip(counted[::2], counted[1::2], strict=True)
+        self._packed = b"".join(_USER_PROPERTY + name + value for name, value in named)
+
+    def pack(self) -> bytes:
+        length = VariableByteIntegers.encode(len(self._packed))  # type: ignore[no-untyped-call]  # paho
+        return bytes(length) + self._packed
 
 
 def _properties(packet_type: int) -> Properties:

@@ -236,11 +236,12 @@ class SendWindow:
 
     def go_back_if_due(self, now: MonoSeconds) -> bool:
         """Go back to the first record that is not stored, if due. Returns whether it was."""
-        if not self._is_settled or self._is_collector_down or self._flights or self._pause_s > 0:
+        if not self._is_settled or self._is_collector_down or self._flights:
             return False
         if not self._awaits_ack() or now - self._waiting_since < self._patience_s:
             return False
-        self._patience_s = min(MAX_ACK_PATIENCE_S, self._patience_s * 2)
+        if self._pause_s == 0:  # while the broker refuses, its pauses are the back-off
+            self._patience_s = min(MAX_ACK_PATIENCE_S, self._patience_s * 2)
         self._waiting_since = now
         self.sent = self.acked
         return True

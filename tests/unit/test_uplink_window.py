@@ -265,6 +265,15 @@ def test_a_refused_record_holds_up_no_other_and_comes_again() -> None:
     assert window.next_after() == 2
 
 
+def test_a_refused_record_is_tried_again_even_if_no_other_follows() -> None:
+    window = open_window()
+    send(window, 1)
+    window.refuse(1, at(0))
+    assert window.go_back_if_due(at(30))
+    assert window.next_after() == 0
+    assert window.record_places(at(30)) == 1
+
+
 def test_a_refused_state_does_not_pause_the_records() -> None:
     window = open_window()
     window.launch(1, Cargo.STATE, 0, at(0))
@@ -276,10 +285,9 @@ def test_records_that_nobody_heard_go_out_again_as_soon_as_a_collector_appears()
     window = open_window()
     send(window, 1)
     window.refuse(1, at(0), is_unheard=True)
-    assert not window.go_back_if_due(at(500))
-    window.hear_collector(at(501), is_up=True)
-    assert window.go_back_if_due(at(501))
-    assert window.record_places(at(501)) == 10
+    window.hear_collector(at(2), is_up=True)
+    assert window.go_back_if_due(at(2))
+    assert window.record_places(at(2)) == 10
 
 
 def test_a_broker_that_confirms_nothing_for_a_minute_is_stalled() -> None:
