@@ -16,7 +16,7 @@ import pytest
 
 from gated.clock import SystemClock
 from gated.config import parse_gate
-from gated.errors import ConfigError, DeviceError, DeviceLost, DeviceNotFound
+from gated.errors import ConfigError, DeviceError, DeviceLost, DeviceNotFound, StorageError
 from gated.scanner import sources
 from gated.scanner.frames import Frame, FrameSource
 from gated.scanner.picture import Capture, Pixels, encode_picture
@@ -366,6 +366,16 @@ def test_the_writer_refuses_a_frame_of_another_shape(frame_file: Path) -> None:
     with pytest.raises(ValueError, match="promised"):
         writer.write(noisy(1, shape=(60, 80, 3)), MonoSeconds(1.0))
     writer.close()
+
+
+def test_a_file_that_cannot_be_made_or_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("a file where a folder should be")
+    with pytest.raises(StorageError, match="cannot make"):
+        SharedFrameWriter(tmp_path / "plain" / "frame", 160, 90)
+    writer = SharedFrameWriter(tmp_path / "frame", 160, 90)
+    writer.close()
+    with pytest.raises(StorageError, match="cannot write"):
+        writer.write(noisy(1), MonoSeconds(1.0))
 
 
 # --- by configuration ----------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -174,3 +176,47 @@ def test_a_code_without_text_is_counted_once() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 5_000, 3), (5_000, 2, 3), (2, 2)])
 def test_a_picture_of_any_shape_can_be_decoded(cascade: Cascade, shape: tuple[int, ...]) -> None:
     assert cascade.decode_picture(np.full(shape, 200, np.uint8)).texts == ()
+
+
+# --- what a machine may lack ---------------------------------------------------------------------
+
+
+def _without(modules: list[str], program: str) -> subprocess.CompletedProcess[str]:
+    """Run ``program`` in an interpreter that can't import ``modules``."""
+    block = f"import sys; sys.modules.update(dict.fromkeys({modules!r})); "
+    return subprocess.run(
+        [sys.executable, "-c", block + program], capture_output=True, text=True, check=False
+    )
+
+
+def test_without_zxing_the_machine_still_has_a_decoder_and_says_what_is_missing() -> None:
+    answer = _without(
+        ["zxingcpp"],
+        "from gated.scanner.decoders import load_decoders as load; found, missing = load(); "
+        "print([each.name for each in found], len(missing), 'zxing-cpp' in missing[0])",
+    )
+    assert answer.stdout.strip() == "['pyzbar'] 1 True"
+
+
+def test_without_libzbar_the_machine_still_has_a_decoder_and_says_what_to_install() -> None:
+    answer = _without(
+        ["pyzbar"],
+        "from gated.scanner.decoders import load_decoders as load; found, missing = load(); "
+        "print([each.name for each in found], len(missing), 'libzbar0' in missing[0])",
+    )
+    assert answer.stdout.strip() == "['zxing'] 1 True"
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"), [(["pyzbar", "zxingcpp"], "no QR decoder"), (["cv2"], "opencv-python")]
+)
+def test_a_machine_that_cannot_scan_says_what_is_missing_in_one_line(
+    modules: list[str], said: str
+) -> None:
+    answer = _without(
+        modules,
+        f"from gated.cli import main; sys.exit(main(['scan', {str(GOLDEN)!r}]))",
+    )
+    assert answer.returncode == 69
+    assert said in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
