@@ -21,19 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gated.clock import TimeQuality
-from gated.contents import CONTENT_OF_KIND as CONTENT_OF_KIND
-from gated.contents import AlarmContent as AlarmContent
-from gated.contents import AlarmName as AlarmName
-from gated.contents import BootContent as BootContent
-from gated.contents import ClockContent as ClockContent
-from gated.contents import ConfigContent as ConfigContent
-from gated.contents import Content as Content
-from gated.contents import HealthContent as HealthContent
-from gated.contents import Kind as Kind
-from gated.contents import ModeContent as ModeContent
-from gated.contents import PassageContent as PassageContent
-from gated.contents import ReleaseContent as ReleaseContent
-from gated.contents import VisitContent as VisitContent
+from gated.contents import CONTENT_OF_KIND, Content, Kind
 from gated.errors import WireError
 from gated.messages import Direction, Mode
 
