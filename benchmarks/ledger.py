@@ -3,8 +3,8 @@
     python benchmarks/ledger.py [--folder DIR] [--rounds N]
 
 Marks: p50 of one accepted event at most 1.3 times that of the bare append; no chunk of cleaning
-beyond about 20 ms. Where the disk answers in a fraction of a millisecond, as a host with a cache does,
-the ratio is that of our CPU work: read the COMMIT's line then.
+beyond about 20 ms. Where the disk answers in a fraction of a millisecond, as a host with a cache
+does, the ratio is that of our CPU work: read the COMMIT's line then.
 """
 
 from __future__ import annotations
