@@ -32,6 +32,7 @@ from gated.datagrams import Receiver, Sender
 from gated.errors import ConfigError, GatedError
 from gated.ledger.mailbox import MailboxReader
 from gated.ledger.reader import EventFilter, LedgerReader
+from gated.ledger.room import RoomLimits
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Ledger, Opened
 from gated.messages import Mode
@@ -49,6 +50,7 @@ ACTIONS_BOUND = 256  # full: the outputs hang; the decider gives up and starts a
 MEASURE_BOUND = 4
 PUBLISH_WITHIN_S = 1.0
 SECONDS_A_DAY = 86_400.0
+BYTES_A_MB = 1_048_576
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -82,6 +84,10 @@ class Controller:
             clock=clock,
             software=__version__,
             keep_person_days=config.uplink.keep_person_days,
+            limits=RoomLimits(
+                max_bytes=config.ledger.max_bytes,
+                min_free_bytes=config.ledger.min_free_mb * BYTES_A_MB,
+            ),
         )
         self._ledger = opened.ledger
         self._timekeeper = self._make_timekeeper()
@@ -192,7 +198,7 @@ class Controller:
         }
         return LaneState(
             lane=lane_of(config, self._id_seed()),
-            mode=Mode(ledger.setting("mode") or config.visit.initial_mode),
+            mode=_mode_of(ledger.setting("mode"), config.visit.initial_mode),
             drill=ledger.setting("drill") == "1",
             time_quality=self._timekeeper.quality,
             uses=uses,
@@ -296,6 +302,7 @@ class Controller:
             return
         self._config = live
         self._inputs.set_code_rules(codes)
+        self._ledger.keep_person_days = live.uplink.keep_person_days
         self._timekeeper.set_passback_reset(live.checks.anti_passback_reset)
         for worker in self._thermometers:
             worker.set_rules(compensation_rules(live))
@@ -308,6 +315,13 @@ class Controller:
         if detail:
             log.warning("configuration %s", detail)
         self._publish(Record(ConfigContent(accepted=True, changed=changed.live, detail=detail)))
+
+
+def _mode_of(kept: str | None, initial: Mode) -> Mode:
+    """Return the mode that the ledger kept. One that cannot be read is the strictest."""
+    if kept is None:
+        return initial
+    return Mode(kept) if kept in set(Mode) else Mode.CLOSED
 
 
 def _boot_content(opened: Opened) -> BootContent:

@@ -19,6 +19,7 @@ from gated.devices import sensor_names, thermometer_eyes
 from gated.errors import ConfigError, ExitCode, GatedError
 from gated.ledger.reader import LedgerReader
 from gated.processes import Children, gate_children, on_signals
+from gated.scanner.sources.pictures import SUFFIXES, list_pictures
 from gated.simulation.broker import DemoBroker, free_port
 from gated.simulation.camera import StageCamera
 from gated.simulation.office import equip_gate, open_office
@@ -36,7 +37,6 @@ SETTLE_WITHIN_S = 30.0
 OPENS_AFTER_S = 2.5
 """The thermometers learn what the empty place looks like before the first person comes."""
 POLL_S = 0.2
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 LOOPBACK = "127.0.0.1"
 BROKER_PORT = 1884
 
@@ -240,9 +240,9 @@ def _pictures(folder: Path | None) -> list[Path]:
     """Return the pictures in ``folder`` and below. Raises: ConfigError: there are none."""
     if folder is None:
         return []
-    pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    pictures = list_pictures([folder]) if folder.is_dir() else []
     if not pictures:
-        raise ConfigError(f"no pictures in {folder} (looked for {', '.join(sorted(PICTURES))})")
+        raise ConfigError(f"no pictures in {folder} (looked for {', '.join(sorted(SUFFIXES))})")
     return pictures
 
 

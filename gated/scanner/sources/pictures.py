@@ -19,11 +19,11 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
 
 def list_pictures(paths: Sequence[Path]) -> list[Path]:
-    """Return ``paths`` with each folder replaced by the pictures in it, sorted by name."""
+    """Return ``paths`` with each folder replaced by the pictures in it and below, sorted."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
         else:
             found.append(path)
     return found
