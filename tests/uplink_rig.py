@@ -15,11 +15,18 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gated.clock import SystemClock, TimeQuality
-from gated.contents import AlarmContent, AlarmName, ConfigContent, Content, HealthContent
+from gated.contents import (
+    AlarmContent,
+    AlarmName,
+    ConfigContent,
+    Content,
+    HealthContent,
+    VisitContent,
+)
 from gated.ledger.mailbox import Mailbox, MailboxReader
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import AckOutcome, Ledger
-from gated.messages import Mode
+from gated.messages import Direction, Mode, Outcome, Prompt
 from gated.simulation.broker import HOST
 from gated.units import MonoSeconds
 from gated.uplink.connection import BrokerAddress
@@ -85,6 +92,20 @@ class GateRig:
         for begin in range(0, count, 100):
             drafts = [health() for _ in range(min(100, count - begin))]
             self.ledger.append(drafts)
+
+    def record_visit(self) -> None:
+        """Commit one visit."""
+        content = VisitContent(
+            visit_id="7f3a91c2e05b",
+            direction=Direction.IN,
+            outcome=Outcome.GRANTED,
+            reason=None,
+            prompt=Prompt.GO,
+            body_c=36.6,
+            threshold_c=37.3,
+            threshold_inclusive=True,
+        )
+        self.ledger.append([draft(content)])
 
     def record_large(self, size: int) -> None:
         """Commit one record of more than ``size`` bytes."""
@@ -182,7 +203,7 @@ class RunningUplink:
 def running_uplink(
     rig: GateRig, port: int, *, clock: SystemClock | None = None, places: int = 100
 ) -> Iterator[RunningUplink]:
-    uplink = RunningUplink(rig, address(port), clock or SystemClock(), places)
+    uplink = RunningUplink(rig, address(port), clock or HurriedClock(3), places)
     try:
         yield uplink
     finally:
