@@ -24,6 +24,7 @@ def to_microcelsius(value_c: float) -> MicroCelsius:
 
     Raises: ValueError: for NaN and infinities.
     """
-    if not math.isfinite(value_c):
+    scaled = value_c * 1_000_000
+    if not math.isfinite(scaled):
         raise ValueError("not a finite temperature")
-    return MicroCelsius(round(value_c * 1_000_000))
+    return MicroCelsius(round(scaled))

@@ -131,7 +131,7 @@ class Front(Step):
             claim = StaffClaim(credential, MonoSeconds(at + CLAIM_S))
             self.state = replace(self.state, claim=claim)
             return
-        if self._names_whom_to_release(credential):
+        if self._names_whom_to_release(credential, at):
             return
         visit = self._visit_of_code(credential, at)
         if visit is None:
@@ -142,9 +142,13 @@ class Front(Step):
         self._put(visit)
         self._evaluate(visit, at)
 
-    def _names_whom_to_release(self, credential: Credential) -> bool:
-        """After a staff card, the pass of somebody who waits says whom staff means."""
+    def _claim(self, at: MonoSeconds) -> StaffClaim | None:
         claim = self.state.claim
+        return claim if claim is not None and at < claim.until else None
+
+    def _names_whom_to_release(self, credential: Credential, at: MonoSeconds) -> bool:
+        """After a staff card, the pass of somebody who waits says whom staff means."""
+        claim = self._claim(at)
         if claim is None or credential.holder_ref is None:
             return False
         for visit in self._in(Phase.WAITING_STAFF):
@@ -220,7 +224,7 @@ class Front(Step):
         self._commit(visit, judgement, decision, at)
 
     def _has_been_gone(self, visit: Visit, at: MonoSeconds) -> bool:
-        return visit.left_at is not None and at - visit.left_at >= LEAVE_GRACE_S
+        return visit.left_at is not None and visit.left_at + LEAVE_GRACE_S <= at
 
     def _is_complete(self, visit: Visit, judgement: Judgement, at: MonoSeconds) -> bool:
         rules = self.state.lane.rules
@@ -236,8 +240,8 @@ class Front(Step):
             return False
         needs_reading = rules.check_temperature is not Check.OFF and not visit.readings
         if self.state.mode is Mode.OBSERVE:
-            waited_s = at - visit.last_progress_at
-            needs_reading = needs_reading and waited_s < self.state.lane.timing.hint_after_s
+            hint_at = visit.last_progress_at + self.state.lane.timing.hint_after_s
+            needs_reading = needs_reading and at < hint_at
         needs_code = rules.check_credential is not Check.OFF and visit.credential is None
         if needs_reading or needs_code:
             self._refresh_prompt()

@@ -61,6 +61,10 @@ from gated.visit.state import (
 )
 
 
+MODE_RETRY_S = 10.0
+"""An expiry that could not be recorded is tried again after this long."""
+
+
 def advance(state: LaneState, event: Event) -> tuple[LaneState, tuple[Command, ...]]:
     """Return the state after ``event`` and what is to be done, in order."""
     step = _Lane(state)
@@ -101,6 +105,11 @@ def patience_s(visit: Visit, timing: Timing) -> float:
     return timing.credential_hold_s if visit.thermometer is None else timing.staff_after_s
 
 
+def _is_due(visit: Visit, after_s: float, at: MonoSeconds) -> bool:
+    """Return whether ``after_s`` have passed, by the same sum that ``next_deadline`` gives."""
+    return visit.last_progress_at + after_s <= at
+
+
 class _Lane(Front):
     """Everything that can happen to a lane."""
 
@@ -115,8 +124,9 @@ class _Lane(Front):
             case CredentialChecked():
                 self._credential_checked(event.credential, event.at)
             case ContactValueSeen():
-                if self.state.claim is not None:
-                    claim = replace(self.state.claim, contact_c=event.contact_c)
+                claim = self._claim(event.at)
+                if claim is not None:
+                    claim = replace(claim, contact_c=event.contact_c)
                     self.state = replace(self.state, claim=claim)
             case PassageSensed():
                 self._passage_sensed(event.at)
@@ -149,7 +159,7 @@ class _Lane(Front):
 
     def _committed(self, event: Committed) -> None:
         kind, _, visit_id = event.tag.partition("/")
-        if kind == "mode" and self.state.pending_mode is not None:
+        if self.state.pending_mode is not None and event.tag == self._mode_tag():
             self._apply_mode(self.state.pending_mode)
             return
         visit = self._find(visit_id)
@@ -163,8 +173,7 @@ class _Lane(Front):
     def _visit_committed(self, visit: Visit, decision: Decision, at: MonoSeconds) -> None:
         match decision.outcome:
             case Outcome.GRANTED:
-                self._count_use(visit, +1)
-                self._open(visit, at)
+                self._open(self._count_use(visit), at)
                 return
             case Outcome.SEE_STAFF:
                 self._put(replace(visit, phase=Phase.WAITING_STAFF, last_progress_at=at))
@@ -195,7 +204,7 @@ class _Lane(Front):
 
     def _commit_failed(self, event: CommitFailed) -> None:
         kind, _, visit_id = event.tag.partition("/")
-        if kind == "mode":
+        if event.tag == self._mode_tag():
             self.state = replace(self.state, pending_mode=None)
         visit = self._find(visit_id)
         if visit is None:
@@ -207,17 +216,25 @@ class _Lane(Front):
         else:
             return
         self.commands.append(CallStaff(visit.visit_id, Reason.STORAGE_FAILED))
-        self._show(Prompt.OUT_OF_ORDER, visit.visit_id)
         self._serve_the_next(event.at)
+        self._show(Prompt.OUT_OF_ORDER, visit.visit_id)
 
-    def _count_use(self, visit: Visit, by: int) -> None:
+    def _count_use(self, visit: Visit) -> Visit:
+        """Count one more use of the visit's pass; return the visit, which knows how it was."""
         pass_ref = visit.credential.pass_ref if visit.credential is not None else None
         if pass_ref is None:
-            return
-        used = self.state.uses.get(pass_ref)
-        count = max(0, (used.count if used else 0) + by)
-        uses = {**self.state.uses, pass_ref: Use(count, self.state.lane.rules.direction)}
-        self.state = replace(self.state, uses=uses)
+            return visit
+        before = self.state.uses.get(pass_ref, Use(0, self.state.lane.rules.direction))
+        used = Use(before.count + 1, self.state.lane.rules.direction)
+        self.state = replace(self.state, uses={**self.state.uses, pass_ref: used})
+        return replace(visit, use_before=before)
+
+    def _give_back_use(self, visit: Visit) -> None:
+        """Nobody passed: the pass is as it was. A release by staff has used none."""
+        pass_ref = visit.credential.pass_ref if visit.credential is not None else None
+        if pass_ref is not None and visit.use_before is not None:
+            uses = {**self.state.uses, pass_ref: visit.use_before}
+            self.state = replace(self.state, uses=uses)
 
     # --- passing, and staff -------------------------------------------------------------------
 
@@ -232,7 +249,7 @@ class _Lane(Front):
     def _end_passage(self, visit: Visit, result: PassageResult, at: MonoSeconds) -> None:
         self.commands.append(passage_commit(visit, result, at))
         if result is PassageResult.NOBODY_PASSED:
-            self._count_use(visit, -1)
+            self._give_back_use(visit)
         self._drop(visit)
         if result is PassageResult.PASSED and visit.is_present and visit.thermometer is not None:
             self._greet_the_next(visit.thermometer, at)
@@ -261,7 +278,7 @@ class _Lane(Front):
             self.commands.append(alarm_commit(AlarmName.STAFF_CALLED, detail="call button"))
             return
         self.commands.append(StopCallingStaff())
-        waiting, claim = self._in(Phase.WAITING_STAFF), self.state.claim
+        waiting, claim = self._in(Phase.WAITING_STAFF), self._claim(at)
         if claim is None or not waiting or self._is_lane_taken():
             return  # neither card nor button alone opens
         visit = self._whom_to_release(waiting, claim)
@@ -286,36 +303,40 @@ class _Lane(Front):
         if self.state.claim is not None and self.state.claim.until <= at:
             self.state = replace(self.state, claim=None)
         if self.state.mode_until is not None and self.state.mode_until <= at:
-            self.state = replace(self.state, mode_until=None)
-            self._mode_requested(ModeRequested(Mode.NORMAL, self.state.drill, "expiry", at))
-        for visit in self.state.visits:
-            self._tick_visit(visit, at)
+            # Asked again until it is durable; a request that is on its way comes first.
+            self.state = replace(self.state, mode_until=MonoSeconds(at + MODE_RETRY_S))
+            if self.state.pending_mode is None:
+                self._mode_requested(ModeRequested(Mode.NORMAL, False, "expiry", at))
+        for visit_id in [visit.visit_id for visit in self.state.visits]:
+            visit = self._find(visit_id)  # serving one may have changed or ended another
+            if visit is not None:
+                self._tick_visit(visit, at)
 
     def _tick_visit(self, visit: Visit, at: MonoSeconds) -> None:
         timing = self.state.lane.timing
-        waited_s = at - visit.last_progress_at
         match visit.phase:
             case Phase.MEASURING:
                 if self._has_been_gone(visit, at):
                     self._evaluate(visit, at, is_time_out=True)
                 elif visit.is_waiting_for_lane:
                     return
-                elif waited_s >= patience_s(visit, timing):
+                elif _is_due(visit, patience_s(visit, timing), at):
                     self._evaluate(visit, at, is_time_out=True)
-                elif waited_s >= timing.hint_after_s and not visit.has_hinted:
+                elif _is_due(visit, timing.hint_after_s, at) and not visit.has_hinted:
                     visit = replace(visit, has_hinted=True)
                     self._put(visit)
                     self._show(self._need(visit), visit.visit_id, is_spoken=True)
                     if self.state.mode is Mode.OBSERVE:
                         self._evaluate(visit, at)
-            case Phase.REFUSED if waited_s >= timing.staff_after_s:
+            case Phase.REFUSED if _is_due(visit, timing.staff_after_s, at):
                 self._put(replace(visit, phase=Phase.WAITING_STAFF, last_progress_at=at))
                 reason = visit.decision.reason if visit.decision is not None else None
                 self.commands.append(CallStaff(visit.visit_id, reason))
                 self.commands.append(alarm_commit(AlarmName.STAFF_CALLED, visit.visit_id))
                 self._show(Prompt.WAIT_STAFF, visit.visit_id)
-            case Phase.WAITING_STAFF if waited_s >= timing.release_within_s:
+            case Phase.WAITING_STAFF if _is_due(visit, timing.release_within_s, at):
                 self._drop(visit)
+                self._refresh_prompt()
             case Phase.PASSING if visit.deadline is not None and visit.deadline <= at:
                 has_sensor = self.state.lane.has_passage_sensor
                 result = PassageResult.NOBODY_PASSED if has_sensor else PassageResult.UNKNOWN
@@ -337,11 +358,16 @@ class _Lane(Front):
         self._refresh_prompt()
 
     def _mode_requested(self, request: ModeRequested) -> None:
-        self.commands.append(mode_commit(request))
-        self.state = replace(self.state, pending_mode=request)
+        count = self.state.mode_requests + 1
+        self.state = replace(self.state, pending_mode=request, mode_requests=count)
+        self.commands.append(mode_commit(request, self._mode_tag()))
         if request.mode is Mode.CLOSED:
-            # The safe direction does not wait for the disk.
-            self.state = replace(self.state, mode=Mode.CLOSED)
+            # The safe direction does not wait for the disk, nor for an older mode's expiry.
+            self.state = replace(self.state, mode=Mode.CLOSED, mode_until=None)
+
+    def _mode_tag(self) -> str:
+        """Return the tag of the newest request: an answer to an older one changes nothing."""
+        return f"mode/{self.state.mode_requests}"
 
     def _apply_mode(self, request: ModeRequested) -> None:
         until = None if request.for_s is None else MonoSeconds(request.at + request.for_s)

@@ -151,10 +151,10 @@ def device_commit(event: DeviceChanged) -> Commit:
     )
 
 
-def mode_commit(request: ModeRequested) -> Commit:
+def mode_commit(request: ModeRequested, tag: str) -> Commit:
     """Return the commit of a change of mode; the mode itself is kept over a reboot."""
     return Commit(
-        tag="mode",
+        tag=tag,
         content=ModeContent(
             to_mode=request.mode,
             to_drill=request.drill,

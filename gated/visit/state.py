@@ -109,6 +109,7 @@ class Visit:
     is_waiting_for_lane: bool = False  # everything is there; somebody else is passing
     deadline: MonoSeconds | None = None  # of the passage, or of leaving
     has_opened: bool = False  # the relay was commanded: never again for this visit
+    use_before: Use | None = None  # of the pass, before this visit used it
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ class LaneState:
     mode: Mode = Mode.NORMAL
     drill: bool = False
     mode_until: MonoSeconds | None = None
-    pending_mode: ModeRequested | None = None  # requested, not yet durable
+    pending_mode: ModeRequested | None = None  # the newest requested, not yet durable
+    mode_requests: int = 0  # so far, for tags
     time_quality: TimeQuality = TimeQuality.TRUSTED
     visits: tuple[Visit, ...] = ()
     present: frozenset[str] = frozenset()  # thermometers with somebody before them
