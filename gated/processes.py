@@ -21,6 +21,7 @@ from pathlib import Path
 
 from gated.clock import Clock
 from gated.errors import ExitCode
+from gated.supervisor import PARENT_VARIABLE
 
 log = logging.getLogger(__name__)
 
@@ -148,11 +149,16 @@ class Children:
         return Path(self._folder.name) / f"{name}.notify"
 
     def _start(self, child: Child, now_s: float) -> None:
-        environment = {**self._environment, "NOTIFY_SOCKET": str(self._socket_path(child.name))}
+        environment = {
+            **self._environment,
+            "NOTIFY_SOCKET": str(self._socket_path(child.name)),
+            PARENT_VARIABLE: str(os.getpid()),
+        }
         child.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "gated", *child.arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us; we end them in order
         )
         child.is_ready = False
         child.started_s = child.beat_s = now_s

@@ -27,6 +27,9 @@ HEARTBEAT_STALE_S = 5.0
 STOP_GRACE_S = 5.0
 """How long all workers together may take to end after they were asked to."""
 
+PARENT_VARIABLE = "GATED_PARENT_PID"
+"""Set by ``gated run``: whoever was started by it ends when it is gone, however it went."""
+
 Work = Callable[[threading.Event, Callable[[], None]], None]
 """``run(stop, beat)``: call ``beat`` at least once a second, return soon after ``stop`` is set."""
 
@@ -105,6 +108,9 @@ class Supervisor:
             if self._reload.is_set() and self._on_reload is not None:
                 self._reload.clear()
                 self._on_reload()
+            if _is_orphan():
+                log.error("%s: whoever started it is gone; ending", self._name)
+                self.request_stop()
             if not self._stale_workers():
                 sd_notify("WATCHDOG=1")
         sd_notify("STOPPING=1")
@@ -161,3 +167,8 @@ class Supervisor:
         if failures:
             return int(failures[0])
         return int(ExitCode.INTERNAL if stuck else ExitCode.OK)
+
+
+def _is_orphan() -> bool:
+    parent = os.environ.get(PARENT_VARIABLE)
+    return parent is not None and parent != str(os.getppid())
