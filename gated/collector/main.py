@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from zoneinfo import ZoneInfo
+
 from gated.clock import Clock, SystemClock
 from gated.collector.broker import BrokerAddress, BrokerConnection, TlsFiles
+from gated.collector.guard import PageToken
 from gated.collector.ingest import Ingest
+from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.config import CollectorSettings, read_secret
 from gated.supervisor import Supervisor
 from gated.wire import collector_state_topic
+
+log = logging.getLogger(__name__)
 
 
 def broker_address(settings: CollectorSettings) -> BrokerAddress:
@@ -52,11 +59,24 @@ def main(settings: CollectorSettings) -> int:
         ConfigError: a secret or a certificate cannot be used.
         StorageError: the database cannot be used.
     """
+    from gated.collector.web import Page, PageServer  # half a second that reports can do without
+
     clock = SystemClock()
+    supervisor = Supervisor("collector", clock)
+    token_file = settings.token_file
+    token = None if token_file is None else PageToken(read_secret(token_file).reveal())
     store = SqliteStore(settings.database, keep_person_days=settings.keep_person_days)
     try:
-        supervisor = Supervisor("collector", clock)
+        page = Page(
+            lambda: SqliteReader(settings.database),
+            clock=clock,
+            zone=ZoneInfo(settings.timezone),
+            stop=supervisor.stop,
+        )
+        server = PageServer(page, host=settings.listen_host, port=settings.listen_port, token=token)
         supervisor.add("ingest", make_ingest(settings, store, clock).run)
+        supervisor.add("page", server.run)
+        log.info("page: http://%s/", settings.listen)
         return supervisor.run()
     finally:
         store.close()

@@ -62,13 +62,13 @@ ALARMS: Mapping[str, Pair] = {
     AlarmName.STAFF_CALLED: ("请值班人员到闸机", "staff called to the gate"),
     AlarmName.PASSAGE_FORCED: ("有人未经放行通过", "passage without a grant"),
     AlarmName.HELD_OPEN: ("闸门未关上", "the gate is held open"),
-    AlarmName.DEVICE_LOST: ("设备失联,请检查接线", "device lost: check its wiring"),
+    AlarmName.DEVICE_LOST: ("设备失联，请检查接线", "device lost: check its wiring"),
     AlarmName.DEVICE_RETURNED: ("设备已恢复", "device is back"),
     AlarmName.SCANNER_LOST: ("扫码失联", "scanner lost"),
     AlarmName.SCANNER_RETURNED: ("扫码已恢复", "scanner is back"),
     AlarmName.LEDGER_RECOVERED: ("记录文件已修复", "ledger file recovered"),
-    AlarmName.LEDGER_FULL: ("存储已满,暂停放行", "storage is full: the gate stays shut"),
-    AlarmName.CHAIN_MISMATCH: ("记录链不一致,请检查存储卡", "chain mismatch: check the card"),
+    AlarmName.LEDGER_FULL: ("存储已满，暂停放行", "storage is full: the gate stays shut"),
+    AlarmName.CHAIN_MISMATCH: ("记录链不一致，请检查存储卡", "chain mismatch: check the card"),
     AlarmName.CODE_REFUSED_REPEATEDLY: ("多次出示无效码", "codes refused again and again"),
     AlarmName.COMMAND_REFUSED: ("已拒绝无效指令", "a command was refused"),
 }
@@ -82,12 +82,12 @@ COMPLETENESS: Mapping[str, Pair] = {
 GAPS: Mapping[str, Pair] = {
     GapReason.MISSING: ("记录尚未收到", "records not received"),
     GapReason.REPLACED: (
-        "闸机更换了记录文件,旧文件末尾可能缺失",
+        "闸机更换了记录文件，旧文件末尾可能缺失",
         "the gate began a new ledger: the end of the old one may be missing",
     ),
     GapReason.NOTHING_SINCE: ("此后没有收到任何消息", "nothing heard since"),
     GapReason.NO_SIGN_OF_LIFE: (
-        "全天没有任何记录,闸机可能未开机",
+        "全天没有任何记录，闸机可能未开机",
         "no record of any kind: the gate may have been off",
     ),
     GapReason.UNREADABLE: ("有记录无法读取", "a record cannot be read"),
@@ -102,6 +102,8 @@ PROBLEMS: Mapping[str, Pair] = {
     Problem.LINK: ("个人关联不符", "person links that do not fit"),
 }
 
+DEVICES: Mapping[str, Pair] = {"ok": ("正常", "works"), "lost": ("失联", "lost")}
+
 REPORT: Mapping[str, Pair] = {
     "title": ("防控日报", "Daily report"),
     "made_at": ("生成于", "made at"),
@@ -111,24 +113,24 @@ REPORT: Mapping[str, Pair] = {
     "releases": ("值班处理", "handled by staff"),
     "passages": ("过闸异常", "passages to look at"),
     "alarms": ("提醒", "alarms"),
-    "would_have_been_refused": ("试运行:本应不放行", "observing: would not have been granted"),
+    "would_have_been_refused": ("试运行：本应不放行", "observing: would not have been granted"),
     "boots": ("闸机启动", "starts of the gate"),
-    "drills": ("演练记录(未计入)", "drill records (not counted)"),
-    "undated_visits": ("时间不可信的通行(未计入)", "visits of unknown time (not counted)"),
+    "drills": ("演练记录（未计入）", "drill records (not counted)"),
+    "undated_visits": ("时间不可信的通行（未计入）", "visits of unknown time (not counted)"),
     "total": ("合计", "All gates"),
     "at_least": ("至少", "at least"),
     "none_received": ("未收到通行记录", "none received"),
-    "zero_report": ("零报告:记录完整,无异常", "Zero report: complete, no abnormality"),
+    "zero_report": ("零报告：记录完整，无异常", "Zero report: complete, no abnormality"),
     "zero_report_nobody": (
-        "零报告:记录完整,当日无人通行,无异常",
+        "零报告：记录完整，当日无人通行，无异常",
         "Zero report: complete, nobody came, no abnormality",
     ),
     "not_complete": (
-        "不完整:不能作零报告,以下数字为已收到的部分",
+        "不完整：不能作零报告，以下数字为已收到的部分",
         "Incomplete: no zero report can be given; the figures are what has been received",
     ),
     "no_gates": (
-        "尚未收到任何闸机的消息,不能作零报告",
+        "尚未收到任何闸机的消息，不能作零报告",
         "No gate has been heard of: no zero report can be given",
     ),
     "from": ("自", "from"),
@@ -155,7 +157,7 @@ PAGE: Mapping[str, Pair] = {
     "gates": ("闸机", "Gates"),
     "all_visits": ("通行人次", "Visits"),
     "connected": ("实时", "live"),
-    "disconnected": ("连接中断,正在重连", "connection lost, trying again"),
+    "disconnected": ("连接中断，正在重连", "connection lost, trying again"),
     "no_entries": ("还没有记录", "Nothing yet"),
     "no_entries_hint": (
         "有人经过闸机后会立即显示在这里",
@@ -172,7 +174,6 @@ PAGE: Mapping[str, Pair] = {
     "language": ("English", "中文"),
     "theme": ("切换明暗", "Light or dark"),
     "skip": ("跳到实时记录", "Skip to the live records"),
-    "day_report": ("日报", "Report"),
     "no_names": ("本页不显示姓名", "No names are shown here"),
     "just_now": ("刚刚", "just now"),
     "seconds_ago": ("秒前", "s ago"),
@@ -197,6 +198,7 @@ GROUPS: Mapping[str, Mapping[str, Pair]] = {
     "completeness": COMPLETENESS,
     "gap": GAPS,
     "problem": PROBLEMS,
+    "device": DEVICES,
     "report": REPORT,
     "gates": GATES,
     "page": PAGE,

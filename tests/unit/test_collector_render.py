@@ -70,7 +70,7 @@ def test_a_silent_complete_day_is_an_explicit_zero_report(path: Path) -> None:
     gate.write(health())
     fill(path, gate)
     assert "Zero report: complete, nobody came, no abnormality" in text(path)
-    assert "零报告:记录完整,当日无人通行,无异常" in text(path, "zh")
+    assert "零报告：记录完整，当日无人通行，无异常" in text(path, "zh")
 
 
 def test_an_incomplete_day_prints_what_came_as_a_minimum_and_no_zero(
