@@ -140,3 +140,6 @@ class StageInputs:
     def press(self, name: str) -> bool:
         """Press or interrupt the input ``name``; return whether the gate felt it."""
         return self._sender.send(json.dumps({"input": name}).encode())
+
+    def close(self) -> None:
+        self._sender.close()
