@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import pytest
 
@@ -160,6 +161,55 @@ class IotCore:
 
 BROKERS: dict[str, Callable[[Path], BrokerUnderTest]] = {"mosquitto": Mosquitto, "iotcore": IotCore}
 """Every broker that the uplink is tested with; parametrise over the names."""
+
+
+class SilentNetwork:
+    """A way to a broker that can fall silent: nothing gets through, and nobody is told."""
+
+    def __init__(self, broker_port: int) -> None:
+        self._broker_port = broker_port
+        self._server = socket.create_server((HOST, 0))
+        self._stop = threading.Event()
+        self._is_silent = threading.Event()
+        self._sockets: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._forward, name="network")
+        self.port = int(self._server.getsockname()[1])
+
+    def fall_silent(self) -> None:
+        """Swallow everything on the connections that there are; new ones work."""
+        self._is_silent.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        for sock in (*self._sockets, self._server):
+            sock.close()
+
+    def _forward(self) -> None:
+        other: dict[socket.socket, socket.socket] = {}
+        while not self._stop.is_set():
+            ready, _, _ = select.select([self._server, *other], [], [], 0.05)
+            if self._is_silent.is_set():
+                self._is_silent.clear()
+                other.clear()
+                continue
+            for sock in ready:
+                if sock is self._server:
+                    near, _ = self._server.accept()
+                    far = socket.create_connection((HOST, self._broker_port))
+                    self._sockets += [near, far]
+                    other |= {near: far, far: near}
+                elif sock not in other:
+                    continue  # its other end has just closed
+                elif data := sock.recv(65_536):
+                    other[sock].sendall(data)
+                else:
+                    other[sock].close()
+                    other.pop(other.pop(sock))
 
 
 def listens(port: int) -> bool:

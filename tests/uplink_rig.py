@@ -201,17 +201,21 @@ class RunningUplink:
 
 @contextlib.contextmanager
 def running_uplink(
-    rig: GateRig, port: int, *, clock: SystemClock | None = None, places: int = 100
+    rig: GateRig,
+    port: int,
+    *,
+    clock: SystemClock | None = None,
+    places: int = 100,
+    keepalive_s: int = 5,
 ) -> Iterator[RunningUplink]:
-    uplink = RunningUplink(rig, address(port), clock or HurriedClock(3), places)
+    broker = BrokerAddress(
+        host=HOST, port=port, client_id=f"gate.{SITE}.{GATE}", keepalive_s=keepalive_s
+    )
+    uplink = RunningUplink(rig, broker, clock or HurriedClock(3), places)
     try:
         yield uplink
     finally:
         uplink.stop()
-
-
-def address(port: int) -> BrokerAddress:
-    return BrokerAddress(host=HOST, port=port, client_id=f"gate.{SITE}.{GATE}", keepalive_s=5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gated.simulation.broker import HOST, free_port
-from tests.brokers import BrokerUnderTest, Mosquitto, wait_until
+from tests.brokers import BrokerUnderTest, Mosquitto, SilentNetwork, wait_until
 from tests.uplink_rig import (
     TOPICS,
     FakeCollector,
@@ -45,8 +45,12 @@ def test_the_birth_tells_the_ledger_and_what_the_controller_says(
     gate.files.status.write_text(json.dumps(status), encoding="utf-8")
     watcher = Subscriber(broker.port, "watcher", (TOPICS.state,))
     collect(watcher)
+    late = Subscriber(broker.port, "late", (TOPICS.state,))
     with running_uplink(gate, broker.port):
         assert wait_until(lambda: len(watcher.states()) >= 1, PATIENCE_S)
+        collect(late)
+        assert wait_until(lambda: len(late.states()) >= 1, PATIENCE_S)
+    assert (late.deliveries[0].retained, late.states()[0]["online"]) == (True, True)
     birth = watcher.states()[0]
     assert {
         "online": True,
@@ -169,6 +173,26 @@ def test_an_absent_broker_is_one_line_in_the_log_and_its_return_another(
     assert caplog.messages[2].startswith(f"lost {url}: ")
     assert caplog.messages[3].startswith(f"cannot reach {url}: connection refused")
     assert not any(record.exc_info for record in caplog.records)
+
+
+def test_a_network_that_falls_silent_is_noticed_within_two_keepalives(
+    broker: BrokerUnderTest,
+    gate: GateRig,
+    collect: Collect,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    gate.record(5)
+    collect(FakeCollector(broker.port))
+    with (
+        SilentNetwork(broker.port) as network,
+        running_uplink(gate, network.port, keepalive_s=2),
+    ):
+        assert wait_until(lambda: gate.backlog() == 0, PATIENCE_S)
+        network.fall_silent()
+        gate.record(5)
+        assert wait_until(lambda: any("lost mqtt" in m for m in caplog.messages), 6.0)
+        assert wait_until(lambda: gate.backlog() == 0, PATIENCE_S)
 
 
 @pytest.mark.parametrize(
