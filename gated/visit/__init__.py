@@ -6,5 +6,6 @@ answer to a commit reaches, and once for a visit. docs/architecture.md tells the
 """
 
 from gated.visit.lane import advance, next_deadline
+from gated.visit.step import idle_prompt
 
-__all__ = ["advance", "next_deadline"]
+__all__ = ["advance", "idle_prompt", "next_deadline"]

@@ -228,10 +228,9 @@ class Front(Step):
 
     def _is_complete(self, visit: Visit, judgement: Judgement, at: MonoSeconds) -> bool:
         rules = self.state.lane.rules
-        if judgement.verdict is Verdict.HIGH and rules.check_temperature is Check.HARD:
-            # Known at once, whatever the code says; only observing waits for the code.
-            if self.state.mode is not Mode.OBSERVE:
-                return True
+        is_high = judgement.verdict is Verdict.HIGH and rules.check_temperature is Check.HARD
+        if is_high and self.state.mode is not Mode.OBSERVE:
+            return True  # known at once, whatever the code says; only observing waits for it
         if judgement.verdict is Verdict.RECHECK and visit.thermometer is not None:
             if visit.rechecks_asked < len(visit.readings):
                 self.commands.append(MeasureAgain(visit.thermometer))

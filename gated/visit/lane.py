@@ -60,7 +60,6 @@ from gated.visit.state import (
     Visit,
 )
 
-
 MODE_RETRY_S = 10.0
 """An expiry that could not be recorded is tried again after this long."""
 
@@ -307,10 +306,9 @@ class _Lane(Front):
             self.state = replace(self.state, mode_until=MonoSeconds(at + MODE_RETRY_S))
             if self.state.pending_mode is None:
                 self._mode_requested(ModeRequested(Mode.NORMAL, False, "expiry", at))
-        for visit_id in [visit.visit_id for visit in self.state.visits]:
-            visit = self._find(visit_id)  # serving one may have changed or ended another
-            if visit is not None:
-                self._tick_visit(visit, at)
+        # A passage that ends serves whoever waits: last, so that nobody is ticked as they were.
+        for visit in sorted(self.state.visits, key=lambda visit: visit.phase is Phase.PASSING):
+            self._tick_visit(visit, at)
 
     def _tick_visit(self, visit: Visit, at: MonoSeconds) -> None:
         timing = self.state.lane.timing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gated.clock import TimeQuality
 from gated.contents import (
     AlarmContent,
@@ -174,5 +176,8 @@ def clock_commit(quality: TimeQuality, step_ms: int | None) -> Commit:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Return ``value`` to the m°C or mm that a record shows; decisions use it unrounded."""
-    return None if value is None else round(value, 3)
+    """Return ``value`` to the m°C or mm that a record shows; decisions use it unrounded.
+
+    What is not finite is left out: a record cannot hold it, and no decision rests on it.
+    """
+    return round(value, 3) if value is not None and math.isfinite(value) else None

@@ -68,11 +68,7 @@ class Step:
             if visit.is_present and visit.decision is not None and visit.phase is not Phase.PASSING:
                 self._show(visit.decision.prompt, visit.visit_id)
                 return
-        idle = Prompt.CLOSED if self.state.mode is Mode.CLOSED else Prompt.READY
-        all_lost = set(self.state.lane.thermometers) <= self.state.lost
-        if self.state.lane.thermometers and all_lost:
-            idle = Prompt.OUT_OF_ORDER
-        self._show(Prompt.GO if self._in(Phase.PASSING) else idle)
+        self._show(Prompt.GO if self._in(Phase.PASSING) else idle_prompt(self.state))
 
     def _need(self, visit: Visit) -> Prompt:
         rules = self.state.lane.rules
@@ -89,3 +85,11 @@ class Step:
         if visit.rechecks_asked >= len(visit.readings) > 0:
             return Prompt.MEASURE_AGAIN
         return Prompt.SHOW_CODE
+
+
+def idle_prompt(state: LaneState) -> Prompt:
+    """Return what is shown to whoever comes up next, with nobody in the lane."""
+    thermometers = set(state.lane.thermometers)
+    if thermometers and thermometers <= state.lost:
+        return Prompt.OUT_OF_ORDER
+    return Prompt.CLOSED if state.mode is Mode.CLOSED else Prompt.READY
