@@ -1,0 +1,207 @@
+"""What fails while people stand at the gate: the disk, a device, the clock, the process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gated.clock import TimeQuality
+from gated.contents import AlarmContent, AlarmName, ClockContent, PassageContent
+from gated.messages import (
+    CallStaff,
+    MeasureAgain,
+    Outcome,
+    PassageResult,
+    Prompt,
+    Reading,
+    ReadingTaken,
+    Reason,
+    ShowPrompt,
+)
+from gated.policy import Rules, TemperatureRules
+from gated.visit.state import ClockChanged, Commit, Restarted, SettingsChanged
+from tests.lane_rig import IDS, LANE, PAIR, PUPIL, LaneRig, lane_with, visit_commit
+from tests.policy_cases import card
+
+
+def device_alarm(alarm: AlarmName, device: str, detail: str = "") -> Commit:
+    content = AlarmContent(alarm=alarm, device=device, detail=detail)
+    return Commit(tag=f"alarm/{alarm}", content=content)
+
+
+# --- the disk ------------------------------------------------------------------------------------
+
+
+def test_a_decision_that_cannot_be_recorded_opens_nothing_and_calls_staff() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure()
+    rig.show(PUPIL)
+    commands = rig.fail(f"visit/{IDS[0]}")
+    assert commands[0] == CallStaff(IDS[0], Reason.STORAGE_FAILED)
+    assert commands[-1] == ShowPrompt(Prompt.OUT_OF_ORDER, IDS[0])
+    assert (rig.state.visits, rig.state.uses) == ((), {})
+    assert rig.commit_visit() == []
+
+
+def test_whoever_waits_for_the_lane_is_served_when_the_one_before_cannot_be_recorded() -> None:
+    rig = LaneRig(PAIR)
+    rig.arrive("child")
+    rig.measure(36.6, "child")
+    rig.show(PUPIL)
+    rig.arrive("adult")
+    rig.measure(36.6, "adult")
+    other = card(holder="k1:other")
+    rig.show(other)
+    commands = rig.fail(f"visit/{IDS[0]}")
+    assert visit_commit(1, credential=other, thermometer="adult") in commands
+
+
+@pytest.mark.parametrize("tag", ["passage/none", "alarm/staff_called", "clock", "record", "mode/7"])
+def test_a_failure_that_concerns_no_decision_changes_nothing(tag: str) -> None:
+    rig = LaneRig()
+    rig.arrive()
+    before = rig.state
+    assert rig.fail(tag) == []
+    assert rig.commit(tag) == []
+    assert rig.state == before
+
+
+def test_a_passage_that_cannot_be_recorded_does_not_disturb_the_next() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure()
+    rig.show(PUPIL)
+    rig.commit_visit()
+    assert rig.fail(f"passage/{IDS[0]}") == []
+    assert rig.has(0)
+
+
+# --- devices -------------------------------------------------------------------------------------
+
+
+def test_a_lost_thermometer_is_said_and_recorded_once() -> None:
+    rig = LaneRig()
+    lost = [
+        device_alarm(AlarmName.DEVICE_LOST, "main", "no answer"),
+        ShowPrompt(Prompt.OUT_OF_ORDER),
+    ]
+    assert rig.device("main", works=False, reason="no answer") == lost
+    assert rig.device("main", works=False, reason="no answer") == []
+    back = [device_alarm(AlarmName.DEVICE_RETURNED, "main"), ShowPrompt(Prompt.READY)]
+    assert rig.device("main", works=True) == back
+    assert rig.device("main", works=True) == []
+
+
+def test_one_of_two_thermometers_lost_leaves_the_gate_in_order() -> None:
+    rig = LaneRig(PAIR)
+    assert rig.device("child", works=False) == [device_alarm(AlarmName.DEVICE_LOST, "child")]
+    assert rig.state.prompt is Prompt.READY
+
+
+def test_a_lost_scanner_has_an_alarm_of_its_own() -> None:
+    rig = LaneRig()
+    lost = device_alarm(AlarmName.SCANNER_LOST, "scanner", "camera stuck")
+    assert rig.device("scanner", works=False, reason="camera stuck") == [lost]
+    back = device_alarm(AlarmName.SCANNER_RETURNED, "scanner")
+    assert rig.device("scanner", works=True) == [back]
+
+
+def test_a_reason_of_any_length_fits_the_record() -> None:
+    commands = LaneRig().device("relay", works=False, reason="x" * 1_000)
+    assert commands == [device_alarm(AlarmName.DEVICE_LOST, "relay", "x" * 200)]
+
+
+def test_a_thermometer_lost_while_somebody_stands_there_ends_with_staff() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.show(PUPIL)
+    rig.device("main", works=False, reason="no answer")
+    commits = [command for command in rig.wait(15.0) if isinstance(command, Commit)]
+    assert commits == [
+        visit_commit(
+            0,
+            Outcome.SEE_STAFF,
+            Prompt.WAIT_STAFF,
+            Reason.SENSOR_LOST,
+            readings_c=(),
+            took_ms=15_000,
+        )
+    ]
+
+
+def test_a_code_at_a_gate_without_any_thermometer_says_why_it_is_not_judged() -> None:
+    rig = LaneRig()
+    rig.device("main", works=False)
+    rig.show(PUPIL)
+    commits = [command for command in rig.wait(10.0) if isinstance(command, Commit)]
+    assert commits == [
+        visit_commit(
+            0,
+            Outcome.SEE_STAFF,
+            Prompt.WAIT_STAFF,
+            Reason.SENSOR_LOST,
+            readings_c=(),
+            thermometer=None,
+            took_ms=10_000,
+        )
+    ]
+
+
+def test_values_beside_the_temperature_that_are_no_numbers_are_left_out_of_the_record() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    strange = Reading(
+        "main",
+        rig.at,
+        36.6,
+        skin_c=float("nan"),
+        ambient_c=float("inf"),
+        distance_m=float("-inf"),
+        spread_c=float("nan"),
+    )
+    rig.send(ReadingTaken(strange, rig.at))
+    assert rig.show(PUPIL) == [visit_commit()]
+
+
+# --- the clock, the settings, the process --------------------------------------------------------
+
+
+def test_a_change_of_the_clock_is_recorded_and_counts_from_then_on() -> None:
+    rig = LaneRig()
+    event = ClockChanged(TimeQuality.UNKNOWN, rig.at, step_ms=-3_600_000)
+    content = ClockContent(to_quality=TimeQuality.UNKNOWN, step_ms=-3_600_000)
+    assert rig.send(event) == [Commit(tag="clock", content=content)]
+    rig.arrive()
+    rig.measure()
+    assert rig.show(PUPIL) == [visit_commit(noted=(Reason.CLOCK_UNKNOWN,))]
+
+
+def test_changed_settings_hold_for_the_next_decision() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rules = Rules(temperature=TemperatureRules(fever_threshold_c=36.4))
+    assert rig.send(SettingsChanged(lane_with(rules), rig.at)) == []
+    again = ShowPrompt(Prompt.MEASURE_AGAIN, IDS[0])
+    assert rig.measure(36.6) == [MeasureAgain("main"), again]  # inside the new band
+
+
+def test_visits_that_a_restart_left_open_end_unknown() -> None:
+    rig = LaneRig()
+    assert rig.send(Restarted((IDS[5], IDS[6]), rig.at)) == [
+        Commit(
+            tag=f"passage/{visit_id}",
+            content=PassageContent(
+                visit_id=visit_id, result=PassageResult.UNKNOWN, reason=Reason.RESTART
+            ),
+            closes_visit=visit_id,
+        )
+        for visit_id in (IDS[5], IDS[6])
+    ]
+
+
+def test_a_lane_at_rest_wants_no_tick() -> None:
+    rig = LaneRig(replace(LANE))
+    assert rig.deadline is None
+    assert rig.wait(3_600.0) == []

@@ -1,0 +1,300 @@
+"""Who is sent to staff, and how staff release them: card and button, never one alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gated.contents import AlarmName, ReleaseContent
+from gated.messages import (
+    Button,
+    CallStaff,
+    Credential,
+    CredentialStatus,
+    EnergiseRelay,
+    PassageResult,
+    Prompt,
+    Reason,
+    ReleaseResult,
+    ShowPrompt,
+    StopCallingStaff,
+)
+from gated.policy import Rules, TemperatureRules
+from gated.visit.state import Commit, Phase
+from tests.lane_rig import (
+    IDS,
+    PAIR,
+    PUPIL,
+    TEACHER,
+    LaneRig,
+    alarm_commit,
+    lane_with,
+    passage_commit,
+)
+from tests.policy_cases import card
+
+STOP = StopCallingStaff()
+
+
+def feverish(rig: LaneRig, number: int = 0, thermometer: str = "main") -> LaneRig:
+    """Bring a visitor with a fever, whose pass was read, to the side to wait for staff."""
+    rig.show(card(holder=f"k1:{number}"))
+    rig.arrive(thermometer)
+    rig.measure(38.2, thermometer)
+    rig.commit_visit(number)
+    rig.leave(thermometer)
+    assert rig.visit(number).phase is Phase.WAITING_STAFF
+    return rig
+
+
+def release_commit(
+    result: ReleaseResult, contact_c: float | None = None, number: int = 0
+) -> Commit:
+    is_opening = result is not ReleaseResult.ISOLATED
+    return Commit(
+        tag=f"release/{IDS[number]}",
+        content=ReleaseContent(visit_id=IDS[number], result=result, contact_c=contact_c),
+        holder_ref=TEACHER.holder_ref,
+        opens_visit=IDS[number] if is_opening else None,
+    )
+
+
+# --- card and button -----------------------------------------------------------------------------
+
+
+def test_card_value_and_button_clear_one_visit_and_open_once_it_is_durable() -> None:
+    rig = feverish(LaneRig())
+    assert rig.show(TEACHER) == []
+    assert rig.contact(36.9) == []
+    assert rig.press() == [STOP, release_commit(ReleaseResult.CLEARED, 36.9)]
+    rig.now += 0.01
+    assert rig.commit(f"release/{IDS[0]}") == [
+        EnergiseRelay(IDS[0], 0.5),
+        ShowPrompt(Prompt.GO, IDS[0]),
+    ]
+    assert rig.commit(f"release/{IDS[0]}") == []
+    rig.now += 1.0
+    assert rig.pass_through() == [
+        passage_commit(0, PassageResult.PASSED, 1_010),
+        ShowPrompt(Prompt.READY),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("contact_c", "inclusive", "expected"),
+    [
+        (37.2, True, ReleaseResult.CLEARED),
+        (37.3, True, ReleaseResult.ISOLATED),
+        (37.4, True, ReleaseResult.ISOLATED),
+        (37.2, False, ReleaseResult.CLEARED),
+        (37.3, False, ReleaseResult.CLEARED),
+        (37.4, False, ReleaseResult.ISOLATED),
+    ],
+)
+def test_the_contact_value_decides_by_the_same_threshold(
+    contact_c: float, inclusive: bool, expected: ReleaseResult
+) -> None:
+    rules = Rules(temperature=TemperatureRules(fever_threshold_inclusive=inclusive))
+    rig = feverish(LaneRig(lane_with(rules)))
+    rig.show(TEACHER)
+    rig.contact(contact_c)
+    assert rig.press() == [STOP, release_commit(expected, contact_c)]
+
+
+def test_an_isolated_visitor_is_recorded_and_the_gate_stays_shut() -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    rig.contact(37.9)
+    assert rig.press() == [STOP, release_commit(ReleaseResult.ISOLATED, 37.9)]
+    assert rig.commit(f"release/{IDS[0]}") == []
+    assert rig.state.visits == ()
+
+
+def test_without_a_contact_value_the_release_is_an_override() -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE)]
+    assert rig.commit(f"release/{IDS[0]}")[0] == EnergiseRelay(IDS[0], 0.5)
+
+
+def test_the_last_contact_value_counts() -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    rig.contact(38.0)
+    rig.contact(36.8)
+    assert rig.press() == [STOP, release_commit(ReleaseResult.CLEARED, 36.8)]
+
+
+def test_the_button_alone_opens_nothing() -> None:
+    rig = feverish(LaneRig())
+    assert rig.press() == [STOP]
+    assert rig.visit().phase is Phase.WAITING_STAFF
+
+
+def test_the_card_alone_opens_nothing() -> None:
+    rig = feverish(LaneRig())
+    assert rig.show(TEACHER) == []
+    assert rig.wait(29.9) == []
+    assert rig.visit().phase is Phase.WAITING_STAFF
+
+
+def test_a_contact_value_without_a_card_before_it_is_nobodys_word() -> None:
+    rig = feverish(LaneRig())
+    assert rig.contact(36.5) == []
+    rig.show(TEACHER)
+    assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE)]
+
+
+@pytest.mark.parametrize("ticks", [True, False])
+def test_a_card_shown_thirty_seconds_ago_opens_nothing(ticks: bool) -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    if ticks:
+        rig.wait(30.0)
+    else:
+        rig.now += 30.0  # the button is in the queue before the Tick
+    assert rig.contact(36.5) == []
+    assert rig.press() == [STOP]
+    assert rig.visit().phase is Phase.WAITING_STAFF
+
+
+def test_one_card_releases_one_visit() -> None:
+    rig = feverish(feverish(LaneRig()), 1)
+    rig.show(TEACHER)
+    rig.press()
+    rig.commit(f"release/{IDS[1]}")
+    rig.pass_through()
+    assert rig.press() == [STOP]
+
+
+@pytest.mark.parametrize(
+    "impostor",
+    [
+        PUPIL,
+        replace(TEACHER, status=CredentialStatus.EXPIRED),
+        replace(TEACHER, is_listed=True),
+        replace(TEACHER, is_attendant=False),
+    ],
+)
+def test_only_a_valid_card_of_an_attendant_counts(impostor: Credential) -> None:
+    rig = feverish(LaneRig())
+    rig.show(impostor)
+    assert rig.press() == [STOP]
+    assert rig.state.claim is None
+
+
+def test_a_staff_card_with_nobody_waiting_is_the_teachers_own_entry() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure()
+    commands = rig.show(TEACHER)
+    assert [c.tag for c in commands if isinstance(c, Commit)] == [f"visit/{IDS[0]}"]
+
+
+def test_while_somebody_waits_a_staff_card_never_opens_for_who_stands_at_the_sensor() -> None:
+    rig = feverish(LaneRig())
+    rig.arrive()
+    rig.measure()
+    assert rig.show(TEACHER) == []
+    assert rig.visit(1).credential is None
+
+
+def test_a_release_waits_until_the_lane_is_free() -> None:
+    rig = feverish(LaneRig())
+    rig.arrive()
+    rig.measure()
+    rig.show(PUPIL)
+    rig.commit_visit(1)
+    rig.show(TEACHER)
+    assert rig.press() == [STOP]
+    rig.leave()
+    rig.pass_through()
+    assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE)]
+
+
+def test_the_latest_to_wait_is_released_unless_staff_show_whose_pass_they_mean() -> None:
+    def two_wait() -> LaneRig:
+        rig = feverish(LaneRig())
+        rig.now += 5.0
+        feverish(rig, 1)
+        rig.show(TEACHER)
+        return rig
+
+    rig = two_wait()
+    assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE, number=1)]
+    rig = two_wait()
+    assert rig.show(card(holder="k1:0")) == []
+    assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE, number=0)]
+
+
+def test_nobody_passing_after_a_release_gives_back_no_use_that_was_never_counted() -> None:
+    rig = LaneRig()
+    once = card(holder="k1:0", max_uses=1)
+    rig.arrive()
+    rig.measure()
+    rig.show(once)
+    rig.commit_visit(0)
+    rig.leave()
+    rig.pass_through()
+    used = dict(rig.state.uses)
+    rig.show(once)
+    rig.arrive()
+    rig.measure(38.2)
+    rig.commit_visit(1)
+    rig.leave()
+    rig.show(TEACHER)
+    rig.press()
+    rig.commit(f"release/{IDS[1]}")
+    assert rig.wait(5.0)[0] == replace(
+        passage_commit(1, PassageResult.NOBODY_PASSED, 5_000), gives_back_use_of=IDS[1]
+    )
+    assert dict(rig.state.uses) == used
+
+
+def test_a_release_that_cannot_be_recorded_opens_nothing_and_may_be_tried_again() -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    rig.press()
+    assert rig.fail(f"release/{IDS[0]}") == [
+        CallStaff(IDS[0], Reason.STORAGE_FAILED),
+        ShowPrompt(Prompt.OUT_OF_ORDER, IDS[0]),
+    ]
+    rig.show(TEACHER)
+    assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE)]
+    assert rig.commit(f"release/{IDS[0]}")[0] == EnergiseRelay(IDS[0], 0.5)
+
+
+def test_who_waits_too_long_for_staff_is_forgotten() -> None:
+    rig = feverish(LaneRig())
+    rig.wait(899.9)
+    assert rig.has(0)
+    rig.wait(0.1)
+    assert rig.state.visits == ()
+    rig.show(TEACHER)
+    assert rig.press() == [STOP]
+
+
+def test_who_stood_there_all_the_time_is_no_longer_told_to_wait_once_forgotten() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure(38.2)
+    rig.commit_visit()
+    assert rig.wait(900.0) == [ShowPrompt(Prompt.READY)]
+
+
+# --- the call button -----------------------------------------------------------------------------
+
+
+def test_the_call_button_calls_staff_and_is_recorded() -> None:
+    assert LaneRig().press(Button.CALL) == [
+        CallStaff(None, None),
+        alarm_commit(AlarmName.STAFF_CALLED, detail="call button"),
+    ]
+
+
+def test_the_button_inside_the_fence_only_stops_the_bell_when_nobody_waits() -> None:
+    rig = LaneRig(PAIR)
+    rig.show(TEACHER)
+    assert rig.press() == [STOP]
+    assert rig.visit().phase is Phase.MEASURING
