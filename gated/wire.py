@@ -191,23 +191,28 @@ class Record(BaseModel):
         return None if extra is None else extra.get(name)
 
 
+def _refuse(constant: str) -> float:
+    raise WireError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise WireError("a number out of range")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+_KINDS = frozenset(kind.value for kind in Kind)
+
+
 def parse_json(data: bytes) -> dict[str, Any]:
     """Return the JSON object in ``data``.
 
     Raises: WireError: not UTF-8, not JSON, not an object, NaN or infinity, too deep.
     """
-
-    def refuse(constant: str) -> float:
-        raise WireError(f"{constant} is not JSON")
-
-    def finite(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value):
-            raise WireError("a number out of range")
-        return value
-
     try:
-        value = json.loads(data, parse_constant=refuse, parse_float=finite)
+        value = _DECODER.decode(data.decode())
     except WireError:
         raise
     except (ValueError, RecursionError) as exc:
@@ -225,9 +230,10 @@ def parse_record(body: bytes) -> Record:
     raw = parse_json(body)
     try:
         record = Record.model_validate(raw)
-        content = CONTENT_OF_KIND.get(Kind(record.kind)) if record.kind in set(Kind) else None
+        content = CONTENT_OF_KIND.get(Kind(record.kind)) if record.kind in _KINDS else None
         if content is not None:
-            content.model_validate({k: v for k, v in raw.items() if k in content.model_fields})
+            fields = content.model_fields  # once: the look-up costs more than all the rest
+            content.model_validate({k: v for k, v in raw.items() if k in fields})
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
