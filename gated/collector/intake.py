@@ -160,24 +160,23 @@ def _opens(link: PersonLink, commitment: object) -> bool:
 
 
 def _extract(record: Record) -> Extract:
-    extract = Extract(
-        at_ms=to_ms(record.at),
-        at=record.at,
-        time_quality=record.time_quality.value,
-        boot=record.boot,
-        mode=record.mode.value,
-        drill=record.drill,
-    )
     # A kind that we do not know yet is stored whole, but nothing of it has been checked.
-    extra = record.model_extra
-    if extra is not None and record.kind in _KNOWN_KINDS:
-        extract = extract._replace(**{name: extra[name] for name in _FROM_CONTENT if name in extra})
-    for value in extract:
-        if isinstance(value, int) and not -_INT_END <= value < _INT_END:
+    extra = (record.model_extra or {}) if record.kind in _KNOWN_KINDS else {}
+    values = [extra.get(name) for name in _FROM_CONTENT]
+    if not _is_unicode("".join([value for value in values if isinstance(value, str)])):
+        raise WireError("half of a surrogate pair")
+    for value in (record.boot, *values):
+        if type(value) is int and not -_INT_END <= value < _INT_END:
             raise WireError("an integer out of range")
-        if isinstance(value, str) and not _is_unicode(value):
-            raise WireError("half of a surrogate pair")
-    return extract
+    return Extract(
+        to_ms(record.at),
+        record.at,
+        record.time_quality.value,
+        record.boot,
+        record.mode.value,
+        record.drill,
+        *values,
+    )
 
 
 def _is_unicode(text: str) -> bool:
