@@ -171,7 +171,7 @@ def test_a_socket_that_may_not_be_written_says_to_use_sudo(controller: Controlle
     # Another kind of socket refuses everybody, as permissions do everybody but root.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
         other.bind(str(controller.paths.run / "control.sock"))
-        with pytest.raises(GatedError, match="cannot send to .*; use sudo"):
+        with pytest.raises(GatedError, match=r"cannot send to .*; use sudo"):
             ask(controller, mode="closed")
 
 
