@@ -29,7 +29,7 @@ from gated.messages import (
     StopCallingStaff,
 )
 from gated.units import MonoSeconds
-from gated.visit import advance, next_deadline
+from gated.visit import advance, idle_prompt, next_deadline
 from gated.visit.state import Command, Commit, Event, LaneState, Tick
 from gated.wire import Draft, PersonLink, Stamp, commit_to_holder
 
@@ -92,6 +92,9 @@ class Decider:
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Serve events until ``stop``."""
+        # After a restart the lamps still say what the last process said.
+        self.state = replace(self.state, prompt=idle_prompt(self.state))
+        _hand_over(self.neighbours.actuators, ShowPrompt(self.state.prompt))
         while not stop.is_set():
             beat()
             self._tick_if_due()
