@@ -57,6 +57,12 @@ HEALTHY_C = 36.5
 THERMOMETER = "child"
 POLL_S = 0.02
 STAGE_SEED = 5
+WALKS_S = 0.5
+"""From the sensor to the light barrier: a thermometer sees them leave before they are through."""
+NOTICED_AGAIN_S = 1.5
+"""A thermometer adds one sample a second to what it takes for the background."""
+STEPS_BACK = 6
+IDLE = frozenset({Prompt.READY, Prompt.CLOSED, Prompt.OUT_OF_ORDER})
 HOST = "127.0.0.1"
 
 # DAA settles in 0.1 s and hardly has any noise: a person is measured within a second, to 0.05 °C.
@@ -68,7 +74,7 @@ name = "east-1"
 [temperature]
 warm_up_s = 0.0
 thermometers = [
-  { name = "child", driver = "mlx90614", variant = "DAA", bus = "/dev/i2c-1", mount_height_m = 1.1 },
+  { name = "child", driver = "mlx90614", variant = "DAA", bus = "/dev/i2c-1", mount_height_m = 1 },
 ]
 ambient = { driver = "sht3x", bus = "/dev/i2c-0" }
 [scanner]
@@ -219,6 +225,7 @@ class Event:
     epoch: str
     kind: str
     visit_id: str | None
+    raw: bytes  # the body, as recorded
     body: Mapping[str, object]
 
 
@@ -406,7 +413,7 @@ class StagedGate:
         reader = LedgerReader(self.ledger_path)
         try:
             return [
-                Event(e.seq, e.epoch, e.kind, e.visit_id, json.loads(e.body))
+                Event(e.seq, e.epoch, e.kind, e.visit_id, e.body, json.loads(e.body))
                 for e in reader.after(0, 100_000)
             ]
         finally:
@@ -415,7 +422,9 @@ class StagedGate:
     def of_kind(self, kind: Kind) -> list[Event]:
         return [event for event in self.events() if event.kind == kind]
 
-    def wait_event(self, kind: Kind, after_seq: int = 0, **members: object) -> Event:
+    def wait_event(
+        self, kind: Kind, after_seq: int = 0, *, within_s: float = PATIENCE_S, **members: object
+    ) -> Event:
         """Return the first event after ``after_seq`` whose body has ``members``."""
         found: list[Event] = []
 
@@ -428,7 +437,7 @@ class StagedGate:
             ]
             return bool(found)
 
-        wait_for(look, f"an event {kind} with {members}\n{self.log()[-3_000:]}")
+        wait_for(look, f"{kind} with {members}\n{self.log()[-3_000:]}", within_s)
         return found[0]
 
     def newest_seq(self) -> int:
@@ -456,16 +465,32 @@ class StagedGate:
         self.stage.hold_up(None)
         return visit
 
+    def visit_at_last(self) -> Event:
+        """As ``visit``, for somebody who stood there before the sensors did: they step back."""
+        before = self.newest_seq()
+        self.stage.hold_up(self.office.student())
+        for _ in range(STEPS_BACK):
+            self.stage.step_away()
+            threading.Event().wait(NOTICED_AGAIN_S)
+            self.stage.stand()
+            with contextlib.suppress(NeverHappened):
+                return self.wait_event(Kind.VISIT, before, within_s=NOTICED_AGAIN_S)
+        raise NeverHappened(f"never noticed\n{self.log()[-3_000:]}")
+
     def go_through(self, visit: Event) -> None:
         """Walk through for ``visit``, which was granted, and wait until that is recorded."""
-        self.stage.press("passage")
         self.stage.step_away()
+        threading.Event().wait(WALKS_S)
+        self.stage.press("passage")
         self.wait_event(Kind.PASSAGE, visit.seq, visit_id=visit.visit_id, result="passed")
 
     def leave(self) -> None:
-        """Step away and wait until the gate is ready for the next."""
+        """Step aside and wait until the gate asks the next one to come up."""
         self.stage.step_away()
-        wait_for(lambda: self.status().get("visits") == 0, "an empty lane")
+        wait_for(
+            lambda: not self.stage.prompts or self.stage.prompts[-1].prompt in IDLE,
+            "a gate that is ready for the next",
+        )
 
     def let_one_pass(self) -> Event:
         """Let a healthy person with a good pass in. Raises: NeverHappened: the gate did not."""
@@ -521,7 +546,9 @@ class Centre:
         return {(str(r[0]), int(str(r[1]))): _as_bytes(r[2]) for r in rows}
 
     def quarantined(self) -> list[str]:
-        return [str(row[0]) for row in self._query("SELECT problem || ': ' || error FROM quarantine")]
+        return [
+            str(row[0]) for row in self._query("SELECT problem || ': ' || error FROM quarantine")
+        ]
 
     def _query(self, statement: str) -> list[tuple[str, int, object]]:
         with contextlib.closing(
@@ -544,9 +571,7 @@ def staged_gate(
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[StagedGate]:
     """Give a gate that has not been started yet; end all of it afterwards."""
-    gate = StagedGate(
-        folder, broker=broker, changes=changes, state=state, environment=environment
-    )
+    gate = StagedGate(folder, broker=broker, changes=changes, state=state, environment=environment)
     try:
         yield gate
     finally:
