@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
 import shutil
@@ -15,6 +16,8 @@ from gated.controller.decider import DeciderItem, Record
 from gated.errors import StorageError
 from gated.ledger.reader import LedgerReader
 from gated.visit.state import LaneState
+
+log = logging.getLogger(__name__)
 
 STATUS_FILE = "status.json"
 WRITE_EVERY_S = 1.0
@@ -49,6 +52,7 @@ class StatusWriter:
         self._publish = publish
         self._reader = LedgerReader(state_folder / "ledger.db")
         self._health_at_s = clock.monotonic_s() + HEALTH_EVERY_S
+        self._is_failing = False
 
     def each_second(self) -> None:
         """Write the status; now and then publish a health event."""
@@ -68,10 +72,21 @@ class StatusWriter:
             "boot_nonce": self._boot_nonce,
             "visits": len(state.visits),
         }
-        write_atomically(self._path, json.dumps(status).encode())
+        self._write(json.dumps(status).encode())
         if self._clock.monotonic_s() >= self._health_at_s:
             self._health_at_s = self._clock.monotonic_s() + HEALTH_EVERY_S
             self._publish(Record(self._health(devices)))
+
+    def _write(self, status: bytes) -> None:
+        """Write the status. A full disk costs its readers the news, not the gate its controller."""
+        try:
+            write_atomically(self._path, status)
+        except StorageError as exc:
+            if not self._is_failing:
+                log.error("%s; the gate works on without it", exc)
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
     def _health(self, devices: dict[str, str]) -> HealthContent:
         return HealthContent(
