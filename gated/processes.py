@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 WATCHDOG_S = 10.0
+START_S = 60.0
+"""How long a child may take to its READY, from when on the watchdog counts, as with systemd."""
 RESTART_FIRST_S = 1.0
 RESTART_MAX_S = 30.0
 STEADY_AFTER_S = 60.0
@@ -55,10 +57,18 @@ class Children:
     Args:
         clock: for pauses and watchdogs.
         environment: added to this process's own.
+        command: what a child's arguments are put after.
     """
 
-    def __init__(self, clock: Clock, *, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        environment: dict[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "gated"),
+    ) -> None:
         self._clock = clock
+        self._command = tuple(command)
         self._environment = {**os.environ, **(environment or {})}
         self._folder = tempfile.TemporaryDirectory(prefix="gated-")
         self._children: list[Child] = []
@@ -79,7 +89,7 @@ class Children:
         while self._clock.monotonic_s() < deadline_s and not pause.is_set():
             if self.poll() is not None:
                 return False
-            if all(child.is_ready for child in self._children):
+            if all(child.process is not None and child.is_ready for child in self._children):
                 return True
             pause.wait(POLL_S)
         return False
@@ -98,8 +108,8 @@ class Children:
                 return ExitCode.CONFIG
             if code is not None:
                 self._died(child, code, now_s)
-            elif now_s - child.beat_s > WATCHDOG_S:
-                log.error("%s: no sign of life for %g s, killed", child.name, WATCHDOG_S)
+            elif now_s - child.beat_s > (limit_s := WATCHDOG_S if child.is_ready else START_S):
+                log.error("%s: no sign of life for %g s, killed", child.name, limit_s)
                 child.process.kill()
         return None
 
@@ -155,7 +165,7 @@ class Children:
             PARENT_VARIABLE: str(os.getpid()),
         }
         child.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "gated", *child.arguments],
+            [*self._command, *child.arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us; we end them in order

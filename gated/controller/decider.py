@@ -5,6 +5,7 @@ It waits for ``Committed`` and never touches a file or a device itself.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import secrets
@@ -144,7 +145,9 @@ class Decider:
             case ShowPrompt() | CallStaff() | StopCallingStaff():
                 _hand_over(self.neighbours.actuators, command)
             case MeasureAgain():
-                _hand_over(self.neighbours.thermometers[command.thermometer], command)
+                # A full queue asks for one already; a lost thermometer takes none for a while.
+                with contextlib.suppress(queue.Full):
+                    self.neighbours.thermometers[command.thermometer].put_nowait(command)
             case _:
                 assert_never(command)
 
