@@ -1,4 +1,4 @@
-"""Time as an interface: durations from a monotonic clock, wall time only in records and validity."""
+"""Time as an interface: intervals by a monotonic clock, wall time in records and validity only."""
 
 from __future__ import annotations
 

@@ -54,7 +54,9 @@ class Receiver:
         """
         self._socket.settimeout(timeout_s)
         try:
-            payload, ancillary, flags, _ = self._socket.recvmsg(MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES)
+            payload, ancillary, flags, _ = self._socket.recvmsg(
+                MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES
+            )
         except (BlockingIOError, TimeoutError, InterruptedError):
             return None
         pid = uid = -1
@@ -81,11 +83,22 @@ class Sender:
         self._socket.setblocking(False)
 
     def send(self, payload: bytes) -> bool:
-        """Return whether the kernel took ``payload``. Never blocks; a full or absent receiver loses it."""
+        """Return whether the kernel took ``payload``.
+
+        Never blocks; a receiver that is full or absent loses it.
+
+        Raises: StorageError: the path cannot be a socket's, or may not be written to.
+        """
         try:
             self._socket.sendto(payload, self._path)
         except OSError as exc:
-            if exc.errno in (errno.EAGAIN, errno.ENOENT, errno.ECONNREFUSED, errno.ENOBUFS, errno.EMSGSIZE):
+            if exc.errno in (
+                errno.EAGAIN,
+                errno.ENOENT,
+                errno.ECONNREFUSED,
+                errno.ENOBUFS,
+                errno.EMSGSIZE,
+            ):
                 return False
             raise StorageError(f"cannot send to {self._path}: {exc.strerror}") from exc
         return True

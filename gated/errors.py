@@ -64,7 +64,7 @@ class DeviceError(GatedError):
 
 
 class DeviceNotFound(DeviceError):
-    """No answer, or another chip, at open. Its worker retries with back-off; the gate stays shut."""
+    """No answer, or another chip, at open. Its worker tries again with back-off; the gate is shut."""
 
 
 class BusError(DeviceError, OSError):
@@ -102,13 +102,16 @@ class PublishRejected(UplinkError):
 
 
 class StorageError(GatedError):
-    """A commit failed. The controller opens for nobody until one succeeds; the way out is not ours."""
+    """A commit failed. The controller opens for nobody until one succeeds.
+
+    The way out is never ours to shut.
+    """
 
     exit_code = ExitCode.IO
 
 
 class LedgerFull(StorageError):
-    """The disk or the configured bound is full. The controller denies, beeps and raises an alarm."""
+    """The disk or the configured bound is full. The controller denies, beeps, raises an alarm."""
 
 
 class LedgerCorrupt(StorageError):

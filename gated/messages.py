@@ -54,7 +54,7 @@ class Check(enum.StrEnum):
 
 
 class Reason(enum.StrEnum):
-    """Why. Listed from the most to the least severe: a record's ``reason`` is the first that holds."""
+    """Why. From the most to the least severe: a record's ``reason`` is the first that holds."""
 
     # the gate cannot do its job
     STORAGE_FAILED = "storage_failed"

@@ -96,7 +96,7 @@ class Supervisor:
         self._wake.set()
 
     def run(self) -> int:
-        """Start every worker, watch them, and return the process's exit code once all have ended."""
+        """Start every worker, watch them; return the process's exit code once all have ended."""
         if threading.current_thread() is threading.main_thread():
             self._take_signals()
         for worker in self._workers:
@@ -139,7 +139,7 @@ class Supervisor:
         except GatedError as exc:
             log.error("%s: %s cannot go on: %s", self._name, worker.name, exc)
             worker.failure = exc.exit_code
-        except Exception:  # noqa: BLE001 - the one worker guard: log, then end the whole process
+        except Exception:  # the one worker guard: log, then end the whole process
             log.exception("%s: %s died", self._name, worker.name)
             worker.failure = ExitCode.INTERNAL
         finally:
