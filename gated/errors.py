@@ -64,7 +64,7 @@ class DeviceError(GatedError):
 
 
 class DeviceNotFound(DeviceError):
-    """No answer, or another chip, at open. Its worker tries again with back-off; the gate is shut."""
+    """No answer, or another chip, at open. Tried again with back-off; the gate stays shut."""
 
 
 class BusError(DeviceError, OSError):
