@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 
+LEVEL_VARIABLE = "GATED_LOG"
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 
@@ -29,13 +30,13 @@ class _Journal(logging.Formatter):
         return f"<{priority}>{json.dumps(line, ensure_ascii=False)}"
 
 
-def start_logging(process: str) -> None:
-    """Send log lines to standard error. ``GATED_LOG`` is debug, info (the default) or warning."""
+def start_logging(process: str, default: str = "info") -> None:
+    """Send log lines to standard error. ``GATED_LOG`` is debug, info or warning."""
     handler = logging.StreamHandler(sys.stderr)
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_Journal(process))
     else:
         pattern = f"%(asctime)s.%(msecs)03d {process} %(levelname)s %(message)s"
         handler.setFormatter(logging.Formatter(pattern, datefmt="%H:%M:%S"))
-    level = LEVELS.get(os.environ.get("GATED_LOG", "info").lower(), logging.INFO)
+    level = LEVELS.get(os.environ.get(LEVEL_VARIABLE, default).lower(), logging.INFO)
     logging.basicConfig(level=level, handlers=[handler], force=True)

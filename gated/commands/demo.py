@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from gated.demo.main import Demo
     from gated.logs import start_logging
 
-    start_logging("demo")
+    start_logging("demo", default="warning")
     return Demo(
         folder=args.state,
         visits=args.visits,

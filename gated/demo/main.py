@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import shutil
 import socket
+import sys
 import threading
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -18,6 +21,7 @@ from gated.demo.tally import Tally, take_tally
 from gated.devices import sensor_names, thermometer_eyes
 from gated.errors import ConfigError, ExitCode, GatedError
 from gated.ledger.reader import LedgerReader
+from gated.logs import LEVEL_VARIABLE
 from gated.processes import Children, gate_children, on_signals
 from gated.scanner.sources.pictures import SUFFIXES, list_pictures
 from gated.simulation.broker import DemoBroker, free_port
@@ -67,12 +71,18 @@ class Demo:
         self._clock = SystemClock()
         self._screen = Screen()
         self._stop = threading.Event()
+        self._took_s = math.inf
 
     def run(self) -> int:
         """Play until the last person has gone or Ctrl-C; return OK only if nothing was amiss."""
         on_signals(self._stop)
         pictures = _pictures(self._frames)
         _prepare_folder(self._folder)
+        tally = self._run_system(pictures)
+        return int(ExitCode.OK) if tally is None else self._conclude(tally)
+
+    def _run_system(self, pictures: list[Path]) -> Tally | None:
+        """Bring everything up, play, and take it all down again; None: stopped before it began."""
         with ExitStack() as stack:
             broker = DemoBroker(_port(BROKER_PORT), self._folder)
             stack.enter_context(broker)
@@ -89,7 +99,7 @@ class Demo:
             children = self._start_children(stack)
             if not children.wait_ready(START_WITHIN_S, stop=self._stop):
                 if self._stop.is_set():
-                    return int(ExitCode.OK)
+                    return None
                 raise GatedError("the gate's processes did not start; see the lines above")
             return self._play(player, children, stack)
 
@@ -151,7 +161,8 @@ class Demo:
         stack.callback(self._stop.set)
 
     def _start_children(self, stack: ExitStack) -> Children:
-        children = Children(self._clock)
+        quiet = {LEVEL_VARIABLE: os.environ.get(LEVEL_VARIABLE, "warning")}
+        children = Children(self._clock, environment=quiet)
         stack.callback(children.stop)
         config = self._load_written()
         listen = f"{LOOPBACK}:{_port(self._page_port)}"
@@ -171,7 +182,7 @@ class Demo:
 
     # --- playing ------------------------------------------------------------------------------
 
-    def _play(self, player: Player, children: Children, stack: ExitStack) -> int:
+    def _play(self, player: Player, children: Children, stack: ExitStack) -> Tally:
         self._screen.say("")
         self._stop.wait(OPENS_AFTER_S)
         self._run_thread("scenario", player.run, stack)
@@ -183,11 +194,10 @@ class Demo:
                 children.poll()
                 seen = self._show_new(reader, seen, player)
                 self._stop.wait(POLL_S)
-            took_s = self._clock.monotonic_s() - started_s
+            self._took_s = self._clock.monotonic_s() - started_s
             self._settle(reader, children)
             self._show_new(reader, seen, player)
-        tally = take_tally(player.played, ledger, self._database)
-        return self._conclude(tally, took_s)
+        return take_tally(player.played, ledger, self._database)
 
     def _show_new(self, reader: LedgerReader, seen: int, player: Player) -> int:
         for event in reader.after(seen, 500):
@@ -206,15 +216,15 @@ class Demo:
             pause.wait(POLL_S)
         log.error("the collector has not acknowledged everything in %g s", SETTLE_WITHIN_S)
 
-    def _conclude(self, tally: Tally, took_s: float) -> int:
+    def _conclude(self, tally: Tally) -> int:
         for line in tally.unexpected:
             self._screen.say(f"unexpected: {line}")
         self._screen.say("")
         self._screen.say(
-            f"look   gated ledger list --config {self._config_file}   "
-            f"gated collector report --database {self._database}"
+            f"look   {_own_command()} ledger list --config {self._config_file}\n"
+            f"       {_own_command()} collector report --database {self._database}"
         )
-        self._screen.say(f"{tally.visits / took_s * 60:.1f} persons a minute")
+        self._screen.say(f"{tally.visits / self._took_s * 60:.1f} persons a minute")
         self._screen.say(str(tally))
         is_asked = self._visits is not None and not self._stop.is_set()
         return int(ExitCode.OK if tally.is_clean or not is_asked else ExitCode.FAILED)
@@ -257,3 +267,11 @@ def _port(wanted: int) -> int:
             log.warning("port %d is taken, using %d", wanted, port)
             return port
     return wanted
+
+
+def _own_command() -> str:
+    """Return how this program was called, as somebody would type it from here."""
+    called = Path(sys.argv[0])
+    if called.name != "gated":
+        return f"{Path(sys.executable).name} -m gated"
+    return os.path.relpath(called) if called.is_absolute() else str(called)

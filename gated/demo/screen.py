@@ -40,10 +40,10 @@ class Screen:
             zh, en = RELEASES[result]
             contact = body.get("contact_c")
             value = "" if contact is None else f" (contact {contact:.1f} °C)"
-            self._line(f"{time}  {who:<28} {en}{value}  {zh}", "32")
+            self._line(f"{time}  {who:<34} {en}{value}  {zh}", "32")
             return
         outcome = Outcome(str(body["outcome"]))
-        self._line(f"{time}  {who:<28} {_describe(body, outcome)}", _COLOUR[outcome])
+        self._line(f"{time}  {who:<34} {_describe(body, outcome)}", _COLOUR[outcome])
 
     def say(self, text: str) -> None:
         print(text, flush=True)
@@ -55,7 +55,8 @@ class Screen:
 def _who(visit_id: str | None, stagings: Iterable[Staging]) -> str:
     for staging in stagings:
         if visit_id in staging.visit_ids:
-            return staging.act.kind.value
+            statures = (f"{role.person.stature_m:.2f}" for role in staging.act.roles)
+            return f"{staging.act.kind.value}, {' and '.join(statures)} m"
     return "somebody"
 
 
