@@ -1,0 +1,130 @@
+"""From a sighting to what the decider sees: nothing of the text is left."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from gated.config import parse_gate
+from gated.controller.codes import CodeRules, check_code, load_code_rules
+from gated.credentials.persons import PersonsList
+from gated.credentials.pseudonym import make_site_key
+from gated.credentials.verify import verify
+from gated.errors import ConfigError
+from gated.messages import (
+    CodeColour,
+    CodeSeen,
+    ContactValueSeen,
+    CredentialChecked,
+    CredentialStatus,
+)
+from gated.units import MonoSeconds
+from tests.config_texts import with_keys
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "gp1"
+CASES = {
+    case["name"]: case
+    for case in json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))["cases"]
+}
+CARD = CASES["a pupil's card"]
+NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
+AT = MonoSeconds(12.0)
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> CodeRules:
+    make_site_key(tmp_path / "site.key")
+    text = with_keys(
+        "credentials", f'trust = "{GOLDEN / "trust"}"', f'site_key_file = "{tmp_path}/site.key"'
+    )
+    return load_code_rules(parse_gate(text, "gated.toml"), UTC)
+
+
+def seen(text: str, *, is_ambiguous: bool = False) -> CodeSeen:
+    return CodeSeen(text, "zxing", CodeColour.GREEN, "p7", is_ambiguous)
+
+
+def test_a_pass_becomes_a_credential_without_its_text(rules: CodeRules) -> None:
+    checked = check_code(seen(CARD["text"]), NOW, AT, rules)
+    assert isinstance(checked, CredentialChecked)
+    credential = checked.credential
+    assert (credential.status, credential.format) == (CredentialStatus.VALID, "GP1")
+    assert (credential.presentation, credential.colour) == ("p7", CodeColour.GREEN)
+    assert checked.at == AT
+    values = [value for value in asdict(credential).values() if isinstance(value, str)]
+    assert not any(value in CARD["text"] for value in values if len(value) > 3)
+    assert CARD["text"] not in repr(checked)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_every_known_code_has_the_status_that_it_should(
+    case: dict[str, str], rules: CodeRules
+) -> None:
+    now = datetime.fromisoformat(case["now"])
+    checked = check_code(seen(case["text"]), now, AT, rules)
+    assert isinstance(checked, CredentialChecked)
+    assert checked.credential.status == case["status"]
+
+
+def test_a_line_of_the_value_sheet_is_a_contact_value(rules: CodeRules) -> None:
+    assert check_code(seen("GV1:36.8"), NOW, AT, rules) == ContactValueSeen(36.8, AT)
+
+
+@pytest.mark.parametrize("text", ["GV1:35.9", "GV1:40.1", "GV1:nan", "GV1:3e1", "GV1:37,3"])
+def test_a_line_that_is_not_on_the_value_sheet_is_no_value(text: str, rules: CodeRules) -> None:
+    checked = check_code(seen(text), NOW, AT, rules)
+    assert isinstance(checked, CredentialChecked)
+    assert checked.credential.status is not CredentialStatus.VALID
+
+
+def test_two_codes_at_once_are_neither_of_them(rules: CodeRules) -> None:
+    checked = check_code(seen("", is_ambiguous=True), NOW, AT, rules)
+    assert isinstance(checked, CredentialChecked)
+    assert checked.credential.is_ambiguous
+    assert checked.credential.status is CredentialStatus.UNSUPPORTED
+    assert checked.credential.holder_ref is None
+
+
+def test_a_listed_person_is_one_until_the_end_of_the_last_day_at_the_site(
+    rules: CodeRules,
+) -> None:
+    claims = verify(CARD["text"], now=NOW, trust=rules.trust).claims
+    assert claims is not None
+    listed = replace(rules, persons=PersonsList({claims.sub: date(2026, 11, 23)}))
+    for now, expected in (
+        (datetime(2026, 11, 23, 23, 59, tzinfo=UTC), True),
+        (datetime(2026, 11, 24, 0, 0, tzinfo=UTC), False),
+    ):
+        checked = check_code(seen(CARD["text"]), now, AT, listed)
+        assert isinstance(checked, CredentialChecked)
+        assert checked.credential.is_listed is expected
+
+
+def test_a_revoked_pass_is_revoked(rules: CodeRules) -> None:
+    claims = verify(CARD["text"], now=NOW, trust=rules.trust).claims
+    assert claims is not None
+    checked = check_code(
+        seen(CARD["text"]), NOW, AT, replace(rules, revoked=frozenset({claims.cti}))
+    )
+    assert isinstance(checked, CredentialChecked)
+    assert checked.credential.status is CredentialStatus.REVOKED
+
+
+def test_without_a_site_key_the_gate_does_not_start(tmp_path: Path) -> None:
+    text = with_keys("credentials", f'site_key_file = "{tmp_path}/none.key"')
+    with pytest.raises(ConfigError, match="none.key"):
+        load_code_rules(parse_gate(text, "gated.toml"), UTC)
+
+
+@pytest.mark.parametrize("key", ["persons_list_file", "revocation_file"])
+def test_a_list_that_cannot_be_read_stops_the_gate(key: str, tmp_path: Path) -> None:
+    make_site_key(tmp_path / "site.key")
+    text = with_keys(
+        "credentials", f'site_key_file = "{tmp_path}/site.key"', f'{key} = "{tmp_path}/none.txt"'
+    )
+    with pytest.raises(ConfigError, match="none.txt"):
+        load_code_rules(parse_gate(text, "gated.toml"), UTC)
