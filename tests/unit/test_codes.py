@@ -116,7 +116,7 @@ def test_a_revoked_pass_is_revoked(rules: CodeRules) -> None:
 
 def test_without_a_site_key_the_gate_does_not_start(tmp_path: Path) -> None:
     text = with_keys("credentials", f'site_key_file = "{tmp_path}/none.key"')
-    with pytest.raises(ConfigError, match="none.key"):
+    with pytest.raises(ConfigError, match=r"none\.key"):
         load_code_rules(parse_gate(text, "gated.toml"), UTC)
 
 
@@ -126,5 +126,5 @@ def test_a_list_that_cannot_be_read_stops_the_gate(key: str, tmp_path: Path) -> 
     text = with_keys(
         "credentials", f'site_key_file = "{tmp_path}/site.key"', f'{key} = "{tmp_path}/none.txt"'
     )
-    with pytest.raises(ConfigError, match="none.txt"):
+    with pytest.raises(ConfigError, match=r"none\.txt"):
         load_code_rules(parse_gate(text, "gated.toml"), UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
 
@@ -22,7 +23,7 @@ from gated.texts import (
     say,
 )
 
-ALL_TEXTS: tuple[tuple[type, Mapping[str, tuple[str, str]]], ...] = (
+ALL_TEXTS: tuple[tuple[type[enum.StrEnum], Mapping[str, tuple[str, str]]], ...] = (
     (Prompt, PROMPTS),
     (Outcome, OUTCOMES),
     (Reason, REASONS),
@@ -43,7 +44,9 @@ BRANDING = re.compile(
 @pytest.mark.parametrize(
     ("words", "texts"), ALL_TEXTS, ids=lambda value: getattr(value, "__name__", "")
 )
-def test_every_word_has_its_texts(words: type, texts: Mapping[str, tuple[str, str]]) -> None:
+def test_every_word_has_its_texts(
+    words: type[enum.StrEnum], texts: Mapping[str, tuple[str, str]]
+) -> None:
     assert set(texts) == set(words)
 
 
