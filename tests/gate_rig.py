@@ -62,7 +62,6 @@ WALKS_S = 0.5
 NOTICED_AGAIN_S = 1.5
 """A thermometer adds one sample a second to what it takes for the background."""
 STEPS_BACK = 6
-IDLE = frozenset({Prompt.READY, Prompt.CLOSED, Prompt.OUT_OF_ORDER})
 HOST = "127.0.0.1"
 
 # DAA settles in 0.1 s and hardly has any noise: a person is measured within a second, to 0.05 °C.
@@ -191,8 +190,11 @@ class Stage:
         """Return how often the relay was told to open, also while it was open."""
         return sum(edge.is_energised for edge in self.relay)
 
+    def times_shown(self, prompt: Prompt, since_s: float) -> int:
+        return sum(s.prompt is prompt and s.at_s >= since_s for s in self.prompts)
+
     def has_shown(self, prompt: Prompt, since_s: float) -> bool:
-        return any(s.prompt is prompt and s.at_s >= since_s for s in self.prompts)
+        return self.times_shown(prompt, since_s) > 0
 
     def _write_heat(self) -> None:
         self._heat.write(CLOCK.monotonic_s(), {**self._seen, AMBIENT: AMBIENT_C})
@@ -233,10 +235,10 @@ class StagedGate:
     """One gate in ``folder``: its files, its stage, its processes.
 
     Args:
-        folder: everything is made here; sockets have short names, so keep its own short, too.
+        folder: everything but the log is made here; paths of sockets are limited, so keep it short.
         broker: the URL; by default one where nobody listens.
         changes: replaced in the configuration's text, once each.
-        state: of the ledger, when it is to be elsewhere.
+        environment: added to the processes' own.
     """
 
     def __init__(
@@ -245,12 +247,11 @@ class StagedGate:
         *,
         broker: str | None = None,
         changes: Mapping[str, str] | None = None,
-        state: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.state = state or folder / "state"
+        self.state = folder / "state"
         self.state.mkdir(exist_ok=True)
         self.config_file = folder / "gated.toml"
         self._environment = dict(environment or {})
@@ -265,7 +266,7 @@ class StagedGate:
         equip_gate(folder / "office", self.trust, self.site_key, folder / "persons.txt")
         self.stage = Stage(config.paths.run, config)
         self.process: subprocess.Popen[bytes] | None = None
-        self._log = folder / "gate.log"
+        self._log = folder.parent / f"{folder.name}.log"
 
     def _with_paths(self, config: GateConfig, broker: str | None) -> GateConfig:
         raw = config.model_dump()
@@ -488,7 +489,7 @@ class StagedGate:
         """Step aside and wait until the gate asks the next one to come up."""
         self.stage.step_away()
         wait_for(
-            lambda: not self.stage.prompts or self.stage.prompts[-1].prompt in IDLE,
+            lambda: not self.stage.prompts or self.stage.prompts[-1].prompt is Prompt.READY,
             "a gate that is ready for the next",
         )
 
@@ -567,11 +568,10 @@ def staged_gate(
     *,
     broker: str | None = None,
     changes: Mapping[str, str] | None = None,
-    state: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[StagedGate]:
     """Give a gate that has not been started yet; end all of it afterwards."""
-    gate = StagedGate(folder, broker=broker, changes=changes, state=state, environment=environment)
+    gate = StagedGate(folder, broker=broker, changes=changes, environment=environment)
     try:
         yield gate
     finally:
