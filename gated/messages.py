@@ -193,7 +193,7 @@ MAX_CODE_CHARACTERS = 4_296
 class CodeSeen:
     """One presentation of one code, as it arrives over the sighting socket."""
 
-    text: str  # never leaves memory
+    text: str  # never leaves memory; "": what was read can be no pass (control characters, length)
     decoder: str
     colour: CodeColour
     presentation: str  # the same for every sighting of one presentation

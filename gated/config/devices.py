@@ -63,7 +63,7 @@ class ScannerSettings(Settings):
         zh="颜色仅辅助，不作凭证",
     )
     hold_off_s: StrictFloat = setting(
-        3.0,
+        1.5,
         ge=0.5,
         le=60.0,
         unit="s",

@@ -63,6 +63,9 @@ def check_code(
             CredentialStatus.UNSUPPORTED, "none", code.presentation, is_ambiguous=True
         )
         return CredentialChecked(credential, at)
+    if not code.text:
+        credential = Credential(CredentialStatus.MALFORMED, "none", code.presentation)
+        return CredentialChecked(credential, at)
     contact_c = parse_value_sheet(code.text)
     if contact_c is not None:
         return ContactValueSeen(contact_c, at)

@@ -33,7 +33,7 @@ class Presentations:
         self._last_seen: dict[str, MonoSeconds] = {}
         self._ambiguous_at: MonoSeconds | None = None
         self.unreadable = 0
-        """Texts dropped so far because they can't be a code of ours: control characters, length."""
+        """Presentations of what can't be a code of ours: control characters, length."""
 
     def see(self, texts: Sequence[str], decoder: str, at: MonoSeconds) -> CodeSeen | None:
         """Return the presentation that begins with this frame, or None.
@@ -44,14 +44,13 @@ class Presentations:
             at: when the frame was taken.
         """
         self._forget(at)
-        accepted = list(dict.fromkeys(text for text in texts if is_acceptable(text)))
-        self.unreadable += len(texts) - len(accepted)
-        if not accepted:
+        shown = list(dict.fromkeys(texts))
+        if not shown:
             return None
-        was_seen = [self._last_seen.pop(text, None) is not None for text in accepted]
-        if len(accepted) > 1:
+        was_seen = [self._last_seen.pop(text, None) is not None for text in shown]
+        if len(shown) > 1:
             # Those already presented go on being so; the others must be shown alone.
-            for text, seen in zip(accepted, was_seen, strict=True):
+            for text, seen in zip(shown, was_seen, strict=True):
                 if seen:
                     self._last_seen[text] = at
             return self._see_several(decoder, at)
@@ -61,10 +60,13 @@ class Presentations:
             and at - self._ambiguous_at < AMBIGUITY_CLEARS_AFTER_S
         ):
             return None
-        self._last_seen[accepted[0]] = at
+        self._last_seen[shown[0]] = at
         if was_seen[0]:
             return None
-        return CodeSeen(accepted[0], decoder, CodeColour.NONE, self._new_id())
+        # Whoever holds up what cannot be a pass is told so; the text itself stays here.
+        text = shown[0] if is_acceptable(shown[0]) else ""
+        self.unreadable += text == ""
+        return CodeSeen(text, decoder, CodeColour.NONE, self._new_id())
 
     def _see_several(self, decoder: str, at: MonoSeconds) -> CodeSeen | None:
         before, self._ambiguous_at = self._ambiguous_at, at

@@ -39,7 +39,7 @@ class ScannerHealth:
     last_frame_age_ms: int | None  # None: never had one
     state: CameraState
     reason: str = ""  # for a person, when the state isn't ok
-    unreadable: int = 0  # codes dropped because their text is none; since it started
+    unreadable: int = 0  # codes whose contents could not be passed on; since it started
 
 
 Sighting = CodeSeen | ScannerHealth
@@ -101,7 +101,7 @@ def _code(
 ) -> CodeSeen:
     if not isinstance(text, str) or not isinstance(is_ambiguous, bool):
         raise WireError("a code's text is a string")
-    if text != "" if is_ambiguous else not is_acceptable(text):
+    if text != "" and (is_ambiguous or not is_acceptable(text)):
         raise WireError("a code's text that cannot be one")
     if not isinstance(colour, str) or colour not in set(CodeColour):
         raise WireError("a code of an unknown colour")

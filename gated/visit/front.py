@@ -131,7 +131,7 @@ class Front(Step):
             claim = StaffClaim(credential, MonoSeconds(at + CLAIM_S))
             self.state = replace(self.state, claim=claim)
             return
-        if self._names_whom_to_release(credential, at):
+        if self._names_whom_to_release(credential, at) or self._is_being_served(credential):
             return
         visit = self._visit_of_code(credential, at)
         if visit is None:
@@ -141,6 +141,14 @@ class Front(Step):
         visit = replace(visit, credential=credential, last_progress_at=at, has_hinted=False)
         self._put(visit)
         self._evaluate(visit, at)
+
+    def _is_being_served(self, credential: Credential) -> bool:
+        """A pass that is still held up, and was out of view for a moment, begins nothing new."""
+        return credential.pass_ref is not None and any(
+            visit.credential is not None and visit.credential.pass_ref == credential.pass_ref
+            for visit in self.state.visits
+            if visit.phase in (Phase.MEASURING, Phase.COMMITTING, Phase.PASSING, Phase.LEAVING)
+        )
 
     def _claim(self, at: MonoSeconds) -> StaffClaim | None:
         claim = self.state.claim

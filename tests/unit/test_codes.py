@@ -60,7 +60,13 @@ def test_a_pass_becomes_a_credential_without_its_text(rules: CodeRules) -> None:
     assert CARD["text"] not in repr(checked)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_contents_that_the_scanner_could_not_pass_on_are_malformed(rules: CodeRules) -> None:
+    checked = check_code(seen(""), NOW, AT, rules)
+    assert isinstance(checked, CredentialChecked)
+    assert checked.credential.status is CredentialStatus.MALFORMED
+
+
+@pytest.mark.parametrize("case", (case for case in CASES.values() if case["text"]))
 def test_every_known_code_has_the_status_that_it_should(
     case: dict[str, str], rules: CodeRules
 ) -> None:

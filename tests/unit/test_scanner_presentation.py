@@ -100,12 +100,22 @@ def test_the_same_text_twice_in_one_frame_is_one_code() -> None:
     assert not seen.is_ambiguous
 
 
-def test_a_text_that_cannot_be_a_code_is_dropped_and_counted() -> None:
+def test_a_text_that_cannot_be_a_pass_is_presented_without_itself_and_counted() -> None:
     gate = Gate()
-    assert gate.shows(0.0, "a\x1b[2Jb") is None
-    assert gate.shows(0.1, "x" * 5_000) is None
-    assert gate.name_of(0.2, "A", "bad\n") == "p1"
-    assert gate.presentations.unreadable == 3
+    seen = gate.shows(0.0, "a\x1b[2Jb")
+    assert seen is not None
+    assert (seen.text, seen.is_ambiguous) == ("", False)
+    assert gate.shows(0.1, "a\x1b[2Jb") is None  # still the same presentation
+    longer = gate.shows(0.2, "x" * 5_000)
+    assert longer is not None
+    assert longer.text == ""
+    assert gate.presentations.unreadable == 2
+
+
+def test_a_good_code_beside_one_that_cannot_be_a_pass_is_ambiguous() -> None:
+    seen = Gate().shows(0.0, "A", "bad\n")
+    assert seen is not None
+    assert seen.is_ambiguous
 
 
 def test_texts_are_forgotten_when_their_hold_off_is_over() -> None:

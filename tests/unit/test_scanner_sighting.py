@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -80,7 +81,6 @@ def _changed(sighting: CodeSeen | ScannerHealth, **changes: object) -> bytes:
         _changed(SEEN, text="\x1b[2J"),
         _changed(SEEN, text="\x85"),
         _changed(SEEN, text="x" * (MAX_CODE_CHARACTERS + 1)),
-        _changed(SEEN, text=""),
         _changed(SEEN, text=None),
         _changed(SEEN, text=["GP1"]),
         _changed(SEEN, colour="mauve"),
@@ -147,3 +147,8 @@ def test_the_controller_gets_neither_numpy_nor_opencv_with_it() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_code_whose_contents_cannot_be_passed_on_is_a_sighting_without_text() -> None:
+    sighting = replace(SEEN, text="")
+    assert decode_sighting(encode_sighting(sighting)) == sighting
