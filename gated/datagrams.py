@@ -100,7 +100,7 @@ class Sender:
                 errno.EMSGSIZE,
             ):
                 return False
-            raise StorageError(f"cannot send to {self._path}: {exc.strerror}") from exc
+            raise StorageError(f"cannot send to {self._path}: {exc.strerror or exc}") from exc
         return True
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from gated.texts import (
     say,
 )
 
-ALL_TEXTS: tuple[tuple[type[enum.StrEnum], Mapping[str, tuple[str, str]]], ...] = (
+ALL_TEXTS = (
     (Prompt, PROMPTS),
     (Outcome, OUTCOMES),
     (Reason, REASONS),
@@ -45,7 +45,7 @@ BRANDING = re.compile(
     ("words", "texts"), ALL_TEXTS, ids=lambda value: getattr(value, "__name__", "")
 )
 def test_every_word_has_its_texts(
-    words: type[enum.StrEnum], texts: Mapping[str, tuple[str, str]]
+    words: type[enum.StrEnum], texts: Mapping[enum.StrEnum, tuple[str, str]]
 ) -> None:
     assert set(texts) == set(words)
 
