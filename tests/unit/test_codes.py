@@ -66,7 +66,7 @@ def test_contents_that_the_scanner_could_not_pass_on_are_malformed(rules: CodeRu
     assert checked.credential.status is CredentialStatus.MALFORMED
 
 
-@pytest.mark.parametrize("case", (case for case in CASES.values() if case["text"]))
+@pytest.mark.parametrize("case", [case for case in CASES.values() if case["text"]])
 def test_every_known_code_has_the_status_that_it_should(
     case: dict[str, str], rules: CodeRules
 ) -> None:
