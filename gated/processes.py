@@ -34,6 +34,8 @@ RESTART_MAX_S = 30.0
 STEADY_AFTER_S = 60.0
 """A child that ran this long starts again with the shortest pause."""
 STOP_WITHIN_S = 8.0
+TAKES_RELOAD = frozenset({"controller"})
+"""All live keys are the controller's, whatever their section."""
 
 
 @dataclass
@@ -122,11 +124,11 @@ class Children:
             stop.wait(POLL_S)
         return int(ExitCode.OK)
 
-    def signal(self, number: int) -> None:
-        """Send a signal to every child that runs."""
+    def reload(self) -> None:
+        """Tell the children that take a reload to read their file again: the others would die."""
         for child in self._children:
-            if child.process is not None and child.process.poll() is None:
-                child.process.send_signal(number)
+            if child.name in TAKES_RELOAD and child.process is not None:
+                child.process.send_signal(signal.SIGHUP)
 
     def process_id(self, name: str) -> int | None:
         """Return the process id of a running child."""

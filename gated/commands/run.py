@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import threading
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     children = Children(SystemClock())
     gate_children(children, args.config, args.stage)
     stop = threading.Event()
-    on_signals(stop, lambda: children.signal(signal.SIGHUP))
+    on_signals(stop, children.reload)
     try:
         return children.run(stop)
     finally:
