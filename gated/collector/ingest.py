@@ -225,7 +225,7 @@ class Desk:
         if self._is_failing:
             return min(_IDLE_POLL_S, max(0.0, self._retry_at - now))
         if self._connection.inbox:
-            return BATCH_IDLE_S
+            return max(0.0, self._batch_due_at() - now)
         if self._owed:
             due = min(self._acked_at.get(chain, _LONG_AGO) for chain in self._owed) + ACK_EVERY_S
             return min(_IDLE_POLL_S, max(0.0, due - now))
@@ -235,11 +235,10 @@ class Desk:
         now = self._clock.monotonic_s()
         if not self._connection.inbox or now < self._retry_at:
             return False
-        return (
-            len(self._connection.inbox) >= BATCH_RECORDS
-            or now - self._newest_at >= BATCH_IDLE_S
-            or now - self._oldest_at >= BATCH_AGE_S
-        )
+        return len(self._connection.inbox) >= BATCH_RECORDS or now >= self._batch_due_at()
+
+    def _batch_due_at(self) -> float:
+        return min(self._newest_at + BATCH_IDLE_S, self._oldest_at + BATCH_AGE_S)
 
     def _commit(self) -> None:
         """Store the batch, then acknowledge it; or keep all of it for another attempt."""

@@ -221,11 +221,13 @@ def test_a_broker_that_goes_and_comes_back_is_named_once_each_way(
     gate = LedgerOfGate()
     collector.start()
     await_or_fail(lambda: len(station.collector) > 0, "birth", collector)
+    station.close()
     broker.kill()
     await_or_fail(lambda: "trying again" in collector.log(), "the loss", collector)
     broker.start()
     await_or_fail(lambda: collector.log().count(": connected") == 2, "the return", collector)
     after = Station(broker.port)
+    await_or_fail(lambda: len(after.collector) > 0, "the second birth", collector)
     for message in gate.write_visits(5):
         after.send(message)
     await_or_fail(lambda: after.is_acked(gate.chain, 5), "the ack after it", collector)
