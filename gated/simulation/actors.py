@@ -138,7 +138,7 @@ class Staging:
             return None
         turn = min(int((at_s - first_s) // HOLDS_UP_EACH_S), len(carriers) - 1)
         carrier = carriers[turn]
-        return None if carrier.has_left and carrier.walker.is_gone(at_s) else carrier.role.shows
+        return None if carrier.has_left else carrier.role.shows
 
     def seen_c(self, height_m: float, fov_deg: float, at_s: float, ambient_c: float) -> float:
         """Return what a thermometer at ``height_m`` sees of these people."""
@@ -163,9 +163,7 @@ class Staging:
         # The next one is on the way while the last one still turns aside; not behind somebody who
         # only walks through: nothing but a gap tells these two apart.
         ahead_s = FOLLOWS_S if all(actor.role.stops for actor in self.actors) else 0.0
-        return all(
-            actor.has_left and actor.walker.is_gone(at_s + ahead_s) for actor in self.actors
-        )
+        return all(actor.has_left and actor.walker.is_gone(at_s + ahead_s) for actor in self.actors)
 
     def is_over(self, at_s: float) -> bool:
         """Return whether nothing more will happen."""
