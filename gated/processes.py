@@ -137,19 +137,19 @@ class Children:
                 return child.process.pid
         return None
 
-    def stop(self) -> None:
+    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
         """End every child, the last started first; kill what does not end in time."""
         for child in reversed(self._children):
             if child.process is not None and child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
-        deadline_s = self._clock.monotonic_s() + STOP_WITHIN_S
+        deadline_s = self._clock.monotonic_s() + within_s
         for child in reversed(self._children):
             if child.process is None:
                 continue
             try:
                 child.process.wait(max(0.1, deadline_s - self._clock.monotonic_s()))
             except subprocess.TimeoutExpired:
-                log.error("%s did not end in %g s, killed", child.name, STOP_WITHIN_S)
+                log.error("%s did not end in %g s, killed", child.name, within_s)
                 child.process.kill()
                 child.process.wait()
             child.process = None
