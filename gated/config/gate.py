@@ -146,7 +146,9 @@ class CredentialSettings(Settings):
     persons_list_file: Path | None = setting(
         None, en="List of persons to look after.", zh="重点人员名单"
     )
-    revocation_file: Path | None = setting(None, en="List of revoked passes: ids in hex, one a line.", zh="作废码名单")
+    revocation_file: Path | None = setting(
+        None, en="List of revoked passes: ids in hex, one a line.", zh="作废码名单"
+    )
 
 
 class VisitSettings(Settings):
