@@ -1,0 +1,202 @@
+"""The command line: every command explains itself; our errors are one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gated
+from gated.cli import COMMANDS, build_parser, load_command, main
+from gated.errors import ExitCode
+from gated.logs import LEVELS
+
+HEAVY = {"cv2", "numpy", "zxingcpp", "pyzbar", "smbus2", "serial", "gpiod", "starlette", "uvicorn"}
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gated", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_in_one_line_what_it_does(name: str) -> None:
+    text = load_command(name).HELP
+    assert text == text.strip() != ""
+    assert "\n" not in text
+
+
+def test_every_module_of_commands_that_offers_a_command_is_listed() -> None:
+    folder = Path(gated.__file__).parent / "commands"
+    offering = {
+        path.stem
+        for path in folder.glob("*.py")
+        if re.search(r"^HELP\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert offering == set(COMMANDS.values())
+
+
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= action.choices
+    return found
+
+
+def every_parser(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    below = [every_parser(sub) for sub in subcommands(parser).values()]
+    return [parser, *(one for some in below for one in some)]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_works_for_every_command_and_everything_below_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for parser in every_parser(subcommands(build_parser(name))[name]):
+        with pytest.raises(SystemExit) as ended:
+            parser.parse_args(["--help"])
+        assert ended.value.code == 0
+        assert parser.prog in capsys.readouterr().out
+
+
+def test_the_help_of_all_shows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for name in COMMANDS:
+        assert re.search(rf"^    {name}\b", shown, re.MULTILINE)
+
+
+def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"gated {gated.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["no-such-command"], ["verify", "--no-such-option"], ["config"]]
+)
+def test_wrong_usage_exits_with_2_and_says_what_is_wanted(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == ExitCode.USAGE
+    assert "usage: gated" in capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_one_line_and_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["config", "check", str(tmp_path / "none.toml")])
+    captured = capsys.readouterr()
+    assert code == ExitCode.CONFIG
+    assert captured.err.startswith("gated: ")
+    assert "Traceback" not in captured.err
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed:
+        process = subprocess.run(
+            [sys.executable, "-m", "gated", "config", "schema"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert (process.returncode, process.stderr) == (ExitCode.OK, b"")
+
+
+def test_the_package_runs_as_a_module() -> None:
+    result = run("--version")
+    assert (result.returncode, result.stdout) == (0, f"gated {gated.__version__}\n")
+
+
+def test_asking_for_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom gated.cli import build_parser\nbuild_parser(None)\n"
+        f"print(sorted(set(sys.modules) & {HEAVY!r}))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == "[]"
+
+
+# --- log lines -----------------------------------------------------------------------------------
+
+LOGGING = """
+import logging
+from gated.logs import start_logging
+start_logging("uplink")
+log = logging.getLogger("gated.somewhere")
+log.debug("fine")
+log.info("记录 %d", 7)
+log.warning("hm")
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("broken")
+"""
+
+
+def log_lines(**environment: str) -> list[str]:
+    kept = {k: v for k, v in os.environ.items() if k not in {"GATED_LOG", "JOURNAL_STREAM"}}
+    result = subprocess.run(
+        [sys.executable, "-c", LOGGING],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={**kept, "PYTHONUTF8": "1", **environment},
+    )
+    assert result.stdout == ""
+    return result.stderr.splitlines()
+
+
+def test_a_terminal_gets_lines_to_read() -> None:
+    lines = log_lines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} uplink INFO 记录 7", lines[0])
+    assert lines[1].endswith("uplink WARNING hm")
+    assert lines[-1].startswith("ZeroDivisionError")
+
+
+def test_the_journal_gets_one_json_object_a_line_with_its_priority() -> None:
+    lines = log_lines(JOURNAL_STREAM="8:1", GATED_LOG="debug")
+    heads = [re.match(r"<(\d)>", line) for line in lines]
+    assert [head and head[1] for head in heads] == ["7", "6", "4", "3"]
+    entries = [json.loads(line[3:]) for line in lines]
+    assert entries[1] == {"process": "uplink", "at": "gated.somewhere", "message": "记录 7"}
+    assert "ZeroDivisionError" in entries[3]["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("level", "lines"), [("debug", 4), ("info", 3), ("warning", 2), ("WARNING", 2), ("loud", 3)]
+)
+def test_the_level_is_chosen_by_the_environment(level: str, lines: int) -> None:
+    assert len([line for line in log_lines(GATED_LOG=level) if re.match(r"\d\d:", line)]) == lines
+
+
+def test_the_levels_that_can_be_chosen_are_pythons() -> None:
+    assert {name: logging.getLevelName(level) for name, level in LEVELS.items()} == {
+        "debug": "DEBUG",
+        "info": "INFO",
+        "warning": "WARNING",
+    }
