@@ -1,0 +1,99 @@
+"""From the configuration to the rules of the pure core; requests of the own command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gated.config import parse_gate
+from gated.controller.control import ModeRequest, decode_request, encode_request
+from gated.controller.rules import compensation_rules, lane_of, policy_rules
+from gated.errors import WireError
+from gated.messages import Check, Direction, Mode, WhenNotJudged
+from tests.config_texts import MINIMAL, with_keys
+
+# --- from the configuration ----------------------------------------------------------------------
+
+
+def test_the_policy_takes_every_rule_from_the_configuration() -> None:
+    config = parse_gate(
+        with_keys(
+            "temperature",
+            "fever_threshold_c = 37.5",
+            "fever_threshold_inclusive = false",
+            "guard_below_c = 0.2",
+            "guard_above_c = 0.4",
+            'when_not_judged = "admit_and_list"',
+        ),
+        "gated.toml",
+    )
+    rules = policy_rules(config).temperature
+    assert (rules.fever_threshold_c, rules.fever_threshold_inclusive) == (37.5, False)
+    assert (rules.guard_below_c, rules.guard_above_c) == (0.2, 0.4)
+    assert rules.when_not_judged is WhenNotJudged.ADMIT_AND_LIST
+
+
+def test_the_defaults_of_the_configuration_are_the_rule_of_the_design() -> None:
+    rules = policy_rules(parse_gate(MINIMAL, "gated.toml"))
+    temperature = rules.temperature
+    assert (temperature.fever_threshold_c, temperature.fever_threshold_inclusive) == (37.3, True)
+    assert (temperature.guard_below_c, temperature.guard_above_c) == (0.1, 0.5)
+    assert (temperature.max_attempts, temperature.stale_after_s) == (2, 2.0)
+    assert temperature.when_not_judged is WhenNotJudged.SEE_STAFF
+    assert (rules.check_temperature, rules.check_credential) == (Check.HARD, Check.HARD)
+    assert rules.check_anti_passback is Check.SOFT
+    assert rules.direction is Direction.IN
+
+
+def test_the_lane_has_its_thermometers_from_the_lowest_to_the_highest() -> None:
+    child = next(line for line in MINIMAL.splitlines() if '"child"' in line)
+    adult = child.replace('"child"', '"adult"').replace("1.1", "1.6").replace("i2c-1", "i2c-3")
+    text = MINIMAL.replace(child, f"{adult},\n{child}")
+    lane = lane_of(parse_gate(text, "gated.toml"), "seed")
+    assert (lane.thermometers, lane.id_seed) == (("child", "adult"), "seed")
+    assert not lane.has_passage_sensor
+
+
+def test_the_rhythm_of_a_visit_comes_from_the_configuration() -> None:
+    text = with_keys("visit", "hint_after_s = 4.0", "staff_after_s = 20.0", "hold_s = 6.0")
+    timing = lane_of(parse_gate(text, "gated.toml"), "seed").timing
+    assert (timing.hint_after_s, timing.staff_after_s, timing.hold_s) == (4.0, 20.0, 6.0)
+
+
+def test_the_compensation_takes_the_sites_own_offset() -> None:
+    default = compensation_rules(parse_gate(MINIMAL, "gated.toml"))
+    own = compensation_rules(parse_gate(with_keys("temperature", "offset_a_c = 3.9"), "gated.toml"))
+    assert own.site.a_c == 3.9
+    assert own.site.b == default.site.b
+    assert default.site.a_c != 3.9
+
+
+# --- requests of this machine's own command line -------------------------------------------------
+
+
+def test_a_request_is_read_as_it_was_written() -> None:
+    request = ModeRequest(mode=Mode.CLOSED, drill=True, for_s=3_600.0, by="office")
+    assert decode_request(encode_request(request)) == request
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"closed",
+        b"{}",
+        b"\xff",
+        json.dumps({"v": 2, "by": "x"}).encode(),
+        json.dumps({"by": "x", "mode": "open"}).encode(),
+        json.dumps({"by": "x" * 65}).encode(),
+        json.dumps({"by": "x", "for_s": 0}).encode(),
+        json.dumps({"by": "x", "for_s": -1}).encode(),
+        json.dumps({"by": "x", "for_s": 1e12}).encode(),
+        b'{"by":"x","for_s":NaN}',
+        json.dumps({"by": "x", "relay": "energise"}).encode(),
+    ],
+)
+def test_what_is_no_request_is_refused(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        decode_request(payload)
