@@ -158,6 +158,10 @@ class _Lane(Front):
 
     def _committed(self, event: Committed) -> None:
         kind, _, visit_id = event.tag.partition("/")
+        if self.state.unrecorded:
+            detail = f"{self.state.unrecorded} events could not be recorded; nobody was let in"
+            self.commands.append(alarm_commit(AlarmName.LEDGER_FULL, detail=detail))
+            self.state = replace(self.state, unrecorded=0)
         if self.state.pending_mode is not None and event.tag == self._mode_tag():
             self._apply_mode(self.state.pending_mode)
             return
@@ -203,6 +207,7 @@ class _Lane(Front):
 
     def _commit_failed(self, event: CommitFailed) -> None:
         kind, _, visit_id = event.tag.partition("/")
+        self.state = replace(self.state, unrecorded=self.state.unrecorded + 1)
         if event.tag == self._mode_tag():
             self.state = replace(self.state, pending_mode=None)
         visit = self._find(visit_id)

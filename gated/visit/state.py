@@ -141,6 +141,7 @@ class LaneState:
     prompt: Prompt = Prompt.READY
     count: int = 0  # visits so far, for ids
     denied_in_a_row: int = 0
+    unrecorded: int = 0  # events that could not be made durable since the last one that was
 
 
 # --- events that are not messages of a device -----------------------------------------------------

@@ -33,6 +33,11 @@ def device_alarm(alarm: AlarmName, device: str, detail: str = "") -> Commit:
 # --- the disk ------------------------------------------------------------------------------------
 
 
+def unrecorded_alarm(count: int) -> Commit:
+    detail = f"{count} events could not be recorded; nobody was let in"
+    return Commit("alarm/ledger_full", AlarmContent(alarm=AlarmName.LEDGER_FULL, detail=detail))
+
+
 def test_a_decision_that_cannot_be_recorded_opens_nothing_and_calls_staff() -> None:
     rig = LaneRig()
     rig.arrive()
@@ -42,7 +47,7 @@ def test_a_decision_that_cannot_be_recorded_opens_nothing_and_calls_staff() -> N
     assert commands[0] == CallStaff(IDS[0], Reason.STORAGE_FAILED)
     assert commands[-1] == ShowPrompt(Prompt.OUT_OF_ORDER, IDS[0])
     assert (rig.state.visits, rig.state.uses) == ((), {})
-    assert rig.commit_visit() == []
+    assert rig.commit_visit() == [unrecorded_alarm(1)]
 
 
 def test_whoever_waits_for_the_lane_is_served_when_the_one_before_cannot_be_recorded() -> None:
@@ -64,8 +69,16 @@ def test_a_failure_that_concerns_no_decision_changes_nothing(tag: str) -> None:
     rig.arrive()
     before = rig.state
     assert rig.fail(tag) == []
-    assert rig.commit(tag) == []
+    assert rig.commit(tag) == [unrecorded_alarm(1)]
     assert rig.state == before
+
+
+def test_what_could_not_be_recorded_is_told_once_the_ledger_takes_events_again() -> None:
+    rig = LaneRig()
+    rig.fail("clock")
+    rig.fail("record")
+    assert rig.commit("record") == [unrecorded_alarm(2)]
+    assert rig.commit("record") == []
 
 
 def test_a_passage_that_cannot_be_recorded_does_not_disturb_the_next() -> None:
