@@ -135,6 +135,7 @@ class _Lane(Front):
                 self._device_changed(event)
             case Committed():
                 self._committed(event)
+                self._tell_unrecorded()  # after the relay, which comes first
             case CommitFailed():
                 self._commit_failed(event)
             case Tick():
@@ -158,10 +159,6 @@ class _Lane(Front):
 
     def _committed(self, event: Committed) -> None:
         kind, _, visit_id = event.tag.partition("/")
-        if self.state.unrecorded:
-            detail = f"{self.state.unrecorded} events could not be recorded; nobody was let in"
-            self.commands.append(alarm_commit(AlarmName.LEDGER_FULL, detail=detail))
-            self.state = replace(self.state, unrecorded=0)
         if self.state.pending_mode is not None and event.tag == self._mode_tag():
             self._apply_mode(self.state.pending_mode)
             return
@@ -172,6 +169,12 @@ class _Lane(Front):
             self._visit_committed(visit, visit.decision, event.at)
         elif kind == "release" and visit.phase is Phase.RELEASING:
             self._open(visit, event.at)
+
+    def _tell_unrecorded(self) -> None:
+        if self.state.unrecorded:
+            detail = f"{self.state.unrecorded} events could not be recorded; nobody was let in"
+            self.commands.append(alarm_commit(AlarmName.LEDGER_FULL, detail=detail))
+            self.state = replace(self.state, unrecorded=0)
 
     def _visit_committed(self, visit: Visit, decision: Decision, at: MonoSeconds) -> None:
         match decision.outcome:
