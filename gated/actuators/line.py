@@ -6,6 +6,7 @@ level to whoever watches the other end.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -28,7 +29,7 @@ class OutputLine(Protocol):
 class SocketLine:
     """A simulated wire: each change of level is a datagram to the socket at ``path``.
 
-    Raises: ActuationError: another owner holds the line.
+    Raises: ActuationError: another owner holds the line, or ``path`` is too long for a socket.
     """
 
     def __init__(self, name: str, path: Path) -> None:
@@ -40,7 +41,9 @@ class SocketLine:
             self._socket.bind(f"\0gated-line/{self._path}/{name}")
         except OSError as exc:
             self._socket.close()
-            raise ActuationError(f"line {name} has another owner", device=name) from exc
+            is_taken = exc.errno == errno.EADDRINUSE
+            hint = "has another owner" if is_taken else f"cannot be taken: {exc.strerror or exc}"
+            raise ActuationError(f"line {name} {hint}", device=name) from exc
         self._socket.setblocking(False)
         self._is_closed = False
         self.set(energised=False)

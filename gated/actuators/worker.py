@@ -78,7 +78,7 @@ class ActuatorWorker:
                     self._perform(self._actions.get(timeout=self._wait_s()))
                 self._play_due()
                 if not self._outputs.relay.is_alive():
-                    self._open_relay()
+                    self._replace_guard()
         finally:
             self._close()
 
@@ -113,6 +113,12 @@ class ActuatorWorker:
                 action.fsync_ms,
             )
 
+    def _replace_guard(self) -> None:
+        """The guard has died by itself: its successor takes the line, which de-energises it."""
+        if self._is_relay_working:
+            self._tell_relay(is_working=False, reason="the relay's guard has died")
+        self._open_relay()
+
     def _open_relay(self) -> None:
         if self._clock.monotonic_s() < self._reopen_at_s:
             return
@@ -122,14 +128,16 @@ class ActuatorWorker:
             self._relay_failed(str(exc))
             return
         if not self._is_relay_working:
-            self._is_relay_working = True
-            self._publish(DeviceChanged("relay", True, "", self._clock.monotonic_s()))
+            self._tell_relay(is_working=True, reason="")
 
     def _relay_failed(self, reason: str) -> None:
         self._reopen_at_s = self._clock.monotonic_s() + REOPEN_AFTER_S
         if self._is_relay_working:
-            self._is_relay_working = False
-            self._publish(DeviceChanged("relay", False, reason, self._clock.monotonic_s()))
+            self._tell_relay(is_working=False, reason=reason)
+
+    def _tell_relay(self, *, is_working: bool, reason: str) -> None:
+        self._is_relay_working = is_working
+        self._publish(DeviceChanged("relay", is_working, reason, self._clock.monotonic_s()))
 
     def _show(self, action: ShowPrompt) -> None:
         signal = SIGNALS[action.prompt]

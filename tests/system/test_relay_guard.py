@@ -1,0 +1,342 @@
+"""The relay's guard as a real process: whatever happens to anybody, the line falls."""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from gated.actuators.line import AbsentLine
+from gated.actuators.relay import Relay
+from gated.actuators.relay_guard import MAX_PULSE_MS
+from gated.actuators.worker import REOPEN_AFTER_S, Action, ActuatorWorker, Outputs
+from gated.clock import FakeClock, SystemClock
+from gated.errors import ActuationError, ExitCode
+from gated.messages import DeviceChanged, EnergiseRelay
+from tests.relay_wire import Wire, has_ended, start_parent, wire
+
+FALLS_WITHIN_S = 1.0
+"""After the controller's end. It takes milliseconds; the machine may be busy with other tests."""
+VISIT = "7f3a91c2e05b"
+
+
+@pytest.fixture
+def far_end() -> Iterator[Wire]:
+    with wire() as far_end:
+        yield far_end
+
+
+@pytest.fixture
+def relay(far_end: Wire) -> Iterator[Relay]:
+    relay = Relay(far_end.spec)
+    relay.open()
+    yield relay
+    relay.close()
+
+
+def guard_pid(relay: Relay) -> int:
+    assert relay._guard is not None
+    return relay._guard.pid
+
+
+# --- the pulse -----------------------------------------------------------------------------------
+
+
+def test_a_line_is_taken_de_energised(relay: Relay, far_end: Wire) -> None:
+    assert far_end.levels() == [False]
+    assert relay.is_alive()
+
+
+def test_a_pulse_ends_by_itself_and_is_as_long_as_was_asked(relay: Relay, far_end: Wire) -> None:
+    before_ns = time.monotonic_ns()
+    at_ns = relay.pulse(VISIT, 0.2)
+    assert before_ns <= at_ns <= time.monotonic_ns()
+    assert far_end.wait_for(energised=True).pid == guard_pid(relay)
+    far_end.wait_for(energised=False)
+    lasted_s = (time.monotonic_ns() - at_ns) / 1e9
+    assert 0.2 <= lasted_s < 0.2 + FALLS_WITHIN_S
+
+
+def test_one_pulse_after_the_other_is_confirmed_each_for_its_own_visit(
+    relay: Relay, far_end: Wire
+) -> None:
+    for number in range(3):
+        relay.pulse(f"{number:012x}", 0.02)
+        far_end.wait_for(energised=True)
+        far_end.wait_for(energised=False)
+    assert relay.is_alive()
+
+
+def test_no_pulse_is_longer_than_the_guard_allows(relay: Relay, far_end: Wire) -> None:
+    relay.pulse(VISIT, 3_600.0)
+    far_end.wait_for(energised=True)
+    relay.close()
+    assert relay._guard is None
+    assert MAX_PULSE_MS <= 5_000
+    far_end.wait_for(energised=False, within_s=FALLS_WITHIN_S)
+
+
+def test_closing_during_a_pulse_de_energises(relay: Relay, far_end: Wire) -> None:
+    relay.pulse(VISIT, 5.0)
+    pid = guard_pid(relay)
+    relay.close()
+    far_end.wait_for(energised=False, within_s=FALLS_WITHIN_S)
+    assert has_ended(pid)
+    relay.close()  # twice is once
+
+
+def test_a_second_owner_is_refused_and_says_why(relay: Relay, far_end: Wire) -> None:
+    second = Relay(far_end.spec)
+    with pytest.raises(ActuationError, match="line relay has another owner"):
+        second.open()
+    assert not second.is_alive()
+    assert relay.is_alive()
+
+
+@pytest.mark.parametrize("spec", ["", "ftp:nowhere", "socket:" + "x" * 200])
+def test_a_line_that_cannot_be_taken_is_said(spec: str) -> None:
+    relay = Relay(spec)
+    with pytest.raises(ActuationError):
+        relay.open()
+    assert not relay.is_alive()
+
+
+def test_without_a_guard_there_is_no_pulse(far_end: Wire) -> None:
+    relay = Relay(far_end.spec)
+    with pytest.raises(ActuationError, match="not running"):
+        relay.pulse(VISIT, 0.1)
+
+
+# --- the guard's own end -------------------------------------------------------------------------
+
+
+def test_a_dead_guard_is_noticed_when_a_pulse_is_asked_for(relay: Relay, far_end: Wire) -> None:
+    pid = guard_pid(relay)
+    os.kill(pid, signal.SIGKILL)
+    assert has_ended(pid)
+    with pytest.raises(ActuationError):
+        relay.pulse(VISIT, 0.1)
+    assert not relay.is_alive()
+    relay.open()
+    relay.pulse(VISIT, 0.02)
+    far_end.wait_for(energised=True)
+
+
+def test_a_guard_that_hangs_is_ended_and_the_pulse_counts_as_failed(
+    relay: Relay, far_end: Wire
+) -> None:
+    pid = guard_pid(relay)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(ActuationError, match="did not confirm"):
+        relay.pulse(VISIT, 0.1)
+    assert has_ended(pid)
+    assert True not in far_end.levels()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_guard_that_is_told_to_end_de_energises_first(
+    number: signal.Signals, relay: Relay, far_end: Wire
+) -> None:
+    relay.pulse(VISIT, 5.0)
+    far_end.wait_for(energised=True)
+    os.kill(guard_pid(relay), number)
+    far_end.wait_for(energised=False, within_s=FALLS_WITHIN_S)
+
+
+def test_ctrl_c_is_not_the_guards_business(relay: Relay) -> None:
+    os.kill(guard_pid(relay), signal.SIGINT)
+    relay.pulse(VISIT, 0.02)
+    assert relay.is_alive()
+
+
+# --- what is said to the guard -------------------------------------------------------------------
+
+
+def start_guard(spec: str) -> subprocess.Popen[bytes]:
+    guard = subprocess.Popen(
+        [sys.executable, "-E", "-s", "-m", "gated.actuators.relay_guard", spec],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert guard.stdout is not None
+    assert guard.stdout.readline() == b"ready\n"
+    return guard
+
+
+GARBAGE = [
+    b"\n",
+    b"open sesame\n",
+    b"pulse\n",
+    b"pulse 100\n",
+    b"pulse 0 ab\n",
+    b"pulse -5 ab\n",
+    b"pulse 5001 ab\n",
+    b"pulse 99999999999999999999 ab\n",
+    b"pulse 100 XYZ\n",
+    b"pulse 100 ab cd\n",
+    b" pulse 100 ab\n",
+    b"pulse 100 ab\r\n",
+    b"PULSE 100 ab\n",
+    b"\xff\xfe\x00\n",
+    "pulse １００ ab\n".encode(),
+]
+
+
+def test_garbage_ends_the_guard_and_never_energises() -> None:
+    with ExitStack() as stack:
+        ends = [stack.enter_context(wire()) for _ in GARBAGE]
+        guards = [start_guard(far_end.spec) for far_end in ends]
+        for guard, text in zip(guards, GARBAGE, strict=True):
+            guard.stdin.write(text)  # type: ignore[union-attr]  # it is a pipe
+        codes = [guard.wait(10) for guard in guards]
+        for guard in guards:
+            guard.communicate()
+        assert codes == [ExitCode.OK] * len(GARBAGE)
+        assert [far_end.levels() for far_end in ends] == [[False, False]] * len(GARBAGE)
+
+
+def test_garbage_during_a_pulse_ends_it(far_end: Wire) -> None:
+    guard = start_guard(far_end.spec)
+    assert guard.stdin is not None
+    guard.stdin.write(b"pulse 5000 ab\n")
+    far_end.wait_for(energised=True)
+    guard.stdin.write(b"hold\n")
+    far_end.wait_for(energised=False, within_s=FALLS_WITHIN_S)
+    assert guard.wait(10) == ExitCode.OK
+    guard.communicate()
+
+
+def test_a_command_that_comes_in_pieces_is_one_command(far_end: Wire) -> None:
+    guard = start_guard(far_end.spec)
+    assert guard.stdin is not None
+    assert guard.stdout is not None
+    for piece in (b"pul", b"se 20", b" ab", b"\n"):
+        guard.stdin.write(piece)
+    assert guard.stdout.readline().startswith(b"on ab ")
+    assert guard.stdout.readline().startswith(b"off ab ")
+    guard.communicate()
+    assert far_end.levels() == [False, True, False, False]
+
+
+def test_half_a_command_at_end_of_file_opens_nothing(far_end: Wire) -> None:
+    guard = start_guard(far_end.spec)
+    guard.communicate(b"pulse 100 ab", timeout=10)
+    assert far_end.levels() == [False, False]
+
+
+def test_a_controller_that_no_longer_listens_ends_the_pulse(far_end: Wire) -> None:
+    guard = start_guard(far_end.spec)
+    assert guard.stdin is not None
+    assert guard.stdout is not None
+    guard.stdout.close()
+    guard.stdin.write(b"pulse 5000 ab\n")
+    far_end.wait_for(energised=True)
+    far_end.wait_for(energised=False, within_s=FALLS_WITHIN_S)
+    guard.wait(10)
+    guard.stdin.close()
+
+
+# --- the controller's end ------------------------------------------------------------------------
+
+
+def test_a_killed_controller_cannot_hold_the_gate_open(far_end: Wire) -> None:
+    parent = start_parent(far_end.spec, "pulse 5000 ab")
+    guard = far_end.wait_for(energised=True).pid
+    parent.kill()
+    parent.communicate()
+    far_end.wait_for(energised=False, within_s=FALLS_WITHIN_S)
+    assert has_ended(guard)
+
+
+def test_a_hung_controller_cannot_hold_the_gate_open(far_end: Wire) -> None:
+    parent = start_parent(far_end.spec, "pulse 300 ab")
+    far_end.wait_for(energised=True)
+    parent.send_signal(signal.SIGSTOP)
+    far_end.wait_for(energised=False, within_s=0.3 + FALLS_WITHIN_S)
+    parent.kill()
+    parent.communicate()
+
+
+def test_at_no_moment_can_a_killed_controller_leave_the_line_energised() -> None:
+    rng, rounds, at_once = random.Random(20261123), 4, 6
+    pause = threading.Event()
+    for _ in range(rounds):
+        with ExitStack() as stack:
+            ends = [stack.enter_context(wire()) for _ in range(at_once)]
+            parents = [start_parent(far_end.spec, "pulse 400 ab") for far_end in ends]
+            for parent, far_end in zip(parents, ends, strict=True):
+                if rng.random() < 0.7:  # the others are killed while they still start
+                    far_end.wait_for(energised=True)
+                pause.wait(rng.uniform(0.0, 0.08))
+                parent.kill()
+                parent.communicate()
+            pause.wait(0.3)  # a guard whose parent was killed that early may still be starting
+            for far_end in ends:
+                levels = far_end.rest()
+                assert all(has_ended(level.pid, FALLS_WITHIN_S) for level in levels)
+                levels += far_end.rest()
+                # Whatever came, the end of file or the pulse's own end de-energised it.
+                assert not levels or not levels[-1].energised
+
+
+# --- the worker ----------------------------------------------------------------------------------
+
+
+def outputs(relay: Relay) -> Outputs:
+    return Outputs(relay=relay, lamps={}, buzzer=AbsentLine(), bell=AbsentLine())
+
+
+def test_the_worker_says_that_the_relay_failed_once_and_opens_it_again(far_end: Wire) -> None:
+    clock, relay, told = FakeClock(), Relay(far_end.spec), list[DeviceChanged]()
+    worker = ActuatorWorker(outputs(relay), queue.Queue(), clock, told.append)
+    worker._open_relay()
+    pid = guard_pid(relay)
+    os.kill(pid, signal.SIGKILL)
+    assert has_ended(pid)
+    for _ in range(2):
+        worker._perform(EnergiseRelay(VISIT, 0.05))
+    worker._open_relay()
+    assert not relay.is_alive(), "before the pause was over"
+    clock.advance(REOPEN_AFTER_S)
+    worker._open_relay()
+    assert [(change.device, change.is_working) for change in told] == [
+        ("relay", False),
+        ("relay", True),
+    ]
+    far_end.levels()
+    worker._perform(EnergiseRelay(VISIT, 0.02))
+    far_end.wait_for(energised=True)
+    worker._close()
+    assert not relay.is_alive()
+
+
+def test_the_worker_replaces_a_guard_that_died_and_ends_de_energised(far_end: Wire) -> None:
+    relay, told = Relay(far_end.spec), queue.Queue[DeviceChanged]()
+    actions: queue.Queue[Action] = queue.Queue()
+    worker = ActuatorWorker(outputs(relay), actions, SystemClock(), told.put)
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop, lambda: None))
+    thread.start()
+    far_end.wait_for(energised=False)
+    actions.put(EnergiseRelay(VISIT, 5.0))
+    guard = far_end.wait_for(energised=True).pid
+    os.kill(guard, signal.SIGKILL)  # in the middle of a pulse: nobody lowers the line now
+    taken_over = far_end.wait_for(energised=False)
+    assert taken_over.pid != guard
+    assert [told.get(timeout=10).is_working for _ in range(2)] == [False, True]
+    actions.put(EnergiseRelay(VISIT, 5.0))
+    far_end.wait_for(energised=True)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    far_end.wait_for(energised=False, within_s=FALLS_WITHIN_S)
