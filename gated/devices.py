@@ -5,21 +5,23 @@ The command line chooses, once and in so many words. Nothing here falls back to 
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from gated.actuators.gpio_line import GpioLine
-from gated.actuators.inputs import SocketInputs
+from gated.actuators.gpio import GpioInputs, GpioLine, InputWire
+from gated.actuators.inputs import InputSource, SocketInputs
 from gated.actuators.line import AbsentLine, OutputLine, SocketLine
 from gated.actuators.relay import Relay
 from gated.actuators.signals import Lamp
 from gated.actuators.worker import Outputs
 from gated.clock import Clock, FakeClock
-from gated.config import GateConfig
+from gated.config import GateConfig, VoiceDriver
 from gated.config.temperature import DriverSettings
 from gated.controller.ports import Devices
 from gated.errors import DeviceNotFound
+from gated.messages import Button
 from gated.sensors.bus import I2CBus
 from gated.sensors.registry import load_driver, load_thermometer_driver
 from gated.sensors.smbus2_bus import Smbus2Bus
@@ -34,10 +36,14 @@ from gated.simulation.stage import (
     StageAnnouncer,
 )
 
+log = logging.getLogger(__name__)
 
-def real_devices(config: GateConfig, _clock: Clock) -> Devices:
+
+def real_devices(config: GateConfig, clock: Clock) -> Devices:
     """Return what is wired to this machine. Raises: ActuationError: a line cannot be taken."""
     outputs = config.outputs
+    if outputs.voice.driver is not VoiceDriver.NONE:
+        log.warning("the voice is not available yet: prompts are lamps and beeps only")
 
     def line(name: str, gpio: str | None) -> OutputLine:
         if gpio is None:
@@ -55,8 +61,24 @@ def real_devices(config: GateConfig, _clock: Clock) -> Devices:
             bell=line("call_staff", outputs.call_staff.line if outputs.call_staff else None),
             call_repeat_s=60.0 if outputs.call_staff is None else outputs.call_staff.repeat_s,
         ),
-        inputs=None,
+        inputs=_real_inputs(config, clock),
     )
+
+
+def _real_inputs(config: GateConfig, clock: Clock) -> InputSource | None:
+    """Return what is wired, or None. The gate contact is for alarms that do not exist yet."""
+    settings = config.inputs
+    lines = {
+        "passage": settings.passage,
+        Button.ATTENDANT.value: settings.attendant_button,
+        Button.CALL.value: settings.call_button,
+    }
+    wires = {
+        name: InputWire(line.line, line.active_low, line.debounce_ms)
+        for name, line in lines.items()
+        if line is not None
+    }
+    return GpioInputs(wires, config.outputs.chip, clock) if wires else None
 
 
 def simulated_devices(stage: Path, config: GateConfig, clock: Clock) -> Devices:

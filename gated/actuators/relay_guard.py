@@ -35,7 +35,7 @@ def open_line(spec: str) -> OutputLine:
     if kind == "socket":
         return SocketLine("relay", Path(rest))
     if kind == "gpio":
-        from gated.actuators.gpio_line import GpioLine
+        from gated.actuators.gpio import GpioLine
 
         label, line, level = rest.split(":")
         return GpioLine("relay", line, label, active_low=level == "low")

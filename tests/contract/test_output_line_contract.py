@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.actuators.gpio_line import GpioLine
+from gated.actuators.gpio import GpioLine
 from gated.actuators.line import OutputLine, SocketLine
 from gated.errors import ActuationError
 from tests.relay_wire import Wire
