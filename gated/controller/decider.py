@@ -80,6 +80,7 @@ class Decider:
     Args:
         events: bounded; a full one means that this thread hangs, and senders fail loudly.
         local_time: the wall clock as records show it, RFC 3339 with offset and milliseconds.
+        hand_over_s: how long a neighbour's queue may stay full before the process starts afresh.
     """
 
     state: LaneState
@@ -88,6 +89,7 @@ class Decider:
     clock: Clock
     local_time: Callable[[], str]
     software: str
+    hand_over_s: float = HAND_OVER_S
     _pending: dict[str, _Pending] = field(default_factory=dict)
     _fsync_ms: float = 0.0
 
@@ -95,7 +97,7 @@ class Decider:
         """Serve events until ``stop``."""
         # After a restart the lamps still say what the last process said.
         self.state = replace(self.state, prompt=idle_prompt(self.state))
-        _hand_over(self.neighbours.actuators, ShowPrompt(self.state.prompt))
+        self._hand_over(self.neighbours.actuators, ShowPrompt(self.state.prompt))
         while not stop.is_set():
             beat()
             self._tick_if_due()
@@ -136,14 +138,14 @@ class Decider:
                 if isinstance(command.content, VisitContent):
                     self._pending[command.tag] = _Pending(command.content, at)
                 draft, settings = self._draft(command), dict(command.settings)
-                _hand_over(self.neighbours.ledger, CommitRequest(command.tag, draft, settings))
+                self._hand_over(self.neighbours.ledger, CommitRequest(command.tag, draft, settings))
             case EnergiseRelay():
                 pending = self._pending.get(f"visit/{command.visit_id}")
                 ready_at = pending.ready_at if pending is not None else None
                 command = replace(command, ready_at=ready_at, fsync_ms=self._fsync_ms)
-                _hand_over(self.neighbours.actuators, command)
+                self._hand_over(self.neighbours.actuators, command)
             case ShowPrompt() | CallStaff() | StopCallingStaff():
-                _hand_over(self.neighbours.actuators, command)
+                self._hand_over(self.neighbours.actuators, command)
             case MeasureAgain():
                 # A full queue asks for one already; a lost thermometer takes none for a while.
                 with contextlib.suppress(queue.Full):
@@ -169,7 +171,9 @@ class Decider:
 
     def _record(self, record: Record) -> None:
         draft = Draft(content=record.content, stamp=self._stamp())
-        _hand_over(self.neighbours.ledger, CommitRequest(record.tag, draft, dict(record.settings)))
+        self._hand_over(
+            self.neighbours.ledger, CommitRequest(record.tag, draft, dict(record.settings))
+        )
 
     def _stamp(self) -> Stamp:
         return Stamp(
@@ -202,10 +206,9 @@ class Decider:
             content.took_ms,
         )
 
-
-def _hand_over(neighbour: queue.Queue[ItemT], item: ItemT) -> None:
-    """Put ``item`` into a bounded queue. Raises: GatedError: its owner hangs."""
-    try:
-        neighbour.put(item, timeout=HAND_OVER_S)
-    except queue.Full as exc:
-        raise GatedError("a worker takes nothing any more; starting afresh") from exc
+    def _hand_over(self, neighbour: queue.Queue[ItemT], item: ItemT) -> None:
+        """Put ``item`` into a bounded queue. Raises: GatedError: its owner hangs."""
+        try:
+            neighbour.put(item, timeout=self.hand_over_s)
+        except queue.Full as exc:
+            raise GatedError("a worker takes nothing any more; starting afresh") from exc

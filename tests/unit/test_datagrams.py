@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -139,6 +140,13 @@ def test_descriptors_that_come_along_are_not_taken(path: Path) -> None:
         hostile.sendmsg([b"take these"], [rights], 0, str(path))
         receiver.receive()
         assert open_descriptors() == before
+
+
+def test_a_selector_sees_that_a_datagram_waits(path: Path) -> None:
+    with closing(Receiver(path)) as receiver, closing(Sender(path)) as sender:
+        assert select.select([receiver], [], [], 0) == ([], [], [])
+        sender.send(b"here")
+        assert select.select([receiver], [], [], 0) == ([receiver], [], [])
 
 
 def test_waiting_for_a_datagram_ends(path: Path) -> None:

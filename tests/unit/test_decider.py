@@ -70,6 +70,7 @@ class Bench:
             clock=self.clock,
             local_time=lambda: "2026-11-23T07:41:08.412+08:00",
             software="0.4.1",
+            hand_over_s=0.01,
         )
 
     @property
@@ -299,6 +300,22 @@ def test_the_loop_shows_the_idle_prompt_serves_records_and_ends() -> None:
     (request,) = bench.requests()
     assert (request.tag, request.draft.content, request.draft.link) == ("record", content, None)
     assert len(beats) >= 2
+
+
+def test_the_loop_goes_on_when_nothing_happens() -> None:
+    bench, stop, beats = Bench(), threading.Event(), list[float]()
+    bench.step(PresenceStarted("main", bench.at))
+    bench.clock.advance(2.999)  # the hint is due in a moment, so that the wait is short
+
+    def beat() -> None:
+        beats.append(bench.at)
+        if len(beats) == 3:
+            bench.clock.advance(0.001)
+            bench.events.put(PassbackReset(bench.at))  # so that it need not wait
+            stop.set()
+
+    bench.decider.run(stop, beat)
+    assert drain(bench.actions)[-1] == ShowPrompt(Prompt.STAND_STILL, IDS[0], is_spoken=True)
 
 
 def test_a_gate_that_was_closed_shows_so_after_a_restart() -> None:
