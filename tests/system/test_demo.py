@@ -15,14 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gate_rig import (
-    HOST,
-    ask_gated,
-    free_port,
-    processes_of,
-    run_gated,
-    wait_for,
-)
+from gated.simulation.broker import HOST, free_port
+from tests.gate_processes import ask_gated, processes_of, run_gated, wait_for
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "qr"

@@ -18,20 +18,17 @@ from gated.messages import Prompt
 from gated.scanner.cascade import Cascade
 from gated.scanner.decoders import load_decoders
 from gated.scanner.picture import Unreadable, read_picture
-from gated.simulation.broker import HOST
+from gated.simulation.broker import HOST, free_port
 from tests.brokers import IotCore, Mosquitto
-from tests.gate_rig import (
+from tests.gate_processes import (
     CLOCK,
     PATIENCE_S,
-    StagedGate,
     ask_gated,
-    free_port,
     processes_of,
     running_centre,
-    staged_gate,
-    verify_ledger,
     wait_for,
 )
+from tests.gate_rig import StagedGate, staged_gate
 from tests.uplink_rig import Subscriber
 
 NewGate = Callable[..., StagedGate]
@@ -144,7 +141,7 @@ def test_on_a_full_disk_nobody_is_let_in_and_staff_is_called_until_there_is_room
         assert gate.newest_seq() == recorded
         filler.unlink()
         gate.let_one_pass()
-        verify_ledger(gate)
+        gate.verify()
         assert gate.stop() == 0
         assert "Traceback" not in gate.log()
 
@@ -161,7 +158,7 @@ def test_a_ledger_that_may_not_grow_is_a_full_disk(new_gate: NewGate) -> None:
     refuse_one(gate)
     resource.prlimit(controller, resource.RLIMIT_FSIZE, (hard, hard))
     gate.let_one_pass()
-    verify_ledger(gate)
+    gate.verify()
 
 
 # --- damaged and garbled files ----------------------------------------------------------------
@@ -197,7 +194,7 @@ def test_a_corrupt_ledger_is_set_aside_and_the_collector_has_both_epochs(
             after = {(e.epoch, e.seq): e.raw for e in gate.events()}
             assert {epoch for epoch, _ in after} == {alarm.epoch} != {old_epoch}
             assert centre.bodies() == before | after
-        verify_ledger(gate)
+        gate.verify()
     finally:
         broker.stop()
 
@@ -352,4 +349,4 @@ def test_a_controller_that_hangs_with_the_gate_open_is_replaced_and_the_pulse_en
     gate.wait_event(Kind.PASSAGE, visit.seq, within_s=PATIENCE_S, reason="restart")
     gate.wait_working(logged)
     gate.let_one_pass()
-    verify_ledger(gate)
+    gate.verify()

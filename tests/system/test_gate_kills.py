@@ -14,17 +14,8 @@ from gated.contents import Kind
 from gated.messages import Prompt
 from gated.simulation.broker import HOST
 from tests.brokers import IotCore
-from tests.gate_rig import (
-    CLOCK,
-    Centre,
-    Event,
-    StagedGate,
-    processes_of,
-    running_centre,
-    staged_gate,
-    verify_ledger,
-    wait_for,
-)
+from tests.gate_processes import CLOCK, Centre, processes_of, running_centre, wait_for
+from tests.gate_rig import Event, StagedGate, staged_gate
 
 AT_ONCE_S = 1.0
 PULSE_S = 4.0
@@ -39,7 +30,7 @@ class Line:
     def check_nothing_is_lost(self) -> None:
         """Every record is sound, and at the collector exactly once, byte for byte."""
         self.gate.wait_delivered()
-        verify_ledger(self.gate)
+        self.gate.verify()
         stored = self.centre.bodies()
         recorded = {(event.epoch, event.seq): event.raw for event in self.gate.events()}
         assert stored == recorded

@@ -10,15 +10,8 @@ import pytest
 
 from gated.contents import Kind
 from gated.messages import Mode, Prompt
-from tests.gate_rig import (
-    CLOCK,
-    StagedGate,
-    descendants,
-    processes_of,
-    staged_gate,
-    verify_ledger,
-    wait_for,
-)
+from tests.gate_processes import CLOCK, descendants, processes_of, wait_for
+from tests.gate_rig import StagedGate, staged_gate
 
 WARM_C = 37.0
 NAMES = ("controller", "scanner", "uplink")
@@ -96,7 +89,7 @@ def test_a_mode_holds_at_once_and_over_a_restart(gate: StagedGate) -> None:
 
     gate.request_mode(Mode.NORMAL, for_s=3600.0)
     gate.let_one_pass()
-    verify_ledger(gate)
+    gate.verify()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
