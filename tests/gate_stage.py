@@ -113,6 +113,14 @@ class Stage:
         """Return how often the relay was told to open, also while it was open."""
         return sum(edge.is_energised for edge in self.relay)
 
+    def opened_at_s(self) -> float:
+        """Return when the relay was last told to open."""
+        return next(edge.at_s for edge in reversed(self.relay) if edge.is_energised)
+
+    def first_frame(self) -> tuple[str | Path | None, float]:
+        """Return what the camera shows, and when the first frame of it was taken."""
+        return self._camera.first_frame
+
     def times_shown(self, prompt: Prompt, since_s: float) -> int:
         return sum(s.prompt is prompt and s.at_s >= since_s for s in self.prompts)
 

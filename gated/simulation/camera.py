@@ -19,6 +19,7 @@ from gated.simulation.screens import (
     render_empty,
     render_phone,
 )
+from gated.units import MonoSeconds
 
 FRAME_RATE_HZ = 10.0
 NOISES = 4
@@ -39,6 +40,8 @@ class StageCamera:
         self._seed = seed
         self._held: str | Path | None = None
         self._empty = self._exposures(render_empty(seed))
+        self.first_frame: tuple[str | Path | None, MonoSeconds] = (None, clock.monotonic_s())
+        """What is held up as frames show it, and when the first of these was taken."""
 
     def hold_up(self, what: str | Path | None) -> None:
         """Show a code's text as a phone, a picture, or nothing, from the next frame on."""
@@ -52,7 +55,10 @@ class StageCamera:
             held = self._held
             if held != shown:
                 shown, exposures = held, self._render(held)
-            self._writer.write(exposures[count % NOISES], self._clock.monotonic_s())
+            taken_at = self._clock.monotonic_s()
+            self._writer.write(exposures[count % NOISES], taken_at)
+            if self.first_frame[0] != shown:
+                self.first_frame = (shown, taken_at)
             count += 1
             stop.wait(1 / FRAME_RATE_HZ)
         self._writer.close()
