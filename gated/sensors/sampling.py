@@ -47,6 +47,7 @@ class SamplingRules:
     leave_drop_c: float = 1.5  # below the threshold of coming
     leave_s: float = 0.5
     exchange_drop_c: float = 2.0  # below their own plateau: they left, or somebody else came
+    turning_away_c: float = 0.5  # from one sample to the next: somebody goes
     max_fall_c_per_s: float = 0.4
     max_rise_c_per_s: float = 0.25  # stricter: who still comes nearer reads too cold
     max_mad_c: float = 0.2  # median absolute deviation
@@ -95,6 +96,7 @@ class Sampling:
         self._is_owed = False
         self._threshold_c = rules.presence_min_c
         self._plateau_c: float | None = None  # of whoever is present
+        self._before_c = -math.inf  # the sample before, for telling coming from going
         self._warm_samples = 0
         self._last_warm_at: MonoSeconds | None = None
         self._last_c: float | None = None
@@ -133,10 +135,15 @@ class Sampling:
 
     def _feed_absent(self, sample: TemperatureSample) -> tuple[Finding, ...]:
         self._threshold_c = self._presence_threshold_c()
+        before_c, self._before_c = self._before_c, sample.object_c
         if sample.object_c < self._threshold_c:
             self._warm_samples = 0
             self._window.clear()
             self._learn_background(sample)
+            return ()
+        if sample.object_c < before_c - self._rules.turning_away_c:
+            self._warm_samples = 0  # somebody on the way out; who comes gets warmer
+            self._window.clear()
             return ()
         self._warm_samples += 1
         self._last_warm_at = sample.taken_at
@@ -177,6 +184,7 @@ class Sampling:
         self._is_present = self._is_owed = False
         self._plateau_c = None
         self._warm_samples = 0
+        self._before_c = sample.object_c
         self._window.clear()
         return PresenceEnded(self._thermometer, sample.taken_at)
 

@@ -21,7 +21,7 @@ from gated.simulation.office import Office
 STOP_M = 0.30
 STOP_SPREAD_M = 0.03
 SKIN_SPREAD_C = 0.12
-"""Of one person's forehead against the average rule. The real spread is larger (docs/safety.md):
+"""Of one person's forehead against the average rule. The real spread is larger (docs/safety-and-privacy.md):
 this scenario shows the gate's logic, not how well foreheads tell a fever."""
 CHILD_M = (1.05, 1.30)
 ADULT_M = (1.55, 1.85)

@@ -28,6 +28,7 @@ from gated.visit.records import (
 )
 from gated.visit.state import (
     CLAIM_S,
+    FLICKER_S,
     LEAVE_GRACE_S,
     Phase,
     StaffClaim,
@@ -50,8 +51,7 @@ class Front(Step):
             if visit.thermometer == thermometer and visit.phase is Phase.REFUSED:
                 self._drop(visit)
         for visit in self._in(Phase.MEASURING):
-            if visit.thermometer == thermometer and visit.credential is None:
-                # Gone within the grace, with nothing shown: this is not a way back, it is the next.
+            if visit.thermometer == thermometer and self._is_somebody_else(visit, at):
                 self._evaluate(replace(visit, is_present=False), at, is_time_out=True)
         visit = self._visit_to_bind(thermometer) or self._new_visit(at)
         others = [v for v in self._in(Phase.MEASURING) if v.is_present and v != visit]
@@ -74,6 +74,17 @@ class Front(Step):
         )
         self._put(visit)
         self._evaluate(visit, at)
+
+    def _is_somebody_else(self, visit: Visit, at: MonoSeconds) -> bool:
+        """Return whether a new presence leaves this visit behind, which has shown nothing yet.
+
+        A gap of two samples or so is somebody who comes nearer, seen between face and clothing; it
+        carries nothing over. Who was measured and went away is not who comes now.
+        """
+        if visit.credential is not None:
+            return False
+        is_long = visit.left_at is None or at - visit.left_at > FLICKER_S
+        return bool(visit.readings) or is_long
 
     def _visit_to_bind(self, thermometer: str) -> Visit | None:
         """Return the visit that this presence continues: a code shown a moment ago, or so far."""

@@ -504,10 +504,6 @@ def test_the_readme_is_the_packages_own_and_shows_the_picture() -> None:
         assert word in picture
 
 
-MEANT_OTHERWISE = {"docs/safety.md"}
-"""A comment of gated/simulation/scenario.py that means docs/safety-and-privacy.md."""
-
-
 def test_every_page_that_the_code_refers_to_is_there() -> None:
     texts = {
         s: s.read_text(encoding="utf-8") for s in [*SOURCES, *(ROOT / "gated").rglob("*.toml")]
@@ -516,6 +512,6 @@ def test_every_page_that_the_code_refers_to_is_there() -> None:
         f"{source.relative_to(ROOT)}: {name}"
         for source, text in texts.items()
         for name in re.findall(r"docs/[a-z-]+\.md", text)
-        if name not in MEANT_OTHERWISE and not (ROOT / name).exists()
+        if not (ROOT / name).exists()
     }
     assert missing == set()

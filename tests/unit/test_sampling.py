@@ -94,7 +94,7 @@ def test_whoever_walks_by_gets_no_plateau(fast: Feeder) -> None:
 def test_one_sample_that_sticks_out_of_three_makes_no_plateau(
     slow: Feeder, middle_c: float
 ) -> None:
-    assert names(slow.feed(34.0, middle_c, 34.02)) == ["PresenceStarted"]
+    assert names(slow.feed(33.0, 34.0, middle_c, 34.02)) == ["PresenceStarted"]
 
 
 def test_one_plateau_is_found_for_each_presence(slow: Feeder) -> None:
@@ -178,6 +178,11 @@ def test_before_a_plateau_a_fast_chip_wants_half_a_second_of_cold(fast: Feeder) 
     fast.feed(33.0, 33.5, 34.0, 34.04)
     assert fast.feed(23.0, 23.02, 23.0, 23.02) == []
     assert names(fast.feed(23.0, 23.02)) == ["PresenceEnded"]
+
+
+def test_who_turns_away_slowly_is_not_taken_for_the_next_one(slow: Feeder) -> None:
+    slow.feed(34.0, 34.02, 34.04)
+    assert names(slow.feed(31.9, 31.2, 30.4, 28.0, 22.0)) == ["PresenceEnded"]
 
 
 def test_somebody_at_the_sensor_at_the_start_is_outvoted_in_seconds() -> None:
