@@ -126,6 +126,16 @@ def test_the_end_of_an_older_mode_does_not_undo_a_closure() -> None:
     assert rig.is_in(Mode.CLOSED)
 
 
+def test_the_end_of_an_older_mode_does_not_undo_a_closure_that_cannot_be_recorded() -> None:
+    rig = LaneRig()
+    rig.request(Mode.OBSERVE, for_s=60.0)
+    rig.commit("mode/1")
+    rig.request(Mode.CLOSED)
+    rig.fail("mode/2")
+    assert rig.wait(600.0) == []
+    assert rig.is_in(Mode.CLOSED)
+
+
 def test_the_end_of_an_older_mode_waits_for_a_request_on_its_way() -> None:
     rig = LaneRig()
     rig.request(Mode.OBSERVE, for_s=60.0)
