@@ -36,7 +36,7 @@ from tests.gate_processes import (
 from tests.gate_stage import HEALTHY_C, STAGE_SEED, THERMOMETER, Stage
 
 WALKS_S = 0.5
-"""From the sensor to the light barrier: a thermometer sees them leave before they are through."""
+"""From the sensor to the light barrier: thermometers see that somebody has left within this."""
 NOTICED_AGAIN_S = 1.5
 """A thermometer adds one sample a second to what it takes for the background."""
 STEPS_BACK = 6
@@ -357,9 +357,13 @@ class StagedGate(GateUnderTest):
 
     def walk_through(self) -> None:
         """Step from the sensor to the light barrier and through it."""
+        self.step_aside()
+        self.stage.press("passage")
+
+    def step_aside(self) -> None:
+        """Leave the sensor, and give it the time to see that."""
         self.stage.step_away()
         threading.Event().wait(WALKS_S)
-        self.stage.press("passage")
 
     def go_through(self, visit: Event) -> None:
         """Walk through for ``visit``, which was granted, and wait until that is recorded."""

@@ -1,0 +1,172 @@
+"""Persons a minute in a simulated queue of healthy pupils before one DCI thermometer.
+
+    python benchmarks/throughput.py [--persons N] [--barrier-s S] [--seed S] [--json]
+
+The scenario's own people (they walk up, stand, look for their phone, react, walk through) before
+the real processes. The light barrier stands further back than the scenario has it, so that a person
+is still passing when the next one is measured. Beside the rate: where a person's seconds go, and in
+how many cases the next one was noticed before the last was through.
+
+Mark: at least 12 persons a minute. (Not called queue.py: it would hide the library's queue.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.figures import Spread, print_figures, surroundings
+from gated.contents import Kind
+from gated.devices import sensor_names, thermometer_eyes
+from gated.messages import Outcome
+from gated.simulation.camera import StageCamera
+from gated.simulation.play import Player
+from gated.simulation.scenario import CHILD_M, Act, Scenario
+from gated.simulation.scenario import Kind as PersonKind
+from gated.simulation.stage import FRAME_FILE, HEAT_FILE, HeatLog, StageInputs, StageOutputs
+from tests.gate_processes import CLOCK, wait_for
+from tests.gate_rig import GateUnderTest
+
+MARK_PER_MINUTE = 12.0
+ONE_DCI_LANE = {
+    'variant = "DAA"': 'variant = "DCI"',
+    "mount_height_m = 1 ": "mount_height_m = 1.1 ",
+}
+"""At the height of pupils' foreheads; grown-ups have a second sensor, see ``gated demo``."""
+OPENS_AFTER_S = 2.5
+EACH_WITHIN_S = 30.0
+
+
+def healthy(scenario: Scenario, persons: int) -> Iterator[Act]:
+    """Yield the first ``persons`` healthy pupils with good passes of an endless queue."""
+    everybody = (act for act in scenario.acts(None) if act.kind is PersonKind.HEALTHY)
+    pupils = (act for act in everybody if act.roles[0].person.stature_m <= CHILD_M[1])
+    return itertools.islice(pupils, persons)
+
+
+class FarBarrier(StageInputs):
+    """Wires to a light barrier that people reach ``later_s`` after the scenario's."""
+
+    def __init__(self, stage: Path, later_s: float) -> None:
+        super().__init__(stage)
+        self._later_s = later_s
+
+    def press(self, name: str) -> bool:
+        threading.Timer(self._later_s, super().press, (name,)).start()
+        return True
+
+
+class Rhythm:
+    """When what happened to each visit, from the ledger's own times."""
+
+    def __init__(self, gate: GateUnderTest) -> None:
+        visits = gate.of_kind(Kind.VISIT)
+        self.refused = [v for v in visits if v.body["outcome"] != Outcome.GRANTED.value]
+        self.decided_ms = [_number(v.body["boot_ms"]) for v in visits]
+        self.took_ms = [_number(v.body["took_ms"]) for v in visits]
+        self.passed_ms = {
+            p.visit_id: _number(p.body["boot_ms"]) for p in gate.of_kind(Kind.PASSAGE)
+        }
+        self.visits = visits
+
+    def gaps_s(self) -> list[float]:
+        """Return the time from each decision to the next."""
+        return [(b - a) / 1_000 for a, b in itertools.pairwise(self.decided_ms)]
+
+    def overlaps(self) -> int:
+        """Return how many visits began before the one ahead was through."""
+        count = 0
+        for ahead, decided, took in zip(
+            self.visits, self.decided_ms[1:], self.took_ms[1:], strict=False
+        ):
+            count += decided - took < self.passed_ms.get(ahead.visit_id, 0.0)
+        return count
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def play(gate: GateUnderTest, persons: int, seed: int, barrier_s: float) -> float:
+    """Let ``persons`` people pass; return how many seconds it took."""
+    stop = threading.Event()
+    stage = gate.run_folder
+    stage.mkdir(parents=True)
+    with (
+        closing(HeatLog(stage / HEAT_FILE, sensor_names(gate.config), create=True)) as heat,
+        closing(StageOutputs(stage)) as outputs,
+        closing(FarBarrier(stage, barrier_s)) as inputs,
+    ):
+        camera = StageCamera(stage / FRAME_FILE, CLOCK, seed)
+        player = Player(
+            healthy(Scenario(gate.office, seed), persons),
+            eyes=thermometer_eyes(gate.config),
+            heat=heat,
+            camera=camera,
+            outputs=outputs,
+            inputs=inputs,
+            clock=CLOCK,
+            attendant=gate.office.attendant(),
+            seed=seed,
+        )
+        player.write_empty_stage()
+        threads = [
+            threading.Thread(target=camera.run, args=(stop, lambda: None)),
+            threading.Thread(target=player.run, args=(stop, lambda: None)),
+        ]
+        try:
+            threads[0].start()
+            gate.start()
+            stop.wait(OPENS_AFTER_S)
+            started_s = CLOCK.monotonic_s()
+            threads[1].start()
+            finished = lambda: player.played.is_finished  # noqa: E731 - named for the reader
+            wait_for(finished, "the last person", persons * EACH_WITHIN_S, log=gate.log)
+            took_s = CLOCK.monotonic_s() - started_s
+            stop.wait(barrier_s + 1.0)  # the last one is still on the way through
+            return took_s
+        finally:
+            stop.set()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+            gate.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--persons", type=int, default=24)
+    parser.add_argument("--barrier-s", type=float, default=1.5, help="further from the sensor")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gated-") as folder:
+        gate = GateUnderTest(Path(folder) / "g", changes=ONE_DCI_LANE)
+        took_s = play(gate, args.persons, args.seed, args.barrier_s)
+        rhythm = Rhythm(gate)
+    per_minute = round(args.persons / took_s * 60, 1)
+    rows: dict[str, object] = {
+        "decision to decision, s": Spread.of(rhythm.gaps_s()),
+        "noticed to decision, s": Spread.of([ms / 1_000 for ms in rhythm.took_ms]),
+        "noticed before the last was through": f"{rhythm.overlaps()} of {args.persons - 1}",
+        "not granted": len(rhythm.refused),
+        "throughput.persons_per_minute": per_minute,
+    }
+    if not args.json:
+        rows["throughput.persons_per_minute"] = f"{per_minute} (mark: at least {MARK_PER_MINUTE:g})"
+    beside = "one gate under gated run, the scenario and its camera, no broker, no collector"
+    print_figures(rows, surroundings(beside), as_json=args.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
