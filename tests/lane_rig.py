@@ -16,6 +16,7 @@ from gated.messages import (
     CredentialStatus,
     DeviceChanged,
     Direction,
+    EnergiseRelay,
     HolderCategory,
     Mode,
     Outcome,
@@ -139,6 +140,15 @@ class LaneRig:
             commands += self.send(Tick(self.at))
         self.now = until
         return commands + self.send(Tick(self.at))
+
+
+def granted(rig: LaneRig) -> LaneRig:
+    """Bring the first visitor to the point where the relay has just been commanded."""
+    rig.arrive()
+    rig.measure()
+    rig.show()
+    assert EnergiseRelay(IDS[0], rig.state.lane.timing.pulse_s) in rig.commit_visit()
+    return rig
 
 
 # --- the commits that are expected, spelled out --------------------------------------------------

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from gated.messages import Credential, CredentialStatus, HolderCategory, Reading, Reason, Verdict
-from gated.policy import Judgement
+from gated.contents import AlarmName
+from gated.messages import (
+    CodeColour,
+    Credential,
+    CredentialStatus,
+    HolderCategory,
+    Outcome,
+    Prompt,
+    Reading,
+    Reason,
+    Verdict,
+)
+from gated.policy import Decision, Judgement
 from gated.units import MonoSeconds
 
 NORMAL = Judgement(Verdict.NORMAL, (), 36.6)
@@ -54,3 +65,15 @@ def card(
 
 TWO_CODES = Credential(CredentialStatus.UNSUPPORTED, "none", "p2", is_ambiguous=True)
 POSTER = Credential(CredentialStatus.UNSUPPORTED, "none", "p3")
+
+
+def denied(*reasons: Reason, prompt: Prompt = Prompt.SHOW_ANOTHER_CODE) -> Decision:
+    return Decision(Outcome.DENIED, prompt, reasons)
+
+
+def see_staff(*reasons: Reason, alarms: tuple[AlarmName, ...] = ()) -> Decision:
+    return Decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, reasons, alarms=alarms)
+
+
+def coloured(colour: CodeColour) -> Credential:
+    return Credential(CredentialStatus.VALID, "GP1", "p1", colour=colour)
