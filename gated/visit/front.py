@@ -20,7 +20,15 @@ from gated.messages import (
     Reason,
     Verdict,
 )
-from gated.policy import Context, Decision, Judgement, admit_reading, decide, judge_temperature
+from gated.policy import (
+    CALLS_STAFF,
+    Context,
+    Decision,
+    Judgement,
+    admit_reading,
+    decide,
+    judge_temperature,
+)
 from gated.units import MonoSeconds
 from gated.visit.records import (
     alarm_commit,
@@ -188,9 +196,14 @@ class Front(Step):
         if credential.is_ambiguous or credential.status is CredentialStatus.UNSUPPORTED:
             return None  # a poster behind an empty lane
         for waiting in self._in(Phase.WAITING_STAFF):
-            if waiting.is_present:
-                self._put(replace(waiting, is_present=False))
-                return self._measured_anew(waiting, at)
+            if not waiting.is_present:
+                continue
+            if waiting.decision is not None and CALLS_STAFF & set(waiting.decision.reasons):
+                # Only staff let these in: no other code, and no third reading, talks it away.
+                self._show(Prompt.WAIT_STAFF, waiting.visit_id)
+                return None
+            self._put(replace(waiting, is_present=False))
+            return self._measured_anew(waiting, at)
         return self._new_visit(at)
 
     def _measured_anew(self, before: Visit, at: MonoSeconds) -> Visit:
@@ -286,7 +299,16 @@ class Front(Step):
         if is_gone and decision.outcome is Outcome.GRANTED:
             reasons = (Reason.WALKED_AWAY,)
             return Decision(Outcome.ABANDONED, Prompt.READY, reasons, decision.noted)
+        if decision.outcome is Outcome.GRANTED and self._is_unseen(visit):
+            # Admitting who could not be judged is not admitting who was never there.
+            reasons = (Reason.NO_READING,)
+            return Decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, reasons, decision.noted)
         return decision
+
+    def _is_unseen(self, visit: Visit) -> bool:
+        """Return whether there is only a code so far, although the thermometers work."""
+        is_measuring = self.state.lane.rules.check_temperature is not Check.OFF
+        return is_measuring and visit.thermometer is None and not self._is_blind(visit)
 
     def _is_blind(self, visit: Visit) -> bool:
         names = {visit.thermometer} if visit.thermometer else set(self.state.lane.thermometers)

@@ -13,7 +13,9 @@ from gated.messages import (
     Prompt,
     Reason,
     ShowPrompt,
+    WhenNotJudged,
 )
+from gated.policy import Rules, TemperatureRules
 from gated.visit.state import Commit, Phase, Visit
 from tests.lane_rig import (
     EXPIRED,
@@ -21,6 +23,7 @@ from tests.lane_rig import (
     PUPIL,
     LaneRig,
     alarm_commit,
+    lane_with,
     visit_commit,
 )
 from tests.policy_cases import POSTER, TWO_CODES
@@ -276,3 +279,13 @@ def test_who_comes_after_somebody_without_a_code_is_the_next() -> None:
         ),
         ShowPrompt(Prompt.FACE, IDS[1]),
     ]
+
+
+def test_a_code_without_anybody_before_the_sensor_never_opens() -> None:
+    temperature = TemperatureRules(when_not_judged=WhenNotJudged.ADMIT_AND_LIST)
+    rig = LaneRig(lane_with(Rules(temperature=temperature)))
+    rig.show(PUPIL)
+    rig.wait(10.0)
+    decision = rig.visit().decision
+    assert decision is not None
+    assert (decision.outcome, decision.reason) == (Outcome.SEE_STAFF, Reason.NO_READING)

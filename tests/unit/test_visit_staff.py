@@ -265,6 +265,19 @@ def test_a_release_that_cannot_be_recorded_opens_nothing_and_may_be_tried_again(
     assert rig.commit(f"release/{IDS[0]}")[0] == EnergiseRelay(IDS[0], 0.5)
 
 
+def test_a_code_shown_after_a_fever_was_measured_opens_nothing_and_measures_nothing() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure(38.2)
+    rig.commit_visit()
+    assert rig.show(PUPIL) == []
+    assert rig.measure(36.5) == []
+    assert not rig.has(1)
+    rig.leave()
+    rig.arrive()
+    assert rig.has(1)  # who comes up anew is a visit of their own
+
+
 def test_who_waits_too_long_for_staff_is_forgotten() -> None:
     rig = feverish(LaneRig())
     rig.wait(899.9)
