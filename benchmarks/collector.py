@@ -25,10 +25,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gated.clock import SystemClock
-from gated.collector.broker import BrokerAddress, BrokerConnection
+from gated.collector.broker import BrokerConnection
 from gated.collector.ingest import Ingest
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.store import Arrival, ChainKey, IngestResult, Progress
+from gated.mqtt.address import BrokerAddress
 from gated.wire import ALL_RECORDS, ALL_STATES
 from tests.brokers import Mosquitto
 from tests.collector_gate import LedgerOfGate, Message

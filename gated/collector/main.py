@@ -6,43 +6,25 @@ import logging
 from zoneinfo import ZoneInfo
 
 from gated.clock import Clock, SystemClock
-from gated.collector.broker import BrokerAddress, BrokerConnection, TlsFiles
+from gated.collector.broker import BrokerConnection
 from gated.collector.guard import PageToken
 from gated.collector.ingest import Ingest
 from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.config import CollectorSettings, read_secret
+from gated.mqtt.address import broker_address
 from gated.supervisor import Supervisor
-from gated.wire import collector_state_topic
 
 log = logging.getLogger(__name__)
 
 
-def broker_address(settings: CollectorSettings) -> BrokerAddress:
-    """Return the broker of ``settings``. Raises: ConfigError: the password file is unusable."""
-    endpoint = settings.endpoint
-    password = settings.password_file
-    files = TlsFiles(settings.ca_file, settings.cert_file, settings.key_file)
-    return BrokerAddress(
-        host=endpoint.host,
-        port=endpoint.port,
-        client_id=f"gated-collector-{settings.name}",
-        keepalive_s=settings.keepalive_s,
-        username=settings.mqtt_user,
-        password=None if password is None else read_secret(password).reveal(),
-        tls=files if endpoint.is_tls else None,
-    )
-
-
 def make_ingest(settings: CollectorSettings, store: SqliteStore, clock: Clock) -> Ingest:
     """Return the receiving worker. Raises: ConfigError: password or TLS files are unusable."""
-    address = broker_address(settings)
+    address = broker_address(settings, f"gated-collector-{settings.name}", settings.mqtt_user)
 
     def connect(will_topic: str, will: bytes) -> BrokerConnection:
         return BrokerConnection(address, will_topic=will_topic, will=will, clock=clock)
 
-    # Say now, and not at the first connection, what is wrong with a TLS file.
-    connect(collector_state_topic(settings.name), b"").close()
     return Ingest(
         name=settings.name,
         broker_url=address.url,

@@ -263,8 +263,8 @@ class GateConfig(Settings):
 
     @property
     def client_id(self) -> str:
-        """The MQTT client id: unique for each gate."""
-        return f"{self.gate.site}/{self.gate.name}"
+        """The MQTT client id: unique for each gate. A slash in it brings rumqttd down."""
+        return f"gate.{self.gate.site}.{self.gate.name}"
 
     @property
     def mqtt_user(self) -> str | None:

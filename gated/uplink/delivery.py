@@ -7,19 +7,11 @@ from dataclasses import dataclass, field
 
 from gated.clock import Clock
 from gated.errors import WireError
+from gated.mqtt.connection import Connection
+from gated.mqtt.happenings import Confirmed, Connected, Happening, Received, Subscribed
 from gated.units import MonoSeconds
 from gated.uplink.acks import AckDesk, parse_ack
 from gated.uplink.collectors import ALL_COLLECTOR_STATES, Collectors, collector_of
-from gated.uplink.connection import (
-    FIRST_FAILURE,
-    NO_MATCHING_SUBSCRIBERS,
-    Confirmed,
-    Connected,
-    Connection,
-    Happening,
-    Received,
-    Subscribed,
-)
 from gated.uplink.feed import Feed
 from gated.uplink.live import LiveCopies
 from gated.uplink.state import StateTeller
@@ -114,8 +106,8 @@ class Delivery:
                 pass
 
     def _on_confirmed(self, confirmed: Confirmed, now: MonoSeconds) -> None:
-        is_unheard = confirmed.code == NO_MATCHING_SUBSCRIBERS
-        if is_unheard or confirmed.code >= FIRST_FAILURE:
+        is_unheard = confirmed.is_unheard
+        if is_unheard or confirmed.is_failure:
             flight = self._window.refuse(confirmed.message_id, now, is_unheard=is_unheard)
         else:
             flight = self._window.confirm(confirmed.message_id)
@@ -123,7 +115,7 @@ class Delivery:
             return
         if flight.cargo is Cargo.LIVE:
             self._live.landed(flight.seq)
-        if confirmed.code >= FIRST_FAILURE:
+        if confirmed.is_failure:
             self._counts.refused += 1
             self._say_refused(
                 f"the broker refuses to take a {flight.cargo.value} ({confirmed.reason}): "

@@ -5,37 +5,12 @@ from __future__ import annotations
 import random
 
 from gated.clock import SystemClock
-from gated.config import GateConfig, UplinkSettings, read_secret
+from gated.config import GateConfig
 from gated.ledger.mailbox import Mailbox
+from gated.mqtt.address import broker_address
 from gated.supervisor import Supervisor
-from gated.uplink.connection import BrokerAddress, TlsFiles, tls_context
 from gated.uplink.publisher import Publisher, UplinkFiles
 from gated.wire import GateTopics
-
-
-def broker_address(config: GateConfig) -> BrokerAddress:
-    """Return the broker of ``config``. Raises: ConfigError: a file that it names is unusable."""
-    uplink = config.uplink
-    endpoint = uplink.endpoint
-    password = None
-    if uplink.password_file is not None:
-        password = read_secret(uplink.password_file).reveal()
-    tls = _tls_files(uplink) if endpoint.is_tls else None
-    if tls is not None:
-        tls_context(tls)  # say now, and not at the first connection, what is wrong with them
-    return BrokerAddress(
-        host=endpoint.host,
-        port=endpoint.port,
-        client_id=f"gate.{config.gate.site}.{config.gate.name}",  # a slash brings iotcore down
-        keepalive_s=uplink.keepalive_s,
-        username=config.mqtt_user,
-        password=password,
-        tls=tls,
-    )
-
-
-def _tls_files(uplink: UplinkSettings) -> TlsFiles:
-    return TlsFiles(ca=uplink.ca_file, certificate=uplink.cert_file, key=uplink.key_file)
 
 
 def main(config: GateConfig) -> int:
@@ -46,7 +21,7 @@ def main(config: GateConfig) -> int:
         StorageError: uplink.db cannot be opened, or another uplink has it.
     """
     clock = SystemClock()
-    broker = broker_address(config)
+    broker = broker_address(config.uplink, config.client_id, config.mqtt_user)
     state, run = config.paths.state, config.paths.run
     mailbox = Mailbox(state / "uplink.db", clock)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,18 +13,12 @@ from gated.clock import Clock
 from gated.datagrams import Receiver, Sender
 from gated.errors import BrokerUnavailable, ConfigError, StorageError
 from gated.ledger.mailbox import Mailbox
+from gated.mqtt.address import BrokerAddress
+from gated.mqtt.connection import Connection, Dial
+from gated.mqtt.happenings import Connected, Lost
 from gated.units import MonoSeconds
 from gated.uplink.acks import AckDesk
 from gated.uplink.backoff import Backoff, shorten_for_alarms
-from gated.uplink.connection import (
-    DIAL_TIMEOUT_S,
-    BrokerAddress,
-    Connected,
-    Connection,
-    Dial,
-    Lost,
-    Refused,
-)
 from gated.uplink.delivery import Context, Counts, Delivery, Epoch
 from gated.uplink.feed import Feed
 from gated.uplink.live import LiveCopies
@@ -38,7 +31,6 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.5
 """The ledger is looked at this often, nudged or not."""
 _DIAL_SLICE_S = 0.2
-_CONNACK_WAIT_S = 10.0
 _GOODBYE_WAIT_S = 1.0
 _CURSOR_EVERY_S = 5.0
 _MAX_NUDGES = 100
@@ -190,15 +182,18 @@ class Publisher:
         """
         self._session = self._next_session()
         will = self._state.will(self._session)
-        connection = Connection(self._broker, will_topic=self._topics.state, will=will)
-        dial = Dial(connection)
-        started_at = self._clock.monotonic_s()
+        connection = Connection(
+            self._broker,
+            will_topic=self._topics.state,
+            will=will,
+            clock=self._clock,
+            publish_window=0,  # the window is ours
+        )
+        dial = Dial(connection, self._clock)
         while not dial.wait(_DIAL_SLICE_S):
             beat()
             if stop.is_set():
                 return None
-            if self._clock.monotonic_s() - started_at >= DIAL_TIMEOUT_S:
-                raise BrokerUnavailable("no answer")
         return connection
 
     def _next_session(self) -> int:
@@ -224,7 +219,7 @@ class Publisher:
         delivery = Delivery(connection, session=self._session, epoch=epoch, context=self._context)
         try:
             self._keep_delivering(connection, delivery, epoch, nudges, stop, beat)
-            self._say_goodbye(connection, delivery, nudges, beat)
+            self._say_goodbye(connection, delivery, beat)
         finally:
             delivery.end()
             connection.close()
@@ -239,15 +234,13 @@ class Publisher:
         stop: threading.Event,
         beat: Beat,
     ) -> None:
-        started_at = self._clock.monotonic_s()
         while not stop.is_set() and self._feed.epoch == epoch.name:
             beat()
-            self._look(is_nudged=self._pump(connection, nudges, _TICK_S))
+            connection.pump(_TICK_S, waker=nudges.fileno())
+            self._look(is_nudged=_take(nudges))
             self._handle_all(connection, delivery)
             if self._connected_at is not None:
                 delivery.work()
-            elif self._clock.monotonic_s() - started_at >= _CONNACK_WAIT_S:
-                raise BrokerUnavailable("it accepts the connection and says nothing")
             if delivery.is_stalled():
                 raise BrokerUnavailable("it has stopped confirming")
 
@@ -256,8 +249,6 @@ class Publisher:
             match happening:
                 case Lost():
                     raise BrokerUnavailable(happening.reason)
-                case Refused():
-                    raise BrokerUnavailable(f"it refuses us ({happening.reason})")
                 case Connected():
                     self._connected_at = self._clock.monotonic_s()
                     self._reasons.clear()
@@ -266,38 +257,17 @@ class Publisher:
                 case _:
                     delivery.handle(happening)
 
-    def _say_goodbye(
-        self, connection: Connection, delivery: Delivery, nudges: Receiver, beat: Beat
-    ) -> None:
+    def _say_goodbye(self, connection: Connection, delivery: Delivery, beat: Beat) -> None:
         if self._connected_at is None:
             return
         delivery.say_goodbye()
         started_at = self._clock.monotonic_s()
         while not delivery.is_quiet() and self._clock.monotonic_s() - started_at < _GOODBYE_WAIT_S:
             beat()
-            self._pump(connection, nudges, _DIAL_SLICE_S)
+            connection.pump(_DIAL_SLICE_S)
             self._handle_all(connection, delivery)
 
     # --- waiting --------------------------------------------------------------------------------
-
-    def _pump(self, connection: Connection | None, nudges: Receiver, timeout_s: float) -> bool:
-        """Wait for the socket or a nudge, then move bytes. Returns whether a nudge came."""
-        poller = select.poll()
-        poller.register(nudges.fileno(), select.POLLIN)
-        descriptor = connection.fileno() if connection is not None else -1
-        if connection is not None and descriptor >= 0:
-            wanted = select.POLLIN | (select.POLLOUT if connection.wants_write() else 0)
-            poller.register(descriptor, wanted)
-        ready = {found for found, _ in poller.poll(timeout_s * 1_000)}
-        if connection is not None:
-            connection.pump(is_readable=descriptor in ready)
-        is_nudged = False
-        if nudges.fileno() in ready:
-            for _ in range(_MAX_NUDGES):
-                if nudges.receive() is None:
-                    break
-                is_nudged = True
-        return is_nudged
 
     def _rest(self, nudges: Receiver, delay_s: float, stop: threading.Event, beat: Beat) -> None:
         """Wait ``delay_s``, less if an alarm waits, keeping an eye on the ledger."""
@@ -306,7 +276,7 @@ class Publisher:
             beat()
             wait_s = shorten_for_alarms(delay_s, alarms_wait=self._alarms_wait())
             left_s = started_at + wait_s - self._clock.monotonic_s()
-            self._look(is_nudged=self._pump(None, nudges, max(0.0, min(_TICK_S, left_s))))
+            self._look(is_nudged=_take(nudges, max(0.0, min(_TICK_S, left_s))))
             if left_s <= _TICK_S:
                 return
 
@@ -330,3 +300,12 @@ class Publisher:
             max(1.0, delay_s),
         )
         return delay_s
+
+
+def _take(nudges: Receiver, timeout_s: float = 0.0) -> bool:
+    """Take the nudges that are there; return whether one came within ``timeout_s``."""
+    is_nudged = nudges.receive(timeout_s) is not None
+    for _ in range(_MAX_NUDGES):
+        if nudges.receive() is None:
+            break
+    return is_nudged

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gated.clock import SystemClock
-from gated.collector.broker import BrokerAddress, BrokerConnection, TlsFiles
+from gated.collector.broker import BrokerConnection
 from gated.errors import BrokerUnavailable, ConfigError
+from gated.mqtt.address import BrokerAddress, TlsFiles
 from tests.brokers import Mosquitto
 
 # paho leaves a socket whose handshake failed to the garbage collector, which closes it.

@@ -33,7 +33,7 @@ def test_what_the_file_leaves_out_has_the_defaults_of_the_design() -> None:
     assert config.visit.initial_mode is Mode.NORMAL
     assert (config.visit.hint_after_s, config.visit.staff_after_s) == (3.0, 15.0)
     assert config.uplink.keep_person_days == 14
-    assert config.client_id == "lixin-primary/east-1"
+    assert config.client_id == "gate.lixin-primary.east-1"
 
 
 def test_keys_of_a_thermometer_that_are_not_ours_are_handed_to_its_driver() -> None:

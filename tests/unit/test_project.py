@@ -20,7 +20,7 @@ NO_ADDRESSES_IN = ("requirements.lock", "pyproject.toml", "Makefile", "scripts/s
 # Libraries behind a wire, a native decoder or a socket: each has one adapter, so that it can be
 # replaced, faked and left out in one place.
 ONE_ADAPTER_EACH = {
-    "gpiod", "iotcore", "libcamera", "picamera2", "psycopg", "pyzbar", "serial", "smbus2",
+    "gpiod", "iotcore", "libcamera", "paho", "picamera2", "psycopg", "pyzbar", "serial", "smbus2",
     "uvicorn", "zxingcpp",
 }  # fmt: skip
 
@@ -154,6 +154,7 @@ def test_each_hardware_or_network_library_has_one_adapter() -> None:
         for package in imported_packages(file) & ONE_ADAPTER_EACH:
             users[package].add(str(file.relative_to(ROOT)))
     assert {package: files for package, files in users.items() if len(files) > 1} == {}
+    assert users["paho"] == {"gated/mqtt/connection.py"}
 
 
 def swallows_everything(handler: ast.ExceptHandler) -> bool:

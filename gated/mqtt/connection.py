@@ -1,18 +1,18 @@
-"""One connection to the broker: the only file of the uplink that knows paho.
+"""One MQTT 5 connection: the only file that knows paho.
 
 A new client for every connection (an old one would send its own queue again), no thread of paho's,
-no lock: the uplink's loop drives the socket, and paho's callbacks only append to a deque.
+no lock: the caller's loop drives the socket, and paho's callbacks only append to a deque.
 ``is_connected()`` is never asked; it stays True for two keepalives on a silent network.
 """
 
 from __future__ import annotations
 
+import select
 import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import cast
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -21,116 +21,77 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gated.errors import BrokerUnavailable, ConfigError
+from gated.clock import Clock
+from gated.errors import BrokerUnavailable
+from gated.mqtt.address import BrokerAddress, in_words, tls_context
+from gated.mqtt.happenings import Confirmed, Connected, Happening, Lost, Received, Subscribed
+from gated.units import MonoSeconds
 
 CONNECT_TIMEOUT_S = 5.0
 """For each address of the broker, and for each step of the TLS handshake."""
 DIAL_TIMEOUT_S = 60.0
 """A dial that takes longer is given up; the resolver alone may take half of it."""
+CONNACK_TIMEOUT_S = 10.0
 MAX_PACKET_BYTES = 65_536
-"""The largest packet that we accept: acks and states are far smaller."""
+"""The largest packet that we accept: a record has at most 16 KiB and its link, acks are smaller."""
+PUBLISH_WINDOW = 20
+"""Publishes under way without an answer, as mosquitto allows them unless told otherwise."""
 DEFAULT_RECEIVE_MAXIMUM = 65_535  # MQTT 5.0, 3.2.2.3.3
+_MAX_READ = 1_000
+"""Packets read at once: a flood leaves time to show signs of life."""
 _QOS = 1
 _USER_PROPERTY = b"\x26"
-NO_MATCHING_SUBSCRIBERS = 0x10
-FIRST_FAILURE = 0x80
-"""Reason codes from here on mean that the broker did not take it (MQTT 5.0, 2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """The files of a TLS connection. The broker's name is always verified."""
+class LastingSession:
+    """The broker keeps what comes while we are away; every message waits for ``acknowledge``."""
 
-    ca: Path | None = None  # None: the system's authorities
-    certificate: Path | None = None
-    key: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """Where the broker is and how we sign in."""
-
-    host: str
-    port: int
-    client_id: str
-    keepalive_s: int = 15  # a silent network is noticed after at most twice this
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: TlsFiles | None = None
-
-    @property
-    def url(self) -> str:
-        """Return the address as the configuration writes it, without credentials."""
-        return f"{'mqtt' if self.tls is None else 'mqtts'}://{self.host}:{self.port}"
-
-
-# --- what a connection says ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    receive_maximum: int
-    max_packet_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The broker answered and does not want us."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribed:
-    refused: tuple[str, ...]  # topics that we may not read
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """A PUBACK. ``code`` is MQTT's reason code."""
-
-    message_id: int
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    topic: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    reason: str
-
-
-Happening = Connected | Refused | Subscribed | Confirmed | Received | Lost
+    expiry_s: int
+    receive_maximum: int  # how many messages may be under way to us without an acknowledgement
 
 
 class Connection:
-    """One MQTT 5 connection without a session.
+    """One MQTT 5 connection.
 
     Args:
         broker: where to connect to.
         will_topic: where the broker publishes ``will`` (retained) when it loses us.
         will: the payload of the last will.
+        clock: for the wait for an answer.
+        session: None: a clean start, and messages are acknowledged as they come.
+        publish_window: more publishes than this wait here for an answer to earlier ones; 0: the
+            caller counts, because paho's counting costs O(in flight) per answer.
 
     Raises: ConfigError: a TLS file cannot be used.
     """
 
-    def __init__(self, broker: BrokerAddress, *, will_topic: str, will: bytes) -> None:
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        *,
+        will_topic: str,
+        will: bytes,
+        clock: Clock,
+        session: LastingSession | None = None,
+        publish_window: int = PUBLISH_WINDOW,
+    ) -> None:
         self._broker = broker
+        self._clock = clock
+        self._session = session
         self._happenings: deque[Happening] = deque()
         self._topics: dict[int, Sequence[str]] = {}
+        self._dialled_at = clock.monotonic_s()
+        self._is_answered = False
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
             protocol=MQTTProtocolVersion.MQTTv5,
+            manual_ack=session is not None,
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(0)  # the window is ours; paho's costs O(in flight) per ack
+        client.max_inflight_messages_set(publish_window)
         client.will_set(will_topic, will, qos=_QOS, retain=True)
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
@@ -141,50 +102,73 @@ class Connection:
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        # With this callback set, paho leaves the writing to us: many packets go out together.
+        client.on_socket_register_write = _leave_writing_to_us
         self._client = client
 
     def dial(self) -> None:
-        """Open the socket and send CONNECT. Blocks: see ``Dial``.
+        """Open the socket; CONNECT goes out with the first ``pump``. Blocks: see ``Dial``.
 
         Raises: BrokerUnavailable: with the reason in words.
         """
-        properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = 0
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
         properties.MaximumPacketSize = MAX_PACKET_BYTES
+        if self._session is not None:
+            properties.SessionExpiryInterval = self._session.expiry_s
+            properties.ReceiveMaximum = self._session.receive_maximum
         try:
             code = self._client.connect(
                 self._broker.host,
                 self._broker.port,
                 keepalive=self._broker.keepalive_s,
-                clean_start=True,
+                clean_start=self._session is None,
                 properties=properties,
             )
         except ssl.SSLCertVerificationError as exc:
             raise BrokerUnavailable(f"its certificate is refused: {exc.verify_message}") from exc
         except (OSError, ValueError) as exc:  # ValueError: a host name that cannot be one
-            raise BrokerUnavailable(_in_words(exc)) from exc
+            raise BrokerUnavailable(in_words(exc)) from exc
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerUnavailable("the connection broke at once")
+        self._dialled_at = self._clock.monotonic_s()
 
-    # --- driven by the uplink's loop ------------------------------------------------------------
+    # --- driven by the caller's loop ------------------------------------------------------------
 
-    def fileno(self) -> int:
-        """Return the socket's descriptor, -1 once it is closed."""
+    def pump(self, timeout_s: float, *, waker: int = -1) -> None:
+        """Wait at most ``timeout_s`` for the socket, then read, write, keep the connection alive.
+
+        Something to read at the descriptor ``waker`` ends the wait as well.
+        """
         sock = self._client.socket()
-        return -1 if sock is None else sock.fileno()
-
-    def wants_write(self) -> bool:
-        return self._client.want_write()
-
-    def pump(self, *, is_readable: bool) -> None:
-        """Read what is there, write what is due, keep the connection alive. Never blocks."""
-        if is_readable:
-            self._client.loop_read()
-            while self._has_decrypted_bytes():
-                self._client.loop_read()
-        if self._client.want_write():
-            self._client.loop_write()
+        if sock is None or sock.fileno() < 0:
+            self._happenings.append(Lost("the connection broke"))
+            return
+        poll = select.poll()  # not select(): descriptors of a busy server go beyond 1,024
+        poll.register(
+            sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0)
+        )
+        if waker >= 0:
+            poll.register(waker, select.POLLIN)
+        ready = dict(poll.poll(0 if self._has_decrypted_bytes() else timeout_s * 1_000))
+        if ready.get(sock.fileno(), 0) & ~select.POLLOUT or self._has_decrypted_bytes():
+            self._read_on()
+        self.flush()
         self._client.loop_misc()
+        waited_s = self._clock.monotonic_s() - self._dialled_at
+        if not self._is_answered and waited_s >= CONNACK_TIMEOUT_S:
+            self._happenings.append(Lost("it accepts the connection and says nothing"))
+
+    def _read_on(self) -> None:
+        """Read as long as something comes: paho reads one packet at a time."""
+        before = -1
+        while before < len(self._happenings) < _MAX_READ:
+            before = len(self._happenings)
+            self._client.loop_read()
+
+    def _has_decrypted_bytes(self) -> bool:
+        # TLS may hold back whole packets that poll() knows nothing of.
+        sock = self._client.socket()
+        return isinstance(sock, ssl.SSLSocket) and sock.fileno() >= 0 and sock.pending() > 0
 
     def happenings(self) -> Iterator[Happening]:
         """Yield what happened since the last call, oldest first."""
@@ -211,21 +195,22 @@ class Connection:
         if code == MQTTErrorCode.MQTT_ERR_SUCCESS and message_id is not None:
             self._topics[message_id] = topics
 
-    def close(self) -> None:
-        """Say goodbye (which withdraws the will) and close. Idempotent."""
-        self._client.disconnect()
-        self.abandon()
+    def acknowledge(self, message_id: int, qos: int) -> None:
+        """Tell the broker that it may forget this message of a lasting session."""
+        self._client.ack(message_id, qos)
 
-    def abandon(self) -> None:
-        """Close without a goodbye, as if the network had gone: the broker publishes the will."""
+    def flush(self) -> None:
+        """Write what can be written without waiting. ``pump`` does, too."""
+        if self._client.want_write():
+            self._client.loop_write()
+
+    def close(self) -> None:
+        """Say goodbye (which withdraws the will) and close. A lasting session stays. Idempotent."""
+        self._client.disconnect()
+        self.flush()
         sock = self._client.socket()
         if sock is not None:
             sock.close()
-
-    def _has_decrypted_bytes(self) -> bool:
-        # TLS may hold back whole packets that select() knows nothing of.
-        sock = self._client.socket()
-        return isinstance(sock, ssl.SSLSocket) and sock.fileno() >= 0 and sock.pending() > 0
 
     # --- paho's callbacks: they only append -----------------------------------------------------
 
@@ -237,8 +222,9 @@ class Connection:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self._is_answered = True
         if reason.is_failure:
-            self._happenings.append(Refused(str(reason)))
+            self._happenings.append(Lost(f"it refuses us: {reason}"))
             return
         self._happenings.append(
             Connected(
@@ -255,7 +241,9 @@ class Connection:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        said = f"the broker closed it: {reason}" if flags.is_disconnect_packet_from_server else ""
+        said = (
+            f"it closed the connection: {reason}" if flags.is_disconnect_packet_from_server else ""
+        )
         self._happenings.append(Lost(said or "the connection broke"))
 
     def _on_publish(
@@ -278,27 +266,32 @@ class Connection:
     ) -> None:
         topics = self._topics.pop(message_id, ())
         answers = zip(topics, reasons, strict=False)
-        refused = tuple(topic for topic, reason in answers if reason.is_failure)
+        refused = tuple(f"{topic} ({reason})" for topic, reason in answers if reason.is_failure)
         self._happenings.append(Subscribed(refused))
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            return  # no topic of ours
-        self._happenings.append(Received(topic, bytes(message.payload)))
+            topic = ""
+        pairs = getattr(message.properties, "UserProperty", ())
+        self._happenings.append(
+            Received(topic, bytes(message.payload), message.mid, message.qos, pairs)
+        )
 
 
 class Dial:
     """One attempt to reach the broker, on a thread of its own.
 
     The one thread that is not made by the process's wiring: the system's resolver blocks for as
-    long as it likes, and the uplink's loop must show signs of life meanwhile. A dial that is given
+    long as it likes, and the caller's loop must show signs of life meanwhile. A dial that is given
     up is left to end by itself; it holds nothing but its socket.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
+        self._clock = clock
+        self._until = MonoSeconds(clock.monotonic_s() + DIAL_TIMEOUT_S)
         self._failure: BrokerUnavailable | None = None
         self._thread = threading.Thread(target=self._run, name="dial", daemon=True)
         self._thread.start()
@@ -310,12 +303,14 @@ class Dial:
             self._failure = exc
 
     def wait(self, timeout_s: float) -> bool:
-        """Return whether the attempt has ended, after at most ``timeout_s``.
+        """Return whether there is a connection, after at most ``timeout_s``.
 
-        Raises: BrokerUnavailable: it has ended without a connection.
+        Raises: BrokerUnavailable: there is none, or the attempt takes too long.
         """
         self._thread.join(timeout_s)
         if self._thread.is_alive():
+            if self._clock.monotonic_s() >= self._until:
+                raise BrokerUnavailable("nothing answers")
             return False
         if self._failure is not None:
             raise self._failure
@@ -339,23 +334,5 @@ class _UserProperties:
         return bytes(length) + self._packed
 
 
-def _properties(packet_type: int) -> Properties:
-    return Properties(packet_type)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-
-
-def tls_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return the context of a connection. Raises: ConfigError: a file cannot be used."""
-    try:
-        context = ssl.create_default_context(cafile=files.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if files.certificate is not None:
-            context.load_cert_chain(files.certificate, files.key)
-    except OSError as exc:  # an SSLError is one
-        names = ", ".join(str(path) for path in (files.ca, files.certificate, files.key) if path)
-        raise ConfigError(f"cannot use the TLS files {names}: {_in_words(exc)}") from exc
-    return context
-
-
-def _in_words(exc: Exception) -> str:
-    text = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-    return text[:1].lower() + text[1:] if text else type(exc).__name__
+def _leave_writing_to_us(_client: Client, _userdata: object, _sock: object) -> None:
+    """Do nothing: ``pump`` asks ``want_write`` itself."""

@@ -1,0 +1,1 @@
+"""The way to an MQTT broker, for the uplink and for the collector."""
