@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from gated.errors import StorageError
 if TYPE_CHECKING:
     from gated.clock import Clock
     from gated.commands.running import ControllerStatus, Silent
+    from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
     from gated.config import GateConfig
     from gated.ledger.reader import LedgerReader, StoredEvent
 
@@ -33,49 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="default: $GATED_CONFIG, or /etc/gated/gated.toml",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmSeen:
-    """One alarm of the ledger."""
-
-    at: str  # RFC 3339, as recorded
-    name: str
-    device: str | None
-    visit_id: str | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerFacts:
-    """What the ledger says. Counts are of today, by (kind, outcome), drills left out."""
-
-    epoch: str
-    events: int
-    counts: Mapping[tuple[str, str], int]
-    backlog: int
-    waits_since: datetime | None  # the oldest event that is not acknowledged
-    last_alarm: AlarmSeen | None
-    last_fault: AlarmSeen | None
-    mode_until: datetime | None
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class GateStatus:
-    """Everything that the screen shows. ``None`` stands for what cannot be known now."""
-
-    site: str
-    gate: str
-    now: datetime  # in the gate's time zone
-    config_file: Path
-    controller: ControllerStatus | Silent | None
-    ledger: LedgerFacts | None
-    acked_at: datetime | None
-    free_bytes: int | None
-    min_free_bytes: int
-    max_bytes: int
-    trouble: tuple[str, ...] = ()  # what could not be read, and what to do
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 def gather(config: GateConfig, config_file: Path, clock: Clock) -> GateStatus:
     """Return how the gate of ``config`` is doing. Never raises for what it finds missing."""
     from gated.commands.running import read_running
+    from gated.commands.status_facts import GateStatus
 
     zone = ZoneInfo(config.gate.timezone)
     now = clock.now().astimezone(zone)
@@ -132,7 +89,7 @@ def gather(config: GateConfig, config_file: Path, clock: Clock) -> GateStatus:
 
 
 def _read_ledger(path: Path, now: datetime, zone: ZoneInfo) -> LedgerFacts:
-    from gated.commands.status_output import FAULTS
+    from gated.commands.status_facts import FAULTS, LedgerFacts
     from gated.ledger.reader import LedgerReader
 
     with closing(LedgerReader(path)) as reader:
@@ -169,6 +126,7 @@ def _newest_alarm(reader: LedgerReader, names: frozenset[str]) -> AlarmSeen | No
 
 def _alarm_of(event: StoredEvent) -> AlarmSeen:
     from gated.commands.ledger_output import printable
+    from gated.commands.status_facts import AlarmSeen
     from gated.errors import WireError
     from gated.wire import parse_json
 

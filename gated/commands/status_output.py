@@ -13,26 +13,14 @@ from typing import Any
 from gated import __version__
 from gated.clock import TimeQuality
 from gated.commands.running import ControllerStatus, Silent
-from gated.commands.status import AlarmSeen, GateStatus, LedgerFacts
-from gated.contents import AlarmName, Kind
+from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
+from gated.contents import Kind
 from gated.errors import ExitCode
 from gated.messages import Outcome
 from gated.texts import MODES, OUTCOMES, PROMPTS, Language, say
 
 Text = tuple[str, str]
 """Simplified Chinese, English."""
-
-FAULTS = (
-    AlarmName.DEVICE_LOST,
-    AlarmName.SCANNER_LOST,
-    AlarmName.LEDGER_RECOVERED,
-    AlarmName.LEDGER_FULL,
-    AlarmName.CHAIN_MISMATCH,
-    AlarmName.COMMAND_REFUSED,
-    AlarmName.PASSAGE_FORCED,
-    AlarmName.HELD_OPEN,
-)
-"""Alarms about the gate; the others are about a person, or say that something works again."""
 
 LATE_AFTER = timedelta(minutes=5)
 """A record that waits longer is held up: an ack takes about a second where all is well."""

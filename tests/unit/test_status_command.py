@@ -9,7 +9,8 @@ import pytest
 
 from gated.cli import main
 from gated.clock import FakeClock
-from gated.commands.status import GateStatus, gather
+from gated.commands.status import gather
+from gated.commands.status_facts import GateStatus
 from gated.commands.status_output import as_json, exit_code, problems, screen
 from gated.config import GateConfig, parse_gate
 from gated.contents import AlarmContent, AlarmName
