@@ -21,8 +21,8 @@ from gated.simulation.office import Office
 STOP_M = 0.30
 STOP_SPREAD_M = 0.03
 SKIN_SPREAD_C = 0.12
-"""Of one person's forehead against the average rule. The real spread is larger (docs/safety-and-privacy.md):
-this scenario shows the gate's logic, not how well foreheads tell a fever."""
+"""Of one person's forehead against the average rule. The real spread is larger: this scenario shows
+the gate's logic, not how well foreheads tell a fever (docs/safety-and-privacy.md)."""
 CHILD_M = (1.05, 1.30)
 ADULT_M = (1.55, 1.85)
 CHILD_SHARE = 0.6
