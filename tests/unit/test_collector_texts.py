@@ -49,10 +49,15 @@ def test_a_word_of_a_later_version_is_shown_as_it_is() -> None:
     assert say("alarm", "flood", "zh") == "flood"
 
 
+def text_of(suffix: str) -> list[str]:
+    """Return the page's files with ``suffix``."""
+    pages = (files("gated.collector") / "pages").iterdir()
+    return [file.read_text(encoding="utf-8") for file in pages if file.name.endswith(suffix)]
+
+
 def test_what_the_page_asks_for_is_there() -> None:
-    pages = files("gated.collector") / "pages"
-    html = (pages / "index.html").read_text(encoding="utf-8")
-    script = (pages / "page.js").read_text(encoding="utf-8")
+    html = "".join(text_of(".html"))
+    script = "".join(text_of(".js"))
     asked = set(re.findall(r'data-t(?:-label)?="(\w+\.\w+)"', html))
     asked |= {f"{group}.{key}" for group, key in re.findall(r't\("(\w+)", "(\w+)"\)', script)}
     assert len(asked) > 10
@@ -61,8 +66,7 @@ def test_what_the_page_asks_for_is_there() -> None:
 
 
 def test_no_text_of_the_page_is_left_over() -> None:
-    pages = files("gated.collector") / "pages"
-    used = "".join((pages / name).read_text(encoding="utf-8") for name in ("index.html", "page.js"))
+    used = "".join([*text_of(".html"), *text_of(".js")])
     assert [key for key in GROUPS["page"] if key not in used] == []
 
 

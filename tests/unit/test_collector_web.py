@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,6 +22,7 @@ from gated.errors import ConfigError, GatedError
 from gated.wire import PersonLink
 from tests.collector_gate import MONDAY, LedgerOfGate, arrivals, health, visit
 
+SCRIPTS = ("/page.js", "/view.js", "/elements.js")
 TOKEN = "0123456789abcdef0123456789abcdef"
 LINK = PersonLink(holder_ref="k4:9c41f07be2d85a13", salt="c2FsdHNhbHRzYWx0c2E")
 
@@ -137,7 +139,7 @@ def test_the_report_of_a_day_can_be_asked_for(site: Site) -> None:
 
 def test_every_answer_carries_the_security_headers(site: Site) -> None:
     client = site.client()
-    for path in ("/", "/page.js", "/api/gates", "/healthz", "/nothing"):
+    for path in ("/", *SCRIPTS, "/api/gates", "/healthz", "/nothing"):
         headers = client.get(path).headers
         assert "script-src 'self'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
@@ -145,9 +147,20 @@ def test_every_answer_carries_the_security_headers(site: Site) -> None:
         assert headers["cache-control"] in {"no-store", "no-cache"}
 
 
+def test_every_script_that_another_one_imports_is_served(site: Site) -> None:
+    client = site.client()
+    asked = set(re.findall(r'<script type="module" src="(.+?)">', client.get("/").text))
+    for path in SCRIPTS:
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.headers["content-type"].startswith("text/javascript")
+        asked |= set(re.findall(r'^import .+ from "\.(/.+)";$', answer.text, re.MULTILINE))
+    assert asked == set(SCRIPTS)
+
+
 def test_the_page_needs_nothing_from_anywhere_else(site: Site) -> None:
     client = site.client()
-    for path in ("/", "/page.js", "/page.css", "/icon.svg"):
+    for path in ("/", *SCRIPTS, "/page.css", "/icon.svg"):
         text = client.get(path).text.replace("http://www.w3.org/2000/svg", "")
         assert "http" not in text.replace("https", "http"), path
         assert "innerHTML" not in text.replace("as HTML", "")

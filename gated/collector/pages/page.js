@@ -1,390 +1,21 @@
-// The live page. Everything that came over the network is set as text, never as HTML.
-"use strict";
+// The live page: its connection to the collector, its language and theme.
 
-const MAX_ROWS = 120;
+import { $, language, setLanguage, setServerTime, setTexts, t } from "./elements.js";
+import { MAX_ROWS, setEntries, setFigures, showAll, take } from "./view.js";
+
 const REFRESH_MS = 5000;
 const SETTLE_MS = 600; // figures follow a burst of entries once, not each of them
-const HIDDEN_KINDS = new Set(["health", "clock", "config"]);
-const TONES = {
-  granted: "go",
-  denied: "stop",
-  see_staff: "staff",
-  screened_only: "info",
-  abandoned: "gone",
-};
-const RELEASE_TONES = { cleared: "go", isolated: "staff", override: "staff" };
-const LOUD_PASSAGES = new Set(["forced", "held_open"]);
-
-const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
-let texts = {};
-let lang = "zh";
-let gates = { now: null, gates: [] };
-let report = null;
-let entries = []; // newest first
-let clockSkewMs = 0; // the server's clock minus ours
 let source = null;
 let timer = null;
 
-// --- small things --------------------------------------------------------------------------------
-
-function recall(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null; // a browser that allows no storage still shows the page
-  }
-}
-
-function remember(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // see recall
-  }
-}
-
-function t(group, key) {
-  const found = texts[lang] && texts[lang][group];
-  return (found && found[key]) || key;
-}
-
-function make(tag, { text, className, tone, children = [], data = {} } = {}) {
-  const element = document.createElement(tag);
-  if (text !== undefined) element.textContent = text;
-  if (className) element.className = className;
-  if (tone) element.dataset.tone = tone;
-  for (const [name, value] of Object.entries(data)) element.dataset[name] = value;
-  element.append(...children.filter(Boolean));
-  return element;
-}
-
-function icon(name) {
-  const NS = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(NS, "svg");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS(NS, "use");
-  use.setAttribute("href", `#i-${document.getElementById(`i-${name}`) ? name : "unknown"}`);
-  svg.append(use);
-  return svg;
-}
-
-const chip = (name) => make("span", { className: "chip", children: [icon(name)] });
-const tag = (text, tone) => make("span", { className: "tag", text, tone });
+// --- the connection ------------------------------------------------------------------------------
 
 async function get(path) {
   const response = await fetch(path, { headers: { Accept: "application/json" } });
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return response.json();
 }
-
-function ago(moment) {
-  const seconds = Math.max(0, Math.round((Date.now() + clockSkewMs - Date.parse(moment)) / 1000));
-  if (seconds < 5) return t("page", "just_now");
-  if (seconds < 90) return `${seconds} ${t("page", "seconds_ago")}`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} ${t("page", "minutes_ago")}`;
-  if (seconds < 129600) return `${Math.round(seconds / 3600)} ${t("page", "hours_ago")}`;
-  return `${Math.round(seconds / 86400)} ${t("page", "days_ago")}`;
-}
-
-// --- today's figures -----------------------------------------------------------------------------
-
-function showReport() {
-  if (!report) return;
-  $("day").textContent = report.day;
-  $("day").dateTime = report.day;
-  const badge = $("completeness");
-  badge.dataset.is = report.completeness;
-  badge.replaceChildren(
-    icon(report.completeness),
-    make("span", { text: t("completeness", report.completeness) }),
-  );
-  const { visits, outcomes } = report.total;
-  const all = Object.values(visits).reduce((sum, n) => sum + n, 0);
-  const ways = ["in", "out", "unknown"]
-    .filter((way) => way !== "unknown" || visits[way])
-    .map((way) =>
-      make("span", {
-        children: [icon(way), make("span", { text: `${t("direction", way)} ${visits[way] || 0}` })],
-      }),
-    );
-  const tiles = [
-    make("li", {
-      className: "tile",
-      children: [
-        make("p", { className: "what", text: t("page", "all_visits") }),
-        make("p", { className: "number", text: String(all) }),
-        make("p", { className: "ways", children: ways }),
-      ],
-    }),
-  ];
-  for (const [outcome, tone] of Object.entries(TONES)) {
-    const what = make("p", {
-      className: "what",
-      tone,
-      children: [chip(outcome), make("span", { text: t("outcome", outcome) })],
-    });
-    const number = make("p", { className: "number", text: String(outcomes[outcome] || 0) });
-    tiles.push(make("li", { className: "tile", children: [what, number] }));
-  }
-  $("tiles").replaceChildren(...tiles);
-}
-
-// --- gates ---------------------------------------------------------------------------------------
-
-function laneOf(gate) {
-  return report && report.lanes.find((l) => l.site === gate.site && l.gate === gate.gate);
-}
-
-function placeOf(entry) {
-  // With one site only, its name on every line says nothing.
-  const isOneSite = new Set(gates.gates.map((gate) => gate.site)).size <= 1;
-  return isOneSite ? entry.gate : `${entry.site} / ${entry.gate}`;
-}
-
-function showGates() {
-  $("gates").replaceChildren(...gates.gates.map(gateCard));
-  $("attention").replaceChildren(...gates.gates.map(attention).filter(Boolean));
-}
-
-function attention(gate) {
-  const broken = Object.entries(gate.devices).filter(([, state]) => state !== "ok");
-  const lines = [
-    !gate.online && `${t("gates", "offline")} (${t("gates", "last_seen")}: ${ago(gate.last_seen)})`,
-    ...broken.map(([name, state]) => `${name}: ${t("device", state)}`),
-    ...complaints(gate, laneOf(gate)),
-  ].filter(Boolean);
-  if (!lines.length) return null;
-  return make("li", {
-    tone: gate.online ? undefined : "stop",
-    children: [
-      icon(gate.online ? "alarm" : "offline"),
-      make("span", { children: [make("b", { text: placeOf(gate) }), lines.join(" · ")] }),
-    ],
-  });
-}
-
-function gateCard(gate) {
-  const lane = laneOf(gate);
-  const is = gate.online ? "online" : "offline";
-  const title = make("h3", { text: gate.gate });
-  title.append(make("small", { text: gate.site }));
-  return make("li", {
-    className: "card",
-    tone: gate.online ? undefined : "stop",
-    children: [
-      make("header", {
-        children: [
-          title,
-          make("span", {
-            className: "state",
-            data: { is },
-            children: [icon(is), make("span", { text: t("gates", is) })],
-          }),
-        ],
-      }),
-      lane && laneCounts(lane.counts),
-      facts(gate),
-      devices(gate.devices),
-      warnings(gate, lane),
-    ],
-  });
-}
-
-function laneCounts(counts) {
-  const bar = make("div", { className: "bar" });
-  const words = make("p", { className: "counts" });
-  for (const way of ["in", "out"]) {
-    words.append(
-      make("span", {
-        children: [`${t("direction", way)} `, make("b", { text: String(counts.visits[way] || 0) })],
-      }),
-    );
-  }
-  for (const [outcome, tone] of Object.entries(TONES)) {
-    const n = counts.outcomes[outcome] || 0;
-    if (!n) continue;
-    const part = make("i", { tone });
-    part.style.flexGrow = String(n);
-    bar.append(part);
-    words.append(
-      make("span", { children: [`${t("outcome", outcome)} `, make("b", { text: String(n) })] }),
-    );
-  }
-  return make("div", { children: [bar, words] });
-}
-
-function facts(gate) {
-  const list = make("dl", { className: "facts" });
-  const fact = (name, value) =>
-    list.append(make("div", { children: [make("dt", { text: name }), make("dd", { text: value })] }));
-  if (gate.mode) fact(t("page", "mode"), t("mode", gate.mode));
-  if (gate.threshold_c !== null) fact(t("page", "threshold"), `${gate.threshold_c.toFixed(1)} °C`);
-  if (gate.backlog !== null) fact(t("page", "at_gate"), String(gate.backlog));
-  fact(t("gates", "last_seen"), ago(gate.last_seen));
-  if (gate.last_record) fact(t("gates", "last_record"), ago(gate.last_record));
-  return list;
-}
-
-function devices(found) {
-  const names = Object.keys(found);
-  if (!names.length) return null;
-  const broken = names.filter((name) => found[name] !== "ok");
-  const list = make("p", { className: "devices" });
-  if (!broken.length) list.append(tag(`✓ ${t("page", "devices_ok")} (${names.length})`, "go"));
-  for (const name of broken) list.append(tag(`! ${name}: ${t("device", found[name])}`, "stop"));
-  return list;
-}
-
-function complaints(gate, lane) {
-  const lines = [];
-  if (gate.drill) lines.push(t("page", "drill"));
-  for (const gap of (lane && lane.gaps) || []) {
-    if (gap.reason === "nothing_since" && !gate.online) continue; // "offline" says it already
-    lines.push(t("gap", gap.reason) + (gap.records === null ? "" : ` (${gap.records})`));
-  }
-  const problems = Object.entries(gate.problems).map(([name, n]) => `${t("problem", name)} ${n}`);
-  if (problems.length) lines.push(`${t("page", "problems")}: ${problems.join(" · ")}`);
-  return lines;
-}
-
-function warnings(gate, lane) {
-  const lines = complaints(gate, lane);
-  if (!lines.length) return null;
-  return make("ul", {
-    className: "warnings",
-    children: lines.map((line) =>
-      make("li", { children: [icon("incomplete"), make("span", { text: line })] }),
-    ),
-  });
-}
-
-// --- live entries --------------------------------------------------------------------------------
-
-function describe(entry) {
-  switch (entry.kind) {
-    case "visit":
-      return { name: entry.outcome, tone: TONES[entry.outcome], says: t("outcome", entry.outcome) };
-    case "release":
-      return {
-        name: "release",
-        tone: RELEASE_TONES[entry.result],
-        says: `${t("kind", "release")}: ${t("release", entry.result)}`,
-      };
-    case "passage": {
-      const tone = LOUD_PASSAGES.has(entry.result) ? "stop" : "gone";
-      return { name: "passage", tone, says: t("passage", entry.result) };
-    }
-    case "alarm":
-      return { name: "alarm", tone: "staff", says: t("alarm", entry.alarm) };
-    case "mode":
-      return { name: "mode", tone: "gone", says: `${t("kind", "mode")}: ${t("mode", entry.mode)}` };
-    case "unreadable":
-      return { name: "unreadable", tone: "stop", says: t("kind", "unreadable") };
-    default:
-      return { name: entry.kind, tone: "gone", says: t("kind", entry.kind) };
-  }
-}
-
-function tags(entry) {
-  const found = [];
-  if (entry.attempt >= 2) found.push(tag(t("page", "second")));
-  if (entry.would_have && entry.would_have !== entry.outcome) {
-    found.push(tag(`${t("report", "would_have_been_refused")}`, "staff"));
-  }
-  if (entry.drill) found.push(tag(t("page", "drill"), "staff"));
-  if (entry.late) found.push(tag(t("page", "late")));
-  if (entry.time_quality === "unknown") found.push(tag(t("page", "time_unknown"), "staff"));
-  if (entry.passage) {
-    const tone = LOUD_PASSAGES.has(entry.passage) ? "stop" : undefined;
-    found.push(tag(t("passage", entry.passage), tone));
-  }
-  if (entry.release) found.push(tag(t("release", entry.release), RELEASE_TONES[entry.release]));
-  return found;
-}
-
-function row(entry) {
-  const { name, tone, says } = describe(entry);
-  const first = make("p", {
-    className: "first",
-    children: [make("span", { className: "outcome", text: says }), ...tags(entry)],
-  });
-  if (entry.kind === "visit" && entry.reason) {
-    first.insertBefore(make("span", { text: t("reason", entry.reason) }), first.children[1] || null);
-  }
-  const second = make("p", { className: "second" });
-  if (entry.direction) {
-    second.append(
-      make("span", {
-        children: [icon(entry.direction), make("span", { text: t("direction", entry.direction) })],
-      }),
-    );
-  }
-  if (entry.holder_category) second.append(make("span", { text: t("category", entry.holder_category) }));
-  if (entry.holder_group) second.append(make("span", { text: entry.holder_group }));
-  if (entry.device) second.append(make("span", { text: entry.device }));
-  second.append(make("span", { text: placeOf(entry) }));
-  const time = make("time", { text: timeOf(entry) });
-  time.dateTime = entry.at || entry.received_at;
-  return make("li", {
-    className: "entry",
-    tone: tone || "gone",
-    data: { id: String(entry.id) },
-    children: [
-      chip(name),
-      make("div", { className: "says", children: [first, second] }),
-      temperature(entry),
-      time,
-    ],
-  });
-}
-
-function temperature(entry) {
-  const box = make("p", { className: "temperature" });
-  if (entry.kind !== "visit") return box;
-  if (entry.body_c === null) {
-    box.append(make("small", { text: t("page", "not_measured") }));
-    return box;
-  }
-  if (entry.threshold_c !== null && entry.body_c >= entry.threshold_c) box.dataset.high = "";
-  // Rounded down: 37.29 must not look as if it had reached 37.3.
-  const shown = (Math.floor(entry.body_c * 10 + 1e-6) / 10).toFixed(1);
-  box.append(make("b", { text: shown }), make("small", { text: " °C" }));
-  return box;
-}
-
-function timeOf(entry) {
-  if (!entry.at) return "—";
-  const [day, rest] = entry.at.split("T"); // the gate's own local time, as it stands in the record
-  const clock = (rest || "").slice(0, 8);
-  return report && day !== report.day ? `${day.slice(5)} ${clock.slice(0, 5)}` : clock;
-}
-
-function take(entry, isLive) {
-  if (HIDDEN_KINDS.has(entry.kind)) return;
-  const visit = entry.visit_id && entries.find((e) => e.kind === "visit" && e.visit_id === entry.visit_id);
-  if (visit && (entry.kind === "passage" || entry.kind === "release")) {
-    visit[entry.kind] = entry.result; // what became of a visit stands in its own row
-    const old = $("entries").querySelector(`[data-id="${visit.id}"]`);
-    if (old) old.replaceWith(row(visit));
-    return;
-  }
-  entries.unshift(entry);
-  entries.length = Math.min(entries.length, MAX_ROWS);
-  const element = row(entry);
-  if (isLive) element.dataset.new = "";
-  const list = $("entries");
-  list.prepend(element);
-  while (list.children.length > MAX_ROWS) list.lastElementChild.remove();
-  $("empty").hidden = true;
-}
-
-function showEntries() {
-  $("entries").replaceChildren(...entries.map(row));
-  $("empty").hidden = entries.length > 0;
-}
-
-// --- the connection ------------------------------------------------------------------------------
 
 function showLink(isOn) {
   $("link").dataset.state = isOn ? "on" : "off";
@@ -395,10 +26,9 @@ async function refresh() {
   clearTimeout(timer);
   timer = setTimeout(refresh, REFRESH_MS);
   try {
-    [gates, report] = await Promise.all([get("/api/gates"), get("/api/report")]);
-    clockSkewMs = Date.parse(gates.now) - Date.now();
-    showReport();
-    showGates();
+    const [gates, report] = await Promise.all([get("/api/gates"), get("/api/report")]);
+    setServerTime(gates.now);
+    setFigures(gates, report);
   } catch {
     // the next refresh tries again, and the live line above says that the connection is lost
   }
@@ -411,10 +41,7 @@ function refreshSoon() {
 
 async function load() {
   const found = await get(`/api/entries?limit=${MAX_ROWS}`);
-  entries = [];
-  $("entries").replaceChildren();
-  for (const entry of found.entries) take(entry, false);
-  showEntries();
+  setEntries(found.entries);
   const last = found.entries.length ? found.entries[found.entries.length - 1].id : 0;
   if (source) source.close();
   source = new EventSource(`/events?after=${last}`); // resumes by Last-Event-ID on its own
@@ -441,8 +68,24 @@ function start() {
 
 // --- language and theme --------------------------------------------------------------------------
 
+function recall(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null; // a browser that allows no storage still shows the page
+  }
+}
+
+function remember(key, value) {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // see recall
+  }
+}
+
 function translate() {
-  document.documentElement.lang = lang === "zh" ? "zh-Hans" : "en";
+  document.documentElement.lang = language() === "zh" ? "zh-Hans" : "en";
   for (const element of document.querySelectorAll("[data-t]")) {
     element.textContent = t(...element.dataset.t.split("."));
   }
@@ -452,9 +95,7 @@ function translate() {
   }
   document.title = t("page", "title");
   showLink($("link").dataset.state === "on");
-  showReport();
-  showGates();
-  showEntries();
+  showAll();
 }
 
 function setTheme(theme) {
@@ -462,8 +103,8 @@ function setTheme(theme) {
 }
 
 $("language").addEventListener("click", () => {
-  lang = lang === "zh" ? "en" : "zh";
-  remember("lang", lang);
+  setLanguage(language() === "zh" ? "en" : "zh");
+  remember("lang", language());
   translate();
 });
 
@@ -476,11 +117,12 @@ $("theme").addEventListener("click", () => {
 });
 
 setTheme(query.get("theme") || recall("theme"));
-lang = query.get("lang") || recall("lang") || (navigator.language.startsWith("zh") ? "zh" : "en");
-if (!["zh", "en"].includes(lang)) lang = "zh";
+const lang =
+  query.get("lang") || recall("lang") || (navigator.language.startsWith("zh") ? "zh" : "en");
+setLanguage(["zh", "en"].includes(lang) ? lang : "zh");
 get("/texts.json")
   .then((found) => {
-    texts = found;
+    setTexts(found);
     translate();
     start();
   })
