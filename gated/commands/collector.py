@@ -31,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_source(report)
     report.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="default: today")
     report.add_argument("--json", action="store_true", help="for programs")
-    report.add_argument("--lang", choices=("zh", "en"), default="zh")
+    report.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh 语言")
 
     gates = actions.add_parser("gates", help="every gate: what is stored, what is missing 闸机")
     _add_source(gates)
     gates.add_argument("--json", action="store_true", help="for programs")
-    gates.add_argument("--lang", choices=("zh", "en"), default="zh")
+    gates.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh 语言")
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:

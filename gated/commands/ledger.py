@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--json", action="store_true", help="one object per line, for programs")
 
     show = actions.add_parser("show", help="everything about one event or one visit 单条详情")
-    show.add_argument("which", metavar="SEQ|VISIT_ID")
+    show.add_argument("which", metavar="SEQ|VISIT_ID", help="as `gated ledger list` names it")
     _add_place(show)
 
     verify = actions.add_parser("verify", help="recompute the hash chain 校验")
@@ -39,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export = actions.add_parser("export", help="for spreadsheets and programs 导出")
     _add_place(export)
     _add_selection(export)
-    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")
+    export.add_argument(
+        "--format",
+        choices=("jsonl", "csv"),
+        default="jsonl",
+        help="one object per line (default), or a table",
+    )
     export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     export.add_argument(
         "--with-links",
@@ -62,9 +67,23 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     day = parser.add_mutually_exclusive_group()
     day.add_argument("--today", action="store_true", help="by the gate's time zone 今天")
-    day.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD")
-    parser.add_argument("--kind", type=_words, default=frozenset(), metavar="visit,alarm,…")
-    parser.add_argument("--outcome", type=_words, default=frozenset(), metavar="see_staff,denied,…")
+    day.add_argument(
+        "--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="that day alone; default: all"
+    )
+    parser.add_argument(
+        "--kind",
+        type=_words,
+        default=frozenset(),
+        metavar="visit,alarm,…",
+        help="these kinds of events alone; default: all",
+    )
+    parser.add_argument(
+        "--outcome",
+        type=_words,
+        default=frozenset(),
+        metavar="see_staff,denied,…",
+        help="these outcomes alone; default: all",
+    )
 
 
 def _words(text: str) -> frozenset[str]:

@@ -56,7 +56,14 @@ class _NotRunning(GatedError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser.add_argument("mode", nargs="?", type=Mode, choices=Mode, metavar="normal|closed|observe")
+    parser.add_argument(
+        "mode",
+        nargs="?",
+        type=Mode,
+        choices=Mode,
+        metavar="normal|closed|observe",
+        help="none: show the mode in force",
+    )
     parser.add_argument("--drill", choices=("on", "off"), help="a drill begins or ends 演练")
     parser.add_argument(
         "--for", dest="for_s", type=parse_span, metavar="8h|30m|2d", help="then back to normal"

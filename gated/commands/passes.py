@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     keygen = actions.add_parser("keygen", help="make a key pair that signs passes 生成签发密钥")
-    keygen.add_argument("--out", type=Path, required=True, metavar="DIR")
+    keygen.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the two files"
+    )
     keygen.add_argument("--name", default="school", help="begins the two files' names")
 
     issue = actions.add_parser(
@@ -48,12 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="print what a pass says 查看通行证内容")
     show.add_argument("text", nargs="?", default="-", help="the text; - (or none): standard input")
     show.add_argument("--trust", type=Path, metavar="DIR", help="the gates' trust folder")
-    show.add_argument("--json", action="store_true")
+    show.add_argument("--json", action="store_true", help="for programs")
 
     sitekey = actions.add_parser(
         "sitekey", help="make the key under which persons become pseudonyms 生成站点密钥"
     )
-    sitekey.add_argument("--out", type=Path, required=True, metavar="FILE")
+    sitekey.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new file")
 
 
 def _add_issue_arguments(issue: argparse.ArgumentParser) -> None:
@@ -61,11 +63,17 @@ def _add_issue_arguments(issue: argparse.ArgumentParser) -> None:
     issue.add_argument(
         "--sub", required=True, help="pseudonym of the holder, such as s-0412; never a name"
     )
-    issue.add_argument("--category", type=HolderCategory, required=True, choices=HolderCategory)
+    issue.add_argument(
+        "--category",
+        type=HolderCategory,
+        required=True,
+        choices=HolderCategory,
+        help="what the holder is; the rules speak of it",
+    )
     issue.add_argument("--group", help="class or batch, such as g3-2")
     issue.add_argument("--valid-from", metavar="ISO", help="default: now")
     end = issue.add_mutually_exclusive_group()
-    end.add_argument("--valid-until", metavar="ISO")
+    end.add_argument("--valid-until", metavar="ISO", help="the end, instead of --days")
     end.add_argument(
         "--days",
         type=int,
@@ -78,7 +86,9 @@ def _add_issue_arguments(issue: argparse.ArgumentParser) -> None:
     issue.add_argument(
         "--direction", type=Direction, choices=(Direction.IN, Direction.OUT), help="none: both"
     )
-    issue.add_argument("--max-uses", type=int, metavar="N")
+    issue.add_argument(
+        "--max-uses", type=int, metavar="N", help="how often a gate opens for it; none: any number"
+    )
     issue.add_argument("--approver", help="pseudonym of who answers for a visitor")
     issue.add_argument("--guardian-ref", help="pseudonym of the guardian of a small pupil")
     issue.add_argument("--attendant", action="store_true", help="a staff card that can release")

@@ -73,6 +73,27 @@ def test_help_works_for_every_command_and_everything_below_it(
         assert parser.prog in capsys.readouterr().out
 
 
+def without_help(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the arguments and subcommands of ``parser`` that say nothing of themselves."""
+    shown: list[argparse.Action] = []
+    found: list[str] = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):  # each of its subcommands has a help
+            listed = {one.dest for one in action._choices_actions}
+            found += [name for name in action.choices if name not in listed]
+            shown += action._choices_actions
+        else:
+            shown.append(action)
+    found += ["/".join(one.option_strings) or one.dest for one in shown if not one.help]
+    return [f"{parser.prog} {name}" for name in found]
+
+
+def test_every_argument_of_every_command_is_explained() -> None:
+    parsers = every_parser(build_parser(None))
+    assert len(parsers) > len(COMMANDS)
+    assert [one for parser in parsers for one in without_help(parser)] == []
+
+
 def test_the_help_of_all_shows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
