@@ -32,8 +32,9 @@ demo: $(BASE) ## the whole system at work; VISITS=12 SEED=3 FRAMES=folder are pa
 test: $(TEST) check ## all checks, then all tests
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-unit: $(BASE) ## only the pure core's tests; ARGS="-k ledger" are pytest's
-	@$(PY) -m pytest -q tests/unit $(ARGS)
+PURE_CORE := policy visit wire texts clock
+unit: $(BASE) ## only the pure core's tests, in seconds; ARGS="-k release" are pytest's
+	@$(PY) -m pytest -q $(foreach subject,$(PURE_CORE),tests/unit/test_$(subject)*.py) $(ARGS)
 
 check: $(BASE) ## style, types, import levels
 	@$(VENV)/bin/ruff check --quiet --output-format concise
