@@ -76,8 +76,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
 
 @pytest.fixture
 def line(running: Line) -> Iterator[Line]:
-    """The line with nobody in it, after one person has passed."""
-    running.gate.let_one_pass()
+    """The line with nobody in it, before and after."""
     yield running
     running.gate.stage.hold_up(None)
     running.gate.leave()
