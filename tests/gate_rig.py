@@ -273,6 +273,10 @@ class GateUnderTest:
         finally:
             reader.close()
 
+    def bodies(self) -> dict[tuple[str, int], bytes]:
+        """Return every record as the collector must hold it."""
+        return {(event.epoch, event.seq): event.raw for event in self.events()}
+
     def of_kind(self, kind: Kind) -> list[Event]:
         return [event for event in self.events() if event.kind == kind]
 
