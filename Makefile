@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BASE := $(VENV)/.ready
 TEST := $(VENV)/.ready-test
-JOBS ?= 2
+JOBS ?= 3
 
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
