@@ -29,7 +29,7 @@ MAGIC = b"gatedF01"
 HEADER = struct.Struct("<8sQQdII")
 PIXELS_AT = 64
 MAX_SIDE_PX = 4096
-POLL_S = 0.03
+POLL_S = 0.02
 REPLACED_AFTER_POLLS = 10
 """A writer that was restarted makes a new file; so often in vain, and we look whether it did."""
 _CHANNELS = 3
