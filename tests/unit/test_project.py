@@ -179,3 +179,8 @@ def test_one_place_alone_catches_everything() -> None:
 def test_every_package_says_what_it_is() -> None:
     for file in (ROOT / "gated").rglob("__init__.py"):
         assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file
+
+
+def test_the_demos_configuration_is_the_one_that_the_package_carries() -> None:
+    shown = (ROOT / "config" / "demo.toml").read_bytes()
+    assert shown == (ROOT / "gated" / "demo" / "demo.toml").read_bytes()
