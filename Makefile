@@ -34,7 +34,7 @@ test: $(TEST) check ## all checks, then all tests
 
 PURE_CORE := policy visit wire texts clock
 unit: $(BASE) ## only the pure core's tests, in seconds; ARGS="-k release" are pytest's
-	@$(PY) -m pytest -q $(foreach subject,$(PURE_CORE),tests/unit/test_$(subject)*.py) $(ARGS)
+	@GATED_STORIES=250 $(PY) -m pytest -q $(foreach subject,$(PURE_CORE),tests/unit/test_$(subject)*.py) $(ARGS)
 
 check: $(BASE) ## style, types, import levels
 	@$(VENV)/bin/ruff check --quiet --output-format concise

@@ -46,7 +46,7 @@ class Figures:
 
 
 def connect_properties() -> Properties:
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
     properties.SessionExpiryInterval = 3_600
     properties.ReceiveMaximum = 1_000
     return properties
@@ -84,7 +84,7 @@ def queue_up(port: int, messages: Sequence[Message]) -> None:
     publisher.connect(HOST, port)
     publisher.loop_start()
     for message in messages:
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
         properties.UserProperty = [("epoch", message.chain.epoch), ("seq", str(message.seq))]
         publisher.publish(message.topic, message.payload, 1, properties=properties)
     assert published.wait(120)

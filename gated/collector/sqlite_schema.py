@@ -139,7 +139,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
-        except BaseException:
+        except (sqlite3.Error, StorageError):
             connection.close()
             raise
     except sqlite3.Error as exc:
@@ -197,7 +197,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA query_only = ON")
             if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 raise StorageError(f"{path} is no collector's database")
-        except BaseException:
+        except (sqlite3.Error, StorageError):
             connection.close()
             raise
     except sqlite3.Error as exc:

@@ -49,7 +49,7 @@ class Station:
             self.collector.append(CollectorState.model_validate_json(message.payload))
 
     def send(self, message: Message) -> None:
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
         properties.UserProperty = [("epoch", message.chain.epoch), ("seq", str(message.seq))]
         self._client.publish(message.topic, message.payload, 1, properties=properties)
 
