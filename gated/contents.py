@@ -6,12 +6,13 @@ The head that all records share, the chain and the topics are ``gated/wire.py``'
 from __future__ import annotations
 
 import enum
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gated.clock import TimeQuality
 from gated.messages import (
+    ClaimStep,
     CodeColour,
     CredentialStatus,
     Direction,
@@ -22,6 +23,7 @@ from gated.messages import (
     Prompt,
     Reason,
     ReleaseResult,
+    UnreadCause,
 )
 
 
@@ -31,6 +33,7 @@ class Kind(enum.StrEnum):
     VISIT = "visit"
     PASSAGE = "passage"
     RELEASE = "release"
+    CLAIM = "claim"
     ALARM = "alarm"
     MODE = "mode"
     CONFIG = "config"
@@ -48,6 +51,7 @@ class AlarmName(enum.StrEnum):
     STAFF_CALLED = "staff_called"
     PASSAGE_FORCED = "passage_forced"
     HELD_OPEN = "held_open"
+    GATE_SHUT_AGAIN = "gate_shut_again"
     DEVICE_LOST = "device_lost"
     DEVICE_RETURNED = "device_returned"
     SCANNER_LOST = "scanner_lost"
@@ -64,10 +68,18 @@ class Content(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     kind: ClassVar[Kind]
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Members that came after the first records were written: left out while they say nothing."""
+
+    def members(self) -> dict[str, Any]:
+        """Return what the record says, in the order of the model."""
+        said = self.model_dump(mode="json")
+        return {k: v for k, v in said.items() if k not in self.added or v not in (None, [])}
 
 
 class VisitContent(Content):
     kind: ClassVar[Kind] = Kind.VISIT
+    added: ClassVar[frozenset[str]] = frozenset({"surroundings_c", "hints", "unread_cause"})
     visit_id: str
     group_id: str | None = None
     direction: Direction
@@ -99,6 +111,9 @@ class VisitContent(Content):
     holder_group: str | None = None
     follow_up: str | None = None
     took_ms: int = 0
+    surroundings_c: float | None = None  # what the thermometer saw with nobody there
+    hints: tuple[Prompt, ...] = ()  # what the visitor was told to do, in this order
+    unread_cause: UnreadCause | None = None  # the last one, if a code could not be read at once
 
 
 class PassageContent(Content):
@@ -116,6 +131,16 @@ class ReleaseContent(Content):
     contact_c: float | None = None
     holder_commitment: str | None = None  # of the member of staff who released
     released_by: Literal["staff_card", "key_switch"] = "staff_card"
+
+
+class ClaimContent(Content):
+    """What staff did on the way to a release, or tried to."""
+
+    kind: ClassVar[Kind] = Kind.CLAIM
+    step: ClaimStep
+    visit_id: str | None = None  # the visit that the release would be of
+    contact_c: float | None = None
+    holder_commitment: str | None = None  # of the card
 
 
 class AlarmContent(Content):
@@ -169,6 +194,7 @@ CONTENT_OF_KIND: dict[Kind, type[Content]] = {
         VisitContent,
         PassageContent,
         ReleaseContent,
+        ClaimContent,
         AlarmContent,
         ModeContent,
         ConfigContent,

@@ -100,6 +100,7 @@ class Reason(enum.StrEnum):
     # not a refusal
     ESCORT = "escort"
     WALKED_AWAY = "walked_away"
+    SUNLIT = "sunlit"  # the lane lies in the sun: a hot face may be no more than that
 
 
 class Prompt(enum.StrEnum):
@@ -110,13 +111,22 @@ class Prompt(enum.StrEnum):
     COME_CLOSER = "come_closer"
     STAND_STILL = "stand_still"
     MEASURE_AGAIN = "measure_again"
+    AGAIN_LATER = "again_later"  # cool down, or warm up, and measure again in 3 minutes
     SHOW_CODE = "show_code"
+    HOLD_CLOSER = "hold_closer"
+    HOLD_FURTHER = "hold_further"
+    BRIGHTER_SCREEN = "brighter_screen"
+    TURN_FROM_GLARE = "turn_from_glare"
+    HOLD_STILL = "hold_still"
     ONE_CODE_ONLY = "one_code_only"
     SHOW_ANOTHER_CODE = "show_another_code"
     ONE_MOMENT = "one_moment"  # the person ahead is still passing
     GO = "go"
     THANK_YOU_WAIT_OUTSIDE = "thank_you_wait_outside"  # the escort
     WAIT_STAFF = "wait_staff"  # the one neutral prompt
+    STAFF_CARD_FIRST = "staff_card_first"  # to staff: a value or a button without a card
+    STAFF_PRESS_BUTTON = "staff_press_button"  # to staff: the card was read
+    SHUT_GATE = "shut_gate"  # it stands open
     CLOSED = "closed"
     OUT_OF_ORDER = "out_of_order"
 
@@ -157,6 +167,16 @@ class CodeColour(enum.StrEnum):
     UNSURE = "unsure"
 
 
+class UnreadCause(enum.StrEnum):
+    """Why something that looks like a code cannot be read."""
+
+    TOO_SMALL = "too_small"  # too far away
+    TOO_LARGE = "too_large"  # too near: only a part is in view
+    TOO_DARK = "too_dark"
+    GLARE = "glare"
+    BLURRED = "blurred"
+
+
 class WhenNotJudged(enum.StrEnum):
     """What a valid pass is worth when the temperature could not be judged."""
 
@@ -167,6 +187,24 @@ class WhenNotJudged(enum.StrEnum):
 class Button(enum.StrEnum):
     ATTENDANT = "attendant"  # inside the fence
     CALL = "call"  # a visitor asks for help
+
+
+class Key(enum.StrEnum):
+    """The positions of the key switch."""
+
+    RELEASE = "key_release"  # stands for a staff card, where no code is read
+    MODE = "key_mode"
+
+
+class ClaimStep(enum.StrEnum):
+    """What staff did on the way to a release; each step is an event of its own."""
+
+    CARD = "card"
+    KEY = "key"
+    VALUE = "value"  # a line of the value sheet
+    VALUE_WITHOUT_CARD = "value_without_card"
+    BUTTON_WITHOUT_CARD = "button_without_card"
+    EXPIRED = "expired"  # card or key, and no button after it
 
 
 class PassageResult(enum.StrEnum):
@@ -200,6 +238,13 @@ class CodeSeen:
     is_ambiguous: bool = False  # two different codes in view; text is then empty
 
 
+@dataclass(frozen=True, slots=True)
+class CodeUnread:
+    """Something that looks like a code is held up, and cannot be read. Once for each cause."""
+
+    cause: UnreadCause
+
+
 # --- devices → decider ---------------------------------------------------------------------------
 
 
@@ -221,6 +266,7 @@ class Reading:
     quality: str = "good"  # good | extrapolated
     calibration: str = "default"
     refusal: Reason | None = None
+    surroundings_c: float | None = None  # what it saw shortly before, with nobody there
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +316,14 @@ class CredentialChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeNotRead:
+    """``CodeUnread``, as the decider takes it."""
+
+    cause: UnreadCause
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
 class ContactValueSeen:
     """A line of the staff's value sheet was scanned: the contact thermometer's reading."""
 
@@ -287,6 +341,23 @@ class PassageSensed:
 @dataclass(frozen=True, slots=True)
 class ButtonPressed:
     button: Button
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class GateMoved:
+    """The gate's contact: shut or open. Its state is also told once at the start."""
+
+    is_shut: bool
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTurned:
+    """The key switch. The state of ``Key.MODE`` is also told once at the start."""
+
+    key: Key
+    is_on: bool
     at: MonoSeconds
 
 
@@ -340,6 +411,7 @@ class ShowPrompt:
     prompt: Prompt
     visit_id: str | None = None
     is_spoken: bool = False  # nothing has progressed for a while: the voice says it too
+    mode: Mode = Mode.NORMAL  # observing has a lamp of its own
 
 
 @dataclass(frozen=True, slots=True)

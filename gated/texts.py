@@ -9,7 +9,15 @@ import os
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from gated.messages import Mode, Outcome, Prompt, Reason, ReleaseResult
+from gated.messages import (
+    ClaimStep,
+    Mode,
+    Outcome,
+    Prompt,
+    Reason,
+    ReleaseResult,
+    UnreadCause,
+)
 
 Language = Literal["zh-Hans", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -20,7 +28,19 @@ PROMPTS: Mapping[Prompt, tuple[str, str]] = {
     Prompt.COME_CLOSER: ("请再靠近一点", "Please come a little closer"),
     Prompt.STAND_STILL: ("请站稳别动", "Please stand still"),
     Prompt.MEASURE_AGAIN: ("请站好，再测一次", "Please stay, we measure once more"),
+    Prompt.AGAIN_LATER: (
+        "请到避风阴凉处休息，三分钟后再测",
+        "Please rest out of sun and wind, and measure again in three minutes",
+    ),
     Prompt.SHOW_CODE: ("请出示通行码", "Please show your code"),
+    Prompt.HOLD_CLOSER: ("请把码靠近一点", "Please hold the code a little closer"),
+    Prompt.HOLD_FURTHER: ("请把码拿远一点", "Please hold the code a little further away"),
+    Prompt.BRIGHTER_SCREEN: ("请把屏幕调亮", "Please make the screen brighter"),
+    Prompt.TURN_FROM_GLARE: (
+        "有反光，请把码转动一下",
+        "There is glare, please turn the code a little",
+    ),
+    Prompt.HOLD_STILL: ("请把码拿稳", "Please hold the code still"),
     Prompt.ONE_CODE_ONLY: ("请只出示一个码", "Please show one code only"),
     Prompt.SHOW_ANOTHER_CODE: (
         "此码不能用，请换一个码",
@@ -33,6 +53,12 @@ PROMPTS: Mapping[Prompt, tuple[str, str]] = {
         "请到旁边稍候，老师马上来",
         "Please wait at the side, a member of staff is coming",
     ),
+    Prompt.STAFF_CARD_FIRST: ("老师：请先刷工作卡", "Staff: please show your card first"),
+    Prompt.STAFF_PRESS_BUTTON: (
+        "老师：请扫体温值，再按按钮",
+        "Staff: show the contact value, then press the button",
+    ),
+    Prompt.SHUT_GATE: ("请把闸门关好", "Please shut the gate"),
     Prompt.CLOSED: ("今日不开放，请联系值班人员", "Closed now, please speak to the staff on duty"),
     Prompt.OUT_OF_ORDER: ("设备故障，请找值班人员", "Out of order, please find the staff on duty"),
 }
@@ -95,6 +121,24 @@ REASONS: Mapping[Reason, tuple[str, str]] = {
     Reason.NO_READING: ("未测到体温", "no reading"),
     Reason.ESCORT: ("陪送人员", "escort"),
     Reason.WALKED_AWAY: ("已走开", "walked away"),
+    Reason.SUNLIT: ("通道有日晒", "sun on the lane"),
+}
+
+UNREAD_CAUSES: Mapping[UnreadCause, tuple[str, str]] = {
+    UnreadCause.TOO_SMALL: ("码太远", "code too far away"),
+    UnreadCause.TOO_LARGE: ("码太近", "code too near"),
+    UnreadCause.TOO_DARK: ("屏幕太暗", "screen too dark"),
+    UnreadCause.GLARE: ("反光", "glare"),
+    UnreadCause.BLURRED: ("画面模糊", "blurred"),
+}
+
+CLAIM_STEPS: Mapping[ClaimStep, tuple[str, str]] = {
+    ClaimStep.CARD: ("老师已刷卡", "staff card shown"),
+    ClaimStep.KEY: ("钥匙开关已转", "key switch turned"),
+    ClaimStep.VALUE: ("已扫体温值", "contact value shown"),
+    ClaimStep.VALUE_WITHOUT_CARD: ("未刷卡就扫体温值", "contact value without a staff card"),
+    ClaimStep.BUTTON_WITHOUT_CARD: ("未刷卡就按按钮", "button without a staff card"),
+    ClaimStep.EXPIRED: ("刷卡后未按按钮", "staff card without the button"),
 }
 
 

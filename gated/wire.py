@@ -112,7 +112,7 @@ def encode_body(draft: Draft, place: Place) -> bytes:
         "time_quality": stamp.time_quality.value,
         "boot": place.boot,
         "boot_ms": stamp.boot_ms,
-        **draft.content.model_dump(mode="json"),
+        **draft.content.members(),
         "mode": stamp.mode.value,
         "drill": stamp.drill,
         "rules": stamp.rules,

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from gated.clock import TimeQuality
 from gated.contents import CONTENT_OF_KIND, AlarmName
 from gated.messages import (
+    ClaimStep,
     CodeColour,
     CredentialStatus,
     Direction,
@@ -26,6 +27,7 @@ from gated.messages import (
     Prompt,
     Reason,
     ReleaseResult,
+    UnreadCause,
 )
 from gated.wire import Ack, CollectorState, GateState, Record
 
@@ -35,7 +37,7 @@ BEGIN, END = "<!-- tables: begin (scripts/mqtt_reference.py) -->", "<!-- tables:
 _ON_VOCABULARIES = "Later versions may add words: keep one that is not here, never fail on it."
 VOCABULARIES: tuple[type[enum.StrEnum], ...] = (
     Outcome, Reason, Prompt, Mode, Direction, TimeQuality, CredentialStatus, HolderCategory,
-    CodeColour, PassageResult, ReleaseResult, AlarmName,
+    CodeColour, PassageResult, ReleaseResult, ClaimStep, UnreadCause, AlarmName,
 )  # fmt: skip
 
 MEANINGS = {
@@ -77,6 +79,7 @@ MEANINGS = {
     "holder_category": "what kind of holder the pass names",
     "holder_commitment": "salted hash of the holder's pseudonym; see *The person link*",
     "holder_group": "class, department, dormitory …",
+    "hints": "what the visitor was asked to do on the way, in this order; left out: nothing",
     "kind": "the kind of record",
     "ledger": "how the ledger was found at the start",
     "mode": "how the gate was run at that moment",
@@ -102,7 +105,9 @@ MEANINGS = {
     "skin_c": "measured skin temperature before compensation, °C",
     "software": "version of gated",
     "spread_c": "spread of the samples in the plateau, °C",
+    "step": "what staff did on the way to a release",
     "step_ms": "how far the wall clock jumped, ms",
+    "surroundings_c": "what the thermometer saw with nobody there, °C; left out: not known",
     "temperature_quality": "`good` or `extrapolated`",
     "thermometer": "the thermometer that judged",
     "threshold_c": "the fever threshold, °C",
@@ -112,6 +117,7 @@ MEANINGS = {
     "to_mode": "the new mode",
     "to_quality": "the new time quality",
     "took_ms": "from the beginning to this event, ms",
+    "unread_cause": "why a code could not be read at first; left out: it could, or there was none",
     "upto": "every seq up to here is stored",
     "v": "version of the format: 1",
     "verdict": "what the readings say: `normal`, `recheck`, `high`, `not_judged`",

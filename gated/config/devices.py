@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import enum
 from functools import partial
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import StrictBool, StrictFloat, StrictInt, field_validator
+from pydantic import StrictBool, StrictFloat, StrictInt, field_validator, model_validator
 
 from gated.config.settings import REQUIRED, Settings, setting
+from gated.messages import Mode
 
 _live = partial(setting, live=True)
 
@@ -32,6 +35,28 @@ class ColourUse(enum.StrEnum):
 class VoiceDriver(enum.StrEnum):
     ALSA = "alsa"
     NONE = "none"
+
+
+class SerialScannerSettings(Settings):
+    """One QR scanner on a serial line (USB CDC or UART)."""
+
+    name: str = setting(
+        REQUIRED,
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        example="paper",
+        en="Its name in alarms and in the status.",
+        zh="名称",
+    )
+    device: str = setting(
+        REQUIRED,
+        pattern=r"^/dev/[A-Za-z0-9._:*/-]{1,200}$",
+        example="/dev/serial/by-id/usb-scanner-if00",
+        en="Stable path below /dev/serial/by-id; * stands for anything, but for one device only.",
+        zh="稳定路径(/dev/serial/by-id 下)，* 可代任意字符，但只能对应一个设备",
+    )
+    baud: StrictInt = setting(
+        9600, ge=1200, le=921_600, unit="Bd", en="Speed of the line.", zh="波特率"
+    )
 
 
 class ScannerSettings(Settings):
@@ -70,6 +95,21 @@ class ScannerSettings(Settings):
         en="The same code counts as shown again only after being out of view this long.",
         zh="同一码离开画面多久后才算再次出示",
     )
+    serial: tuple[SerialScannerSettings, ...] = setting(
+        (), max_length=4, en="QR scanners on serial lines, besides the camera.", zh="串口扫码器"
+    )
+
+    @field_validator("serial")
+    @classmethod
+    def _each_once(
+        cls, value: tuple[SerialScannerSettings, ...]
+    ) -> tuple[SerialScannerSettings, ...]:
+        for what in ("name", "device"):
+            seen = [getattr(scanner, what) for scanner in value]
+            twice = next((entry for entry in seen if seen.count(entry) > 1), None)
+            if twice is not None:
+                raise ValueError(f'two scanners have the {what} "{twice}" (两个扫码器重复)')
+        return value
 
 
 _LINE = partial(
@@ -81,10 +121,30 @@ _LINE = partial(
 )
 
 
-class RelaySettings(Settings):
-    """The relay that opens the gate."""
+class RelayDriver(enum.StrEnum):
+    """What moves the relay."""
 
-    line: str = _LINE(REQUIRED)
+    GPIO = "gpio"
+    LCUS = "lcus"  # a USB relay board of the LCUS type, by serial commands
+
+
+class RelaySettings(Settings):
+    """The relay that opens the gate: on a GPIO line, or on a serial relay board."""
+
+    driver: RelayDriver = setting(
+        RelayDriver.GPIO,
+        en="gpio: a line. lcus: a USB relay board.",
+        zh="gpio 线或 lcus 串口继电器板",
+    )
+    line: str | None = _LINE(None, en="For gpio: name of the GPIO line.", zh="gpio 的线名")
+    device: str | None = setting(
+        None,
+        pattern=r"^/dev/[A-Za-z0-9._:/-]{1,200}$",
+        example="/dev/serial/by-id/usb-relay-if00",
+        en="For lcus: the board's stable path below /dev/serial/by-id.",
+        zh="lcus 板的稳定路径",
+    )
+    channel: StrictInt = setting(1, ge=1, le=8, en="For lcus: the board's relay.", zh="lcus 第几路")
     pulse_s: StrictFloat = setting(
         0.5, ge=0.1, le=5.0, unit="s", en="Length of one opening pulse.", zh="一次开门脉冲的长度"
     )
@@ -93,6 +153,17 @@ class RelaySettings(Settings):
         en="Always false: an active-low relay board would open the gate at power-on.",
         zh="只能为 false:低电平有效的继电器板上电时会开门",
     )
+
+    @model_validator(mode="after")
+    def _names_its_wire(self) -> Self:
+        wanted, other = (
+            ("line", "device") if self.driver is RelayDriver.GPIO else ("device", "line")
+        )
+        if getattr(self, wanted) is None:
+            raise ValueError(f'driver "{self.driver}" needs {wanted} (缺少 {wanted})')
+        if getattr(self, other) is not None:
+            raise ValueError(f'driver "{self.driver}" has no {other} (不应有 {other})')
+        return self
 
     @field_validator("active_low")
     @classmethod
@@ -128,6 +199,11 @@ class LampSettings(Settings):
     go: str = _LINE(REQUIRED, en="The green lamp: go.", zh="通行灯")
     wait: str = _LINE(REQUIRED, en="The lamp that says: wait, look at the sensor.", zh="等待灯")
     code: str = _LINE(REQUIRED, en="The lamp that says: show your code.", zh="出示码灯")
+    observe: str | None = _LINE(
+        None,
+        en="The lamp that is lit while the gate only observes. Without it the wait lamp winks.",
+        zh="试运行灯；未接则等待灯闪烁",
+    )
 
 
 class VoiceSettings(Settings):
@@ -136,6 +212,18 @@ class VoiceSettings(Settings):
     )
     volume_percent: StrictInt = _live(
         80, ge=0, le=100, unit="%", en="Loudness of the voice.", zh="音量"
+    )
+    device: str = setting(
+        "default",
+        min_length=1,
+        max_length=200,
+        en="ALSA's name of the sound card, as aplay -L prints it.",
+        zh="ALSA 声卡名(aplay -L)",
+    )
+    folder: Path = setting(
+        Path("/etc/gated/voice"),
+        en="Your own recordings, LANGUAGE/PROMPT.wav; they are preferred to the built-in ones.",
+        zh="自录语音文件夹(语言/提示名.wav)，优先于内置语音",
     )
 
 
@@ -159,13 +247,16 @@ class OutputSettings(Settings):
 
     def lines(self) -> dict[str, str]:
         """Return {key: GPIO line} of every output."""
-        lines = {"outputs.relay.line": self.relay.line}
+        lines = {}
+        if self.relay.line is not None:
+            lines["outputs.relay.line"] = self.relay.line
         if self.buzzer is not None:
             lines["outputs.buzzer.line"] = self.buzzer.line
         if self.call_staff is not None:
             lines["outputs.call_staff.line"] = self.call_staff.line
         if self.lamps is not None:
-            lines |= {f"outputs.lamps.{k}": getattr(self.lamps, k) for k in ("go", "wait", "code")}
+            lamps = self.lamps.model_dump(exclude_none=True)
+            lines |= {f"outputs.lamps.{name}": line for name, line in lamps.items()}
         return lines
 
 
@@ -181,6 +272,14 @@ class InputLine(Settings):
     )
 
 
+class KeyMode(InputLine):
+    """The key switch's position for a mode."""
+
+    mode: Literal[Mode.CLOSED, Mode.OBSERVE] = setting(
+        Mode.CLOSED, en="The mode while the key is turned.", zh="钥匙转到此位时的模式"
+    )
+
+
 class InputSettings(Settings):
     """What the gate can feel."""
 
@@ -193,6 +292,14 @@ class InputSettings(Settings):
     )
     call_button: InputLine | None = setting(
         None, en="The visitor's button: call somebody.", zh="访客呼叫按钮"
+    )
+    key_release: InputLine | None = setting(
+        None,
+        en="Key switch in place of a staff card, for when no code is read; the button must follow.",
+        zh="钥匙开关：扫码坏时代替工作卡，之后仍须按按钮",
+    )
+    key_mode: KeyMode | None = setting(
+        None, en="Key switch that sets the mode while it is turned.", zh="钥匙开关：转动时的模式"
     )
 
     def lines(self) -> dict[str, str]:

@@ -93,7 +93,7 @@ def _of_checks(config: GateConfig) -> Iterator[str]:
 
 
 def _of_wiring(config: GateConfig) -> Iterator[str]:
-    relay = config.outputs.relay.line
+    relay = config.outputs.relay.line or ""
     if _PULLED_UP.fullmatch(relay):
         yield (
             f"outputs.relay.line = {relay}: a Raspberry Pi pulls GPIO0 to GPIO8 up while it "

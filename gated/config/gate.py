@@ -164,6 +164,14 @@ class VisitSettings(Settings):
     hold_slow_s: StrictFloat = _live(
         15.0, ge=1.0, le=60.0, unit="s", en="Time to pass in a wheelchair.", zh="轮椅通行时间"
     )
+    held_open_after_s: StrictFloat = _live(
+        10.0,
+        ge=3.0,
+        le=600.0,
+        unit="s",
+        en="The gate stands open this long after the passage: an alarm. Needs inputs.contact.",
+        zh="闸门敞开超过此时间报警(需门磁)",
+    )
     credential_hold_s: StrictFloat = _live(
         10.0,
         ge=0.0,
@@ -179,6 +187,14 @@ class VisitSettings(Settings):
         unit="s",
         en="Staff can release a visitor this long after the call.",
         zh="老师可在多久内处理",
+    )
+    observe_for_h: StrictFloat = _live(
+        168.0,
+        ge=1.0,
+        le=744.0,
+        unit="h",
+        en="Observing ends by itself after this long, back to normal.",
+        zh="试运行多久后自动转为正常",
     )
     initial_mode: Mode = _live(
         Mode.NORMAL,

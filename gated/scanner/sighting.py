@@ -12,19 +12,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from gated.errors import WireError
-from gated.messages import MAX_CODE_CHARACTERS, CodeColour, CodeSeen
+from gated.messages import MAX_CODE_CHARACTERS, CodeColour, CodeSeen, CodeUnread, UnreadCause
 from gated.wire import parse_json
 
 HEALTH_EVERY_S: Final = 1.0
 """The scanner says this often that it's alive. Three missed ones are a dead scanner."""
 
 _UNACCEPTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, lone surrogates
-_WORD = re.compile(r"[a-z0-9-]{1,32}")
+_WORD = re.compile(r"[a-z0-9_-]{1,32}")
 _MAX_REASON_CHARACTERS = 200
 
 
+CAMERA: Final = "scanner"
+"""The camera's name in health messages; a serial scanner has its own of the configuration."""
+
+
 class CameraState(enum.StrEnum):
-    """How the scanner's eye is doing."""
+    """How one of the scanner's eyes is doing."""
 
     OK = "ok"
     NO_FRAMES = "no_frames"
@@ -33,16 +37,17 @@ class CameraState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScannerHealth:
-    """The scanner's sign of life."""
+    """The sign of life of the camera, or of one serial scanner."""
 
-    frames: int  # since it started
+    frames: int  # since it started; a serial scanner's are lines
     last_frame_age_ms: int | None  # None: never had one
     state: CameraState
     reason: str = ""  # for a person, when the state isn't ok
     unreadable: int = 0  # codes whose contents could not be passed on; since it started
+    device: str = CAMERA
 
 
-Sighting = CodeSeen | ScannerHealth
+Sighting = CodeSeen | CodeUnread | ScannerHealth
 
 
 def is_acceptable(text: str) -> bool:
@@ -61,6 +66,8 @@ def encode_sighting(sighting: Sighting) -> bytes:
             "presentation": sighting.presentation,
             "is_ambiguous": sighting.is_ambiguous,
         }
+    elif isinstance(sighting, CodeUnread):
+        fields = {"kind": "unread", "cause": sighting.cause.value}
     else:
         fields = {
             "kind": "health",
@@ -69,6 +76,7 @@ def encode_sighting(sighting: Sighting) -> bytes:
             "state": sighting.state.value,
             "reason": sighting.reason,
             "unreadable": sighting.unreadable,
+            "device": sighting.device,
         }
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -84,6 +92,8 @@ def decode_sighting(payload: bytes) -> Sighting:
     try:
         if kind == "code":
             sighting: Sighting = _code(**fields)
+        elif kind == "unread":
+            sighting = _unread(**fields)
         elif kind == "health":
             sighting = _health(**fields)
         else:
@@ -114,13 +124,20 @@ def _code(
     )
 
 
-def _health(
+def _unread(*, cause: object) -> CodeUnread:
+    if not isinstance(cause, str) or cause not in set(UnreadCause):
+        raise WireError("a code unread for an unknown cause")
+    return CodeUnread(UnreadCause(cause))
+
+
+def _health(  # noqa: PLR0913 - the members of the message
     *,
     frames: object,
     last_frame_age_ms: object,
     state: object,
     reason: object,
     unreadable: object,
+    device: object,
 ) -> ScannerHealth:
     if not isinstance(state, str) or state not in set(CameraState):
         raise WireError("a camera in an unknown state")
@@ -134,6 +151,7 @@ def _health(
         state=CameraState(state),
         reason=reason,
         unreadable=_count(unreadable),
+        device=_word(device),
     )
 
 
