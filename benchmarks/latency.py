@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import Spread, print_figures, surroundings
-from gated.messages import Prompt
+from gated.vocabulary import Prompt
 from tests.gate_processes import CLOCK, wait_for
 from tests.gate_rig import StagedGate, staged_gate
 

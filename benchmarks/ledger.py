@@ -22,7 +22,7 @@ from gated.clock import SystemClock, TimeQuality
 from gated.contents import VisitContent
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import Ledger
-from gated.messages import Direction, Mode, Outcome, Prompt
+from gated.vocabulary import Direction, Mode, Outcome, Prompt
 from gated.wire import Ack, Draft, PersonLink, Stamp, commit_to_holder
 
 CLOCK = SystemClock()

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gated.clock import TimeQuality
-from gated.messages import (
+from gated.vocabulary import (
     ClaimStep,
     CodeColour,
     CredentialStatus,

@@ -21,7 +21,6 @@ from gated.config import GateConfig, VoiceDriver
 from gated.config.temperature import DriverSettings
 from gated.controller.ports import Devices
 from gated.errors import DeviceNotFound
-from gated.messages import Button
 from gated.sensors.bus import I2CBus
 from gated.sensors.registry import load_driver, load_thermometer_driver
 from gated.sensors.smbus2_bus import Smbus2Bus
@@ -35,6 +34,7 @@ from gated.simulation.stage import (
     HeatLog,
     StageAnnouncer,
 )
+from gated.vocabulary import Button
 
 log = logging.getLogger(__name__)
 

@@ -12,22 +12,21 @@ from dataclasses import dataclass, field, replace
 
 from gated.clock import TimeQuality
 from gated.contents import AlarmName
-from gated.messages import (
+from gated.messages import Credential, Reading
+from gated.units import MonoSeconds, to_microcelsius
+from gated.vocabulary import (
     Check,
     CodeColour,
-    Credential,
     CredentialStatus,
     Direction,
     HolderCategory,
     Mode,
     Outcome,
     Prompt,
-    Reading,
     Reason,
     Verdict,
     WhenNotJudged,
 )
-from gated.units import MonoSeconds, to_microcelsius
 
 SEVERITY = {reason: rank for rank, reason in enumerate(Reason)}
 

@@ -9,15 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from gated.messages import (
-    ClaimStep,
-    Mode,
-    Outcome,
-    Prompt,
-    Reason,
-    ReleaseResult,
-    UnreadCause,
-)
+from gated.vocabulary import ClaimStep, Mode, Outcome, Prompt, Reason, ReleaseResult, UnreadCause
 
 Language = Literal["zh-Hans", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)

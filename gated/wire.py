@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gated.clock import TimeQuality
 from gated.contents import CONTENT_OF_KIND, Content, Kind
 from gated.errors import WireError
-from gated.messages import Direction, Mode
+from gated.vocabulary import Direction, Mode
 
 WIRE_VERSION = 1
 MAX_BODY_BYTES = 16_384

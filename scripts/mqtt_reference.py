@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from gated.clock import TimeQuality
 from gated.contents import CONTENT_OF_KIND, AlarmName
-from gated.messages import (
+from gated.vocabulary import (
     ClaimStep,
     CodeColour,
     CredentialStatus,

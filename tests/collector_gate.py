@@ -19,7 +19,7 @@ from gated.contents import (
     ReleaseContent,
     VisitContent,
 )
-from gated.messages import (
+from gated.vocabulary import (
     Direction,
     HolderCategory,
     Mode,

@@ -19,9 +19,9 @@ from gated.contents import Kind
 from gated.controller.control import CONTROL_SOCKET, ModeRequest, encode_request
 from gated.datagrams import Sender
 from gated.ledger.reader import LedgerReader
-from gated.messages import Mode, Prompt
 from gated.simulation.office import Office, equip_gate, open_office
 from gated.simulation.stage import FRAME_FILE
+from gated.vocabulary import Mode, Prompt
 from tests.gate_processes import (
     CLOCK,
     PATIENCE_S,

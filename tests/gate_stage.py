@@ -12,7 +12,6 @@ from pathlib import Path
 
 from gated.config import GateConfig
 from gated.devices import sensor_names
-from gated.messages import Prompt
 from gated.sensors.compensation import SPOT_FOREHEAD
 from gated.simulation.camera import StageCamera
 from gated.simulation.optics import SKIN_EMISSIVITY
@@ -27,6 +26,7 @@ from gated.simulation.stage import (
     StageOutputs,
 )
 from gated.units import KELVIN_OFFSET_K
+from gated.vocabulary import Prompt
 from tests.gate_processes import CLOCK, NeverHappened
 
 AMBIENT_C = 22.0

@@ -6,28 +6,18 @@ from dataclasses import replace
 
 from gated.contents import AlarmContent, AlarmName, PassageContent, VisitContent
 from gated.messages import (
-    Button,
     ButtonPressed,
     CommitFailed,
     Committed,
     ContactValueSeen,
     Credential,
     CredentialChecked,
-    CredentialStatus,
     DeviceChanged,
-    Direction,
     EnergiseRelay,
-    HolderCategory,
-    Mode,
-    Outcome,
-    PassageResult,
     PassageSensed,
     PresenceEnded,
     PresenceStarted,
-    Prompt,
     ReadingTaken,
-    Reason,
-    Verdict,
 )
 from gated.policy import Rules
 from gated.units import MonoSeconds
@@ -43,6 +33,18 @@ from gated.visit.state import (
     Timing,
     Visit,
     new_visit_id,
+)
+from gated.vocabulary import (
+    Button,
+    CredentialStatus,
+    Direction,
+    HolderCategory,
+    Mode,
+    Outcome,
+    PassageResult,
+    Prompt,
+    Reason,
+    Verdict,
 )
 from gated.wire import PassUse
 from tests.policy_cases import card, reading

@@ -10,7 +10,7 @@ from gated.contents import PassageContent, VisitContent
 from gated.ledger.drafts import Refused
 from gated.ledger.room import RoomLimits
 from gated.ledger.writer import Ledger, Opened, Stored
-from gated.messages import Direction, Mode, Outcome, PassageResult, Prompt, Reason
+from gated.vocabulary import Direction, Mode, Outcome, PassageResult, Prompt, Reason
 from gated.wire import Ack, Draft, PassUse, PersonLink, Stamp, commit_to_holder
 
 BOOT_ID = "0f1f6a1e-5b8e-4ce6-9c88-7d1f54f1c001"

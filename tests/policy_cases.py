@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from gated.contents import AlarmName
-from gated.messages import (
+from gated.messages import Credential, Reading
+from gated.policy import Decision, Judgement
+from gated.units import MonoSeconds
+from gated.vocabulary import (
     CodeColour,
-    Credential,
     CredentialStatus,
     HolderCategory,
     Outcome,
     Prompt,
-    Reading,
     Reason,
     Verdict,
 )
-from gated.policy import Decision, Judgement
-from gated.units import MonoSeconds
 
 NORMAL = Judgement(Verdict.NORMAL, (), 36.6)
 HIGH = Judgement(Verdict.HIGH, (Reason.TEMPERATURE_HIGH,), 38.2)

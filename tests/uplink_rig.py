@@ -26,11 +26,11 @@ from gated.contents import (
 from gated.ledger.mailbox import Mailbox, MailboxReader
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import AckOutcome, Ledger
-from gated.messages import Direction, Mode, Outcome, Prompt
 from gated.mqtt.address import BrokerAddress
 from gated.simulation.broker import HOST
 from gated.units import MonoSeconds
 from gated.uplink.publisher import Publisher, UplinkFiles
+from gated.vocabulary import Direction, Mode, Outcome, Prompt
 from gated.wire import (
     GENESIS,
     Ack,

@@ -22,7 +22,7 @@ from gated.contents import (
     ReleaseContent,
     VisitContent,
 )
-from gated.messages import (
+from gated.vocabulary import (
     CodeColour,
     CredentialStatus,
     Direction,

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from gated.actuators.inputs import InputEvent
 from gated.clock import Clock
 from gated.errors import ActuationError, DeviceError, DeviceLost
-from gated.messages import Button, ButtonPressed, PassageSensed
+from gated.messages import ButtonPressed, PassageSensed
+from gated.vocabulary import Button
 
 if TYPE_CHECKING:
     import gpiod

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from gated.clock import Clock
 from gated.datagrams import Receiver
-from gated.messages import Button, ButtonPressed, PassageSensed
+from gated.messages import ButtonPressed, PassageSensed
+from gated.vocabulary import Button
 
 InputEvent = PassageSensed | ButtonPressed
 

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gated.messages import Prompt
+from gated.vocabulary import Prompt
 
 
 class Lamp(enum.StrEnum):

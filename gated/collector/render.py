@@ -11,7 +11,7 @@ from gated.collector.completeness import Gap
 from gated.collector.report import Completeness, Counts, LaneReport, Report
 from gated.collector.store import GateRow, Lane, Progress
 from gated.collector.texts import Lang, say
-from gated.messages import Direction, Outcome, PassageResult
+from gated.vocabulary import Direction, Outcome, PassageResult
 
 _SHOWN_PASSAGES = (PassageResult.HELD_OPEN, PassageResult.FORCED, PassageResult.UNKNOWN)
 

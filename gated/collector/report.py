@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from gated.collector.completeness import Gap, GapReason, Proof, prove
 from gated.collector.store import ChainEvidence, GateRow, Lane, Reader, Tally
 from gated.contents import Kind
-from gated.messages import Outcome, PassageResult, Reason, ReleaseResult
+from gated.vocabulary import Outcome, PassageResult, Reason, ReleaseResult
 
 HEALTH_REASONS = frozenset(
     {Reason.TEMPERATURE_HIGH, Reason.LISTED_PERSON, Reason.CODE_RED, Reason.CODE_YELLOW}

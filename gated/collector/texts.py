@@ -11,7 +11,7 @@ from gated.collector.intake import UNREADABLE_KIND
 from gated.collector.report import Completeness
 from gated.collector.store import Problem
 from gated.contents import AlarmName, Kind
-from gated.messages import Direction, HolderCategory, PassageResult
+from gated.vocabulary import Direction, HolderCategory, PassageResult
 
 Lang = Literal["zh", "en"]
 LANGS: tuple[Lang, ...] = ("zh", "en")

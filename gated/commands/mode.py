@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gated.errors import ExitCode, GatedError, StorageError
-from gated.messages import Mode
+from gated.vocabulary import Mode
 
 if TYPE_CHECKING:
     from gated.clock import Clock

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from gated.commands.verify import iso, load_trust_or_none
 from gated.errors import ExitCode, GatedError
-from gated.messages import MAX_CODE_CHARACTERS, Direction, HolderCategory
+from gated.messages import MAX_CODE_CHARACTERS
+from gated.vocabulary import Direction, HolderCategory
 
 if TYPE_CHECKING:
     from gated.credentials.gp1 import Gp1Claims

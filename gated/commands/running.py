@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gated.clock import Clock, TimeQuality
 from gated.controller.status import STATUS_FILE
 from gated.errors import StorageError
-from gated.messages import Mode, Prompt
+from gated.vocabulary import Mode, Prompt
 
 SILENT_AFTER_MS = 3_000
 """The controller writes each second; three missed ones mean that it does not run, or hangs."""

@@ -16,8 +16,8 @@ from gated.commands.running import ControllerStatus, Silent
 from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
 from gated.contents import Kind
 from gated.errors import ExitCode
-from gated.messages import Outcome
 from gated.texts import MODES, OUTCOMES, PROMPTS, Language, say
+from gated.vocabulary import Outcome
 
 Text = tuple[str, str]
 """Simplified Chinese, English."""

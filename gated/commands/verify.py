@@ -65,7 +65,7 @@ def parse_moment(text: str) -> datetime:
 
 def run(args: argparse.Namespace) -> int:
     from gated.clock import SystemClock
-    from gated.messages import CredentialStatus
+    from gated.vocabulary import CredentialStatus
 
     trust = load_trust_or_none(args.trust)
     now: datetime = args.now or SystemClock().now()
@@ -112,7 +112,7 @@ def _read_lines(stream: BinaryIO) -> Iterator[bytes | None]:
 
 def _verify_bytes(data: bytes | None, now: datetime, trust: TrustList) -> Verification:
     from gated.credentials.verify import Verification, verify
-    from gated.messages import CredentialStatus, Reason
+    from gated.vocabulary import CredentialStatus, Reason
 
     try:
         if data is not None:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import StrictBool, StrictFloat, StrictInt, field_validator, model_validator
 
 from gated.config.settings import REQUIRED, Settings, setting
-from gated.messages import Mode
+from gated.vocabulary import Mode
 
 _live = partial(setting, live=True)
 

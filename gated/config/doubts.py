@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from gated.config.devices import Camera, VoiceDriver
 from gated.config.gate import ClockSource, GateConfig
 from gated.config.temperature import TemperatureSettings
-from gated.messages import Check, WhenNotJudged
+from gated.vocabulary import Check, WhenNotJudged
 
 HIGH_THRESHOLD_C = 38.0
 FOREHEAD_RADIUS_M = 0.035

@@ -21,8 +21,8 @@ from gated.config.broker import UplinkSettings
 from gated.config.devices import InputSettings, OutputSettings, ScannerSettings
 from gated.config.settings import REQUIRED, Settings, setting
 from gated.config.temperature import TemperatureSettings
-from gated.messages import Check, Direction, Mode
 from gated.texts import Language
+from gated.vocabulary import Check, Direction, Mode
 from gated.wire import COLLECTOR, is_name
 
 _live = partial(setting, live=True)

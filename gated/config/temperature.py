@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from gated.config.settings import REQUIRED, Settings, setting
-from gated.messages import WhenNotJudged
+from gated.vocabulary import WhenNotJudged
 
 _live = partial(setting, live=True)
 

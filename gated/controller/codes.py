@@ -14,14 +14,9 @@ from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import TrustList
 from gated.credentials.value_sheet import parse_value_sheet
 from gated.credentials.verify import verify
-from gated.messages import (
-    CodeSeen,
-    ContactValueSeen,
-    Credential,
-    CredentialChecked,
-    CredentialStatus,
-)
+from gated.messages import CodeSeen, ContactValueSeen, Credential, CredentialChecked
 from gated.units import MonoSeconds
+from gated.vocabulary import CredentialStatus
 
 
 @dataclass(frozen=True, slots=True)

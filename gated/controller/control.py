@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gated.errors import WireError
-from gated.messages import Mode
+from gated.vocabulary import Mode
 
 CONTROL_SOCKET = "control.sock"
 

@@ -17,7 +17,7 @@ from gated.controller.decider import DeciderItem, Record
 from gated.controller.timekeeper import Timekeeper
 from gated.datagrams import Receiver
 from gated.errors import WireError
-from gated.messages import CodeSeen, DeviceChanged
+from gated.messages import CodeNotRead, CodeSeen, CodeUnread, DeviceChanged
 from gated.scanner.sighting import CameraState, ScannerHealth, decode_sighting
 from gated.visit.state import LaneState, ModeRequested
 
@@ -100,10 +100,13 @@ class InputWorker:
             except WireError as exc:
                 log.warning("a sighting was dropped: %s", exc)
                 continue
-            if isinstance(sighting, ScannerHealth):
-                self._hear_scanner(sighting)
-            else:
-                self._take_code(sighting)
+            match sighting:
+                case ScannerHealth():
+                    self._hear_scanner(sighting)
+                case CodeUnread():
+                    self._publish(CodeNotRead(sighting.cause, self._clock.monotonic_s()))
+                case CodeSeen():
+                    self._take_code(sighting)
 
     def _take_code(self, code: CodeSeen) -> None:
         at = self._clock.monotonic_s()

@@ -35,12 +35,12 @@ from gated.ledger.reader import EventFilter, LedgerReader
 from gated.ledger.room import RoomLimits
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Ledger, Opened
-from gated.messages import Mode
 from gated.sensors.port import AmbientSample
 from gated.sensors.registry import load_ambient_driver, load_thermometer_driver
 from gated.sensors.worker import AmbientWorker, Fitted, ThermometerWorker
 from gated.supervisor import Supervisor
 from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged, Use
+from gated.vocabulary import Mode
 
 log = logging.getLogger(__name__)
 

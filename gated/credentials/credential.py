@@ -6,7 +6,8 @@ from collections.abc import Container
 
 from gated.credentials.pseudonym import holder_ref, pass_ref
 from gated.credentials.verify import Verification
-from gated.messages import CodeColour, Credential, CredentialStatus, Reason
+from gated.messages import Credential
+from gated.vocabulary import CodeColour, CredentialStatus, Reason
 
 NO_FORMAT = "none"
 

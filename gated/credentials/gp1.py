@@ -15,7 +15,7 @@ from typing import TypeVar
 from gated.credentials import base45, cbor, cose
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
-from gated.messages import Direction, HolderCategory
+from gated.vocabulary import Direction, HolderCategory
 
 PREFIX = "GP1:"
 

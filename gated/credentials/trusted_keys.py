@@ -18,7 +18,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from gated.credentials.cose import PublicKey
-from gated.messages import HolderCategory
+from gated.vocabulary import HolderCategory
 
 USE_ANY_PASS = "GP1"  # noqa: S105 a permitted use, not a password
 USE_ATTENDANT = "GP1/attendant"

@@ -16,7 +16,8 @@ from gated.credentials.gp1 import Gp1Claims
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.recognise import CodeFormat, recognise
 from gated.credentials.trusted_keys import TrustedKey, TrustList
-from gated.messages import MAX_CODE_CHARACTERS, CredentialStatus, Reason
+from gated.messages import MAX_CODE_CHARACTERS
+from gated.vocabulary import CredentialStatus, Reason
 
 _SEVERITY = {reason: rank for rank, reason in enumerate(Reason)}
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from gated.contents import Kind
 from gated.ledger.reader import StoredEvent
-from gated.messages import Outcome, Prompt, Reason, ReleaseResult
 from gated.simulation.actors import Staging
 from gated.texts import OUTCOMES, PROMPTS, REASONS, RELEASES
+from gated.vocabulary import Outcome, Prompt, Reason, ReleaseResult
 from gated.wire import parse_json
 
 _COLOUR = {

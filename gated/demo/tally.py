@@ -11,8 +11,8 @@ from pathlib import Path
 from gated.contents import Kind
 from gated.errors import StorageError
 from gated.ledger.reader import EventFilter, LedgerReader
-from gated.messages import Outcome, ReleaseResult
 from gated.simulation.play import Played, find_unexpected
+from gated.vocabulary import Outcome, ReleaseResult
 
 
 @dataclass(frozen=True, slots=True)

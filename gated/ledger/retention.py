@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gated.ledger.opening import Tail
-from gated.messages import Direction
+from gated.vocabulary import Direction
 from gated.wire import GENESIS, Ack, PassUse
 
 _DAY_MS = 86_400_000

@@ -22,7 +22,7 @@ from gated.ledger.drafts import Prepared, Refused, prepare
 from gated.ledger.files import WriterLock, check_folder, close_leaving_wal, set_aside, translated
 from gated.ledger.opening import Found, Origin, begin, open_file
 from gated.ledger.room import Room, RoomLimits, Usage
-from gated.messages import Direction
+from gated.vocabulary import Direction
 from gated.wire import Ack, Draft
 
 DAY_MS = 86_400_000

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gated.messages import CodeColour, CodeSeen
+from gated.messages import CodeSeen
 from gated.scanner.sighting import is_acceptable
 from gated.units import MonoSeconds
+from gated.vocabulary import CodeColour
 
 AMBIGUITY_CLEARS_AFTER_S: Final = 1.0
 """Two codes are seldom both readable in every frame: one of them alone counts only after this."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gated.errors import WireError
-from gated.messages import MAX_CODE_CHARACTERS, CodeColour, CodeSeen, CodeUnread, UnreadCause
+from gated.messages import MAX_CODE_CHARACTERS, CodeSeen, CodeUnread
+from gated.vocabulary import CodeColour, UnreadCause
 from gated.wire import parse_json
 
 HEALTH_EVERY_S: Final = 1.0
@@ -130,7 +131,7 @@ def _unread(*, cause: object) -> CodeUnread:
     return CodeUnread(UnreadCause(cause))
 
 
-def _health(  # noqa: PLR0913 - the members of the message
+def _health(
     *,
     frames: object,
     last_frame_age_ms: object,

@@ -12,10 +12,11 @@ import math
 from dataclasses import dataclass, field
 
 from gated.errors import ConfigError
-from gated.messages import Reading, Reason
+from gated.messages import Reading
 from gated.sensors.port import AmbientSample, Traits
 from gated.sensors.sampling import Plateau
 from gated.units import KELVIN_OFFSET_K
+from gated.vocabulary import Reason
 
 MIN_OBJECT_C, MAX_OBJECT_C = -100.0, 400.0
 """What any chip here can show at all."""

@@ -28,7 +28,6 @@ from gated.messages import (
     PresenceStarted,
     Reading,
     ReadingTaken,
-    Reason,
 )
 from gated.sensors.bus import I2CBus
 from gated.sensors.compensation import CompensationRules, Instrument, compensate
@@ -41,6 +40,7 @@ from gated.sensors.port import (
     Thermometer,
 )
 from gated.sensors.sampling import Plateau, Sampling, SamplingRules
+from gated.vocabulary import Reason
 
 log = logging.getLogger(__name__)
 

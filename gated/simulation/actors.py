@@ -9,10 +9,10 @@ import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gated.messages import Prompt
 from gated.simulation.approach import Walker, seen_temperature_c
 from gated.simulation.optics import forehead_height_m
 from gated.simulation.scenario import Act, Role
+from gated.vocabulary import Prompt
 
 LOOKS_FOR_PHONE_S = 0.5
 """From standing still to holding the code up."""

@@ -13,7 +13,7 @@ from gated.credentials.cose import PrivateKey, key_fingerprint, sign1
 from gated.credentials.gp1 import PREFIX, Gp1Claims, encode_claims, seal
 from gated.credentials.keys import load_private_key, make_key_pair
 from gated.credentials.pseudonym import make_site_key
-from gated.messages import HolderCategory
+from gated.vocabulary import HolderCategory
 
 OFFICE, STRANGER = "office", "stranger"
 LISTED_SUB = "s-0999"

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gated.clock import Clock
-from gated.messages import Outcome
 from gated.simulation.actors import PATIENCE_S, Press, Staging
 from gated.simulation.camera import StageCamera
 from gated.simulation.eye import Eye
@@ -24,6 +23,7 @@ from gated.simulation.stage import (
     StageInputs,
     StageOutputs,
 )
+from gated.vocabulary import Outcome
 
 STEP_S = 0.04
 AMBIENT_MEAN_C = 22.0

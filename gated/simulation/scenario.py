@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gated.messages import Outcome, ReleaseResult
 from gated.simulation.approach import Person
 from gated.simulation.office import Office
+from gated.vocabulary import Outcome, ReleaseResult
 
 STOP_M = 0.30
 STOP_SPREAD_M = 0.03

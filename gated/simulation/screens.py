@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gated.errors import DeviceError
-from gated.messages import CodeColour
 from gated.scanner.picture import (
     Pixels,
     Unreadable,
@@ -26,6 +25,7 @@ from gated.scanner.picture import (
     read_picture,
     shrink,
 )
+from gated.vocabulary import CodeColour
 
 WIDTH_PX: Final = 1280
 HEIGHT_PX: Final = 720

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from gated.datagrams import Receiver, Sender
 from gated.errors import DeviceNotFound
-from gated.messages import Prompt, ShowPrompt
+from gated.messages import ShowPrompt
+from gated.vocabulary import Prompt
 
 HEAT_FILE = "stage.heat"
 FRAME_FILE = "stage.frame"

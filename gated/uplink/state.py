@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gated import __version__
 from gated.clock import Clock
-from gated.messages import Mode
 from gated.units import MonoSeconds
 from gated.uplink.feed import Feed
+from gated.vocabulary import Mode
 from gated.wire import GateState, GateTopics
 
 log = logging.getLogger(__name__)

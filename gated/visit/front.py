@@ -5,21 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gated.contents import AlarmName
-from gated.messages import (
-    Check,
-    Credential,
-    CredentialStatus,
-    HolderCategory,
-    MeasureAgain,
-    Mode,
-    Outcome,
-    PresenceEnded,
-    PresenceStarted,
-    Prompt,
-    Reading,
-    Reason,
-    Verdict,
-)
+from gated.messages import Credential, MeasureAgain, PresenceEnded, PresenceStarted, Reading
 from gated.policy import (
     CALLS_STAFF,
     Context,
@@ -43,6 +29,16 @@ from gated.visit.state import (
     Visit,
 )
 from gated.visit.step import Step
+from gated.vocabulary import (
+    Check,
+    CredentialStatus,
+    HolderCategory,
+    Mode,
+    Outcome,
+    Prompt,
+    Reason,
+    Verdict,
+)
 
 LANE_TAKEN = frozenset({Phase.PASSING, Phase.RELEASING})
 DENIED_ALARM_AFTER = 5

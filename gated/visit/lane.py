@@ -7,26 +7,22 @@ from typing import assert_never
 
 from gated.contents import AlarmName
 from gated.messages import (
-    Button,
     ButtonPressed,
     CallStaff,
+    CodeNotRead,
     CommitFailed,
     Committed,
     ContactValueSeen,
     CredentialChecked,
     DeviceChanged,
     EnergiseRelay,
+    GateMoved,
+    KeyTurned,
     MeasureAgain,
-    Mode,
-    Outcome,
-    PassageResult,
     PassageSensed,
     PresenceEnded,
     PresenceStarted,
-    Prompt,
     ReadingTaken,
-    Reason,
-    ReleaseResult,
     StopCallingStaff,
 )
 from gated.policy import Decision
@@ -59,6 +55,7 @@ from gated.visit.state import (
     Use,
     Visit,
 )
+from gated.vocabulary import Button, Mode, Outcome, PassageResult, Prompt, Reason, ReleaseResult
 
 MODE_RETRY_S = 10.0
 """An expiry that could not be recorded is tried again after this long."""
@@ -127,6 +124,8 @@ class _Lane(Front):
                 if claim is not None:
                     claim = replace(claim, contact_c=event.contact_c)
                     self.state = replace(self.state, claim=claim)
+            case CodeNotRead() | GateMoved() | KeyTurned():
+                pass
             case PassageSensed():
                 self._passage_sensed(event.at)
             case ButtonPressed():

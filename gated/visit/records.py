@@ -14,17 +14,11 @@ from gated.contents import (
     ReleaseContent,
     VisitContent,
 )
-from gated.messages import (
-    CodeColour,
-    CredentialStatus,
-    DeviceChanged,
-    PassageResult,
-    Reason,
-    ReleaseResult,
-)
+from gated.messages import DeviceChanged
 from gated.policy import Decision, Judgement, Rules
 from gated.units import MonoSeconds, to_microcelsius
 from gated.visit.state import Commit, ModeRequested, StaffClaim, Visit
+from gated.vocabulary import CodeColour, CredentialStatus, PassageResult, Reason, ReleaseResult
 from gated.wire import PassUse
 
 

@@ -15,20 +15,20 @@ from gated.contents import Content
 from gated.messages import (
     ButtonPressed,
     CallStaff,
+    CodeNotRead,
     CommitFailed,
     Committed,
     ContactValueSeen,
     Credential,
     CredentialChecked,
     DeviceChanged,
-    Direction,
     EnergiseRelay,
+    GateMoved,
+    KeyTurned,
     MeasureAgain,
-    Mode,
     PassageSensed,
     PresenceEnded,
     PresenceStarted,
-    Prompt,
     Reading,
     ReadingTaken,
     ShowPrompt,
@@ -36,6 +36,7 @@ from gated.messages import (
 )
 from gated.policy import Decision, Rules
 from gated.units import MonoSeconds
+from gated.vocabulary import Direction, Mode, Prompt
 from gated.wire import PassUse
 
 LEAVE_GRACE_S = 2.0
@@ -197,7 +198,10 @@ Event = (
     | PresenceEnded
     | ReadingTaken
     | CredentialChecked
+    | CodeNotRead
     | ContactValueSeen
+    | GateMoved
+    | KeyTurned
     | PassageSensed
     | ButtonPressed
     | DeviceChanged

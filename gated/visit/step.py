@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gated.messages import (
-    Check,
-    Mode,
-    Prompt,
-    ShowPrompt,
-)
+from gated.messages import ShowPrompt
 from gated.units import MonoSeconds
 from gated.visit.state import (
     Command,
@@ -18,6 +13,7 @@ from gated.visit.state import (
     Visit,
     new_visit_id,
 )
+from gated.vocabulary import Check, Mode, Prompt
 
 
 class Step:

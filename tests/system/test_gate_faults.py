@@ -14,11 +14,11 @@ import pytest
 import segno
 
 from gated.contents import Kind
-from gated.messages import Prompt
 from gated.scanner.cascade import Cascade
 from gated.scanner.decoders import load_decoders
 from gated.scanner.picture import Unreadable, read_picture
 from gated.simulation.broker import HOST, free_port
+from gated.vocabulary import Prompt
 from tests.brokers import IotCore, Mosquitto
 from tests.gate_processes import (
     CLOCK,

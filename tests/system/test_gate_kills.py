@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pytest
 
 from gated.contents import Kind
-from gated.messages import Prompt
 from gated.simulation.broker import HOST
+from gated.vocabulary import Prompt
 from tests.brokers import IotCore
 from tests.gate_processes import CLOCK, Centre, processes_of, running_centre, wait_for
 from tests.gate_rig import Event, StagedGate, staged_gate

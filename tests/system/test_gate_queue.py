@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gated.contents import Kind
-from gated.messages import Prompt
+from gated.vocabulary import Prompt
 from tests.gate_processes import CLOCK, wait_for
 from tests.gate_rig import StagedGate, staged_gate
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gated.contents import Kind
-from gated.messages import Mode, Prompt
+from gated.vocabulary import Mode, Prompt
 from tests.gate_processes import CLOCK, descendants, processes_of, wait_for
 from tests.gate_rig import StagedGate, staged_gate
 

@@ -14,7 +14,7 @@ from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.web import Page, PageServer
 from gated.contents import AlarmName
-from gated.messages import HolderCategory, Outcome, Reason, ReleaseResult
+from gated.vocabulary import HolderCategory, Outcome, Reason, ReleaseResult
 from tests.brokers import wait_until
 from tests.browser import Browser
 from tests.collector_gate import (

@@ -15,15 +15,9 @@ from gated.actuators.signals import SIGNALS, Lamp
 from gated.actuators.worker import CALL_PULSE_S, Action, ActuatorWorker, Outputs
 from gated.clock import FakeClock
 from gated.errors import ActuationError
-from gated.messages import (
-    CallStaff,
-    DeviceChanged,
-    EnergiseRelay,
-    Prompt,
-    ShowPrompt,
-    StopCallingStaff,
-)
+from gated.messages import CallStaff, DeviceChanged, EnergiseRelay, ShowPrompt, StopCallingStaff
 from gated.units import MonoSeconds
+from gated.vocabulary import Prompt
 
 
 class NoRelay(Relay):

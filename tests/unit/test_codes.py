@@ -15,14 +15,9 @@ from gated.credentials.persons import PersonsList
 from gated.credentials.pseudonym import make_site_key
 from gated.credentials.verify import verify
 from gated.errors import ConfigError
-from gated.messages import (
-    CodeColour,
-    CodeSeen,
-    ContactValueSeen,
-    CredentialChecked,
-    CredentialStatus,
-)
+from gated.messages import CodeSeen, ContactValueSeen, CredentialChecked
 from gated.units import MonoSeconds
+from gated.vocabulary import CodeColour, CredentialStatus
 from tests.config_texts import with_keys
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "gp1"

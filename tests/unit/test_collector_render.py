@@ -12,7 +12,7 @@ from gated.collector.render import gate_json, gates_text, report_json, report_te
 from gated.collector.report import daily_report
 from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
-from gated.messages import Outcome, Reason
+from gated.vocabulary import Outcome, Reason
 from tests.collector_gate import MONDAY, LedgerOfGate, arrivals, health, refused, visit
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -14,7 +14,7 @@ from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.store import Arrival
 from gated.contents import AlarmName
-from gated.messages import Direction, Outcome, PassageResult, Reason, ReleaseResult
+from gated.vocabulary import Direction, Outcome, PassageResult, Reason, ReleaseResult
 from tests.collector_gate import (
     MONDAY,
     SHANGHAI,

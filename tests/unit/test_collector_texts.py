@@ -11,7 +11,7 @@ from gated.collector.report import Completeness
 from gated.collector.store import Problem
 from gated.collector.texts import GROUPS, LANGS, all_texts, say
 from gated.contents import AlarmName, Kind
-from gated.messages import (
+from gated.vocabulary import (
     Direction,
     HolderCategory,
     Mode,

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.errors import ConfigError
-from gated.messages import Reason
 from gated.sensors.compensation import (
     MAX_BODY_C,
     SPOT_FOREHEAD,
@@ -25,6 +24,7 @@ from gated.sensors.compensation import (
 from gated.sensors.port import AmbientSample, Traits
 from gated.sensors.sampling import Plateau
 from gated.units import MonoSeconds
+from gated.vocabulary import Reason
 
 AT = MonoSeconds(2_000.0)
 DCI = Traits(fov_deg=5.0, settle_s=0.65, noise_c=0.10, supply_error_c=0.0)

@@ -16,7 +16,7 @@ from gated.config import (
     parse_gate,
 )
 from gated.errors import ConfigError
-from gated.messages import Check, Direction, Mode, WhenNotJudged
+from gated.vocabulary import Check, Direction, Mode, WhenNotJudged
 from tests.config_texts import MINIMAL, refusal, with_keys
 
 

@@ -10,7 +10,7 @@ from gated.config import parse_gate
 from gated.controller.control import ModeRequest, decode_request, encode_request
 from gated.controller.rules import compensation_rules, lane_of, policy_rules
 from gated.errors import WireError
-from gated.messages import Check, Direction, Mode, WhenNotJudged
+from gated.vocabulary import Check, Direction, Mode, WhenNotJudged
 from tests.config_texts import MINIMAL, with_keys
 
 # --- from the configuration ----------------------------------------------------------------------

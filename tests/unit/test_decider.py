@@ -17,26 +17,22 @@ from gated.controller.decider import Decider, DeciderItem, Neighbours, Record
 from gated.errors import GatedError
 from gated.ledger.service import CommitRequest, LedgerRequest
 from gated.messages import (
-    Button,
     ButtonPressed,
     CallStaff,
     CommitFailed,
     Committed,
     Credential,
     CredentialChecked,
-    Direction,
     EnergiseRelay,
     MeasureAgain,
-    Mode,
     PresenceEnded,
     PresenceStarted,
-    Prompt,
     ReadingTaken,
-    Reason,
     ShowPrompt,
 )
 from gated.units import MonoSeconds
 from gated.visit.state import Event, LaneState, ModeRequested, PassbackReset
+from gated.vocabulary import Button, Direction, Mode, Prompt, Reason
 from gated.wire import commit_to_holder
 from tests.lane_rig import IDS, LANE, PUPIL, TEACHER
 from tests.policy_cases import reading

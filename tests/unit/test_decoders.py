@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.messages import CodeColour
 from gated.scanner.cascade import Cascade
 from gated.scanner.decoders import (
     Decoder,
@@ -23,6 +22,7 @@ from gated.scanner.decoders import (
 )
 from gated.scanner.picture import Pixels, Unreadable, darkest_channel, read_picture, to_grey
 from gated.simulation.screens import Hold, render_empty, render_phone
+from gated.vocabulary import CodeColour
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "qr"
 TEXTS: dict[str, list[str]] = json.loads((GOLDEN / "texts.json").read_text("utf-8"))

@@ -19,23 +19,7 @@ from gated.commands.running import SILENT_AFTER_MS
 from gated.config import Camera, CollectorConfig, GateConfig
 from gated.contents import AlarmName, Kind
 from gated.errors import ExitCode
-from gated.messages import (
-    Check,
-    CodeColour,
-    Credential,
-    CredentialStatus,
-    Direction,
-    HolderCategory,
-    Mode,
-    Outcome,
-    PassageResult,
-    Prompt,
-    Reading,
-    Reason,
-    ReleaseResult,
-    Verdict,
-    WhenNotJudged,
-)
+from gated.messages import Credential, Reading
 from gated.policy import (
     NOT_JUDGED_REASONS,
     Context,
@@ -52,6 +36,21 @@ from gated.sensors.sampling import SamplingRules
 from gated.supervisor import HEARTBEAT_STALE_S
 from gated.texts import MODES, OUTCOMES, PROMPTS, REASONS
 from gated.units import MonoSeconds
+from gated.vocabulary import (
+    Check,
+    CodeColour,
+    CredentialStatus,
+    Direction,
+    HolderCategory,
+    Mode,
+    Outcome,
+    PassageResult,
+    Prompt,
+    Reason,
+    ReleaseResult,
+    Verdict,
+    WhenNotJudged,
+)
 from gated.wire import GateTopics, collector_state_topic
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.credentials.value_sheet import parse_value_sheet
 from gated.credentials.verify import Verification, verify
-from gated.messages import CredentialStatus, Direction, HolderCategory, Reason
+from gated.vocabulary import CredentialStatus, Direction, HolderCategory, Reason
 
 UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 GOLDEN = Path(__file__).parents[1] / "golden" / "gp1"

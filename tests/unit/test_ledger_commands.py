@@ -19,7 +19,7 @@ from gated.commands.ledger_output import _csv_cell, printable
 from gated.errors import ExitCode
 from gated.ledger.files import close_leaving_wal, connect_writer
 from gated.ledger.writer import Stored
-from gated.messages import Outcome, Reason
+from gated.vocabulary import Outcome, Reason
 from gated.wire import split_link
 from tests.ledger_drafts import ack, link, open_ledger, passage, stamp, stored, visit
 

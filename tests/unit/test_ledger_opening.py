@@ -10,7 +10,7 @@ import pytest
 from gated.errors import StorageError
 from gated.ledger.files import close_leaving_wal, connect_writer
 from gated.ledger.reader import LedgerReader
-from gated.messages import Direction
+from gated.vocabulary import Direction
 from gated.wire import PassUse
 from tests.ledger_drafts import fill, link, open_ledger, visit
 

@@ -14,7 +14,7 @@ import pytest
 
 from gated.errors import StorageError
 from gated.ledger.reader import EventFilter, LedgerReader
-from gated.messages import Outcome, Reason
+from gated.vocabulary import Outcome, Reason
 from tests.ledger_drafts import ack, fill, link, open_ledger, passage, stamp, visit
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -10,7 +10,7 @@ from gated.clock import FakeClock, TimeQuality
 from gated.ledger.reader import LedgerReader
 from gated.ledger.verify import verify_chain
 from gated.ledger.writer import AckOutcome, Ledger
-from gated.messages import Direction
+from gated.vocabulary import Direction
 from gated.wire import GENESIS, PassUse
 from tests.ledger_drafts import ack, fill, link, open_ledger, passage, stamp, stored, visit
 

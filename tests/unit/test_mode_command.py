@@ -22,7 +22,7 @@ from gated.controller.control import ModeRequest, decode_request
 from gated.datagrams import Receiver
 from gated.errors import ExitCode, GatedError
 from gated.ledger.writer import Ledger
-from gated.messages import Mode
+from gated.vocabulary import Mode
 from gated.wire import Draft
 from tests.config_texts import with_keys
 from tests.ledger_drafts import open_ledger, stamp

@@ -8,20 +8,7 @@ from hypothesis import strategies as st
 
 from gated.clock import TimeQuality
 from gated.contents import AlarmName
-from gated.messages import (
-    Check,
-    CodeColour,
-    Credential,
-    CredentialStatus,
-    Direction,
-    HolderCategory,
-    Mode,
-    Outcome,
-    Prompt,
-    Reason,
-    Verdict,
-    WhenNotJudged,
-)
+from gated.messages import Credential
 from gated.policy import (
     CALLS_STAFF,
     NOT_JUDGED_REASONS,
@@ -32,6 +19,19 @@ from gated.policy import (
     Rules,
     TemperatureRules,
     decide,
+)
+from gated.vocabulary import (
+    Check,
+    CodeColour,
+    CredentialStatus,
+    Direction,
+    HolderCategory,
+    Mode,
+    Outcome,
+    Prompt,
+    Reason,
+    Verdict,
+    WhenNotJudged,
 )
 from tests.policy_cases import (
     HIGH,

@@ -6,17 +6,7 @@ import pytest
 
 from gated.clock import TimeQuality
 from gated.contents import AlarmName
-from gated.messages import (
-    CodeColour,
-    Credential,
-    CredentialStatus,
-    HolderCategory,
-    Mode,
-    Outcome,
-    Prompt,
-    Reason,
-    WhenNotJudged,
-)
+from gated.messages import Credential
 from gated.policy import (
     NOT_JUDGED_REASONS,
     REASON_OF_STATUS,
@@ -26,6 +16,16 @@ from gated.policy import (
     Rules,
     TemperatureRules,
     decide,
+)
+from gated.vocabulary import (
+    CodeColour,
+    CredentialStatus,
+    HolderCategory,
+    Mode,
+    Outcome,
+    Prompt,
+    Reason,
+    WhenNotJudged,
 )
 from tests.policy_cases import (
     HIGH,

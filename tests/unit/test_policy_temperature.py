@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.messages import Reading, Reason, Verdict
+from gated.messages import Reading
 from gated.policy import NOT_JUDGED_REASONS, TemperatureRules, admit_reading, judge_temperature
 from gated.units import MonoSeconds
+from gated.vocabulary import Reason, Verdict
 from tests.policy_cases import reading
 
 RULES = TemperatureRules()

@@ -20,13 +20,8 @@ from gated.credentials.pseudonym import holder_ref, load_site_key, make_site_key
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.credentials.verify import verify
 from gated.errors import ConfigError, GatedError
-from gated.messages import (
-    CodeColour,
-    Credential,
-    CredentialStatus,
-    Direction,
-    HolderCategory,
-)
+from gated.messages import Credential
+from gated.vocabulary import CodeColour, CredentialStatus, Direction, HolderCategory
 
 SITE_KEY = bytes(range(32))
 ISSUER = b"12345678"

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gated.errors import WireError
-from gated.messages import MAX_CODE_CHARACTERS, CodeColour, CodeSeen
+from gated.messages import MAX_CODE_CHARACTERS, CodeSeen
 from gated.scanner.sighting import (
     CameraState,
     ScannerHealth,
@@ -18,6 +18,7 @@ from gated.scanner.sighting import (
     encode_sighting,
     is_acceptable,
 )
+from gated.vocabulary import CodeColour
 
 SEEN = CodeSeen("GP1:甲", "zxing", CodeColour.NONE, "0123456789abcdef")
 HEALTH = ScannerHealth(frames=12, last_frame_age_ms=40, state=CameraState.OK)

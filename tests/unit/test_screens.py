@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from gated.errors import DeviceError
-from gated.messages import CodeColour
 from gated.scanner.cascade import Cascade
 from gated.scanner.decoders import load_decoders
 from gated.scanner.motion import differs, sample_frame
@@ -23,6 +22,7 @@ from gated.simulation.screens import (
     render_paper,
     render_phone,
 )
+from gated.vocabulary import CodeColour
 
 FRAME = (720, 1280, 3)
 

@@ -10,7 +10,7 @@ import pytest
 
 from gated.clock import FakeClock
 from gated.errors import DeviceNotFound
-from gated.messages import DeviceChanged, MeasureAgain, Reading, ReadingTaken, Reason
+from gated.messages import DeviceChanged, MeasureAgain, Reading, ReadingTaken
 from gated.sensors.bus import I2CBus
 from gated.sensors.compensation import CompensationRules
 from gated.sensors.mlx90614 import DRIVER as MLX90614
@@ -28,6 +28,7 @@ from gated.sensors.worker import (
 from gated.simulation.bus import Fault, SimulatedBus
 from gated.simulation.chips.mlx90614 import Mlx90614Model, Unit
 from gated.simulation.chips.sht3x import Sht3xModel
+from gated.vocabulary import Reason
 
 SPOT = 0x5A
 AIR = 0x44

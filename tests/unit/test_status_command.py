@@ -17,8 +17,8 @@ from gated.contents import AlarmContent, AlarmName
 from gated.errors import ExitCode
 from gated.ledger.mailbox import Mailbox
 from gated.ledger.writer import Ledger
-from gated.messages import Outcome, Reason
 from gated.texts import LANGUAGES
+from gated.vocabulary import Outcome, Reason
 from gated.wire import Draft
 from tests.config_texts import with_keys
 from tests.ledger_drafts import ack, open_ledger, stamp, stored, visit

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import pytest
 
 from gated.actuators.signals import SIGNALS, Lamp
-from gated.messages import Mode, Outcome, Prompt, Reason, ReleaseResult
 from gated.policy import CALLS_STAFF
 from gated.texts import (
     LANGUAGES,
@@ -22,6 +21,7 @@ from gated.texts import (
     cli_language,
     say,
 )
+from gated.vocabulary import Mode, Outcome, Prompt, Reason, ReleaseResult
 
 ALL_TEXTS = (
     (Prompt, PROMPTS),

@@ -18,7 +18,7 @@ from gated.credentials.cose import PrivateKey, PublicKey, key_fingerprint
 from gated.credentials.keys import load_private_key, make_key_pair, public_key_set
 from gated.credentials.trust import load_trust
 from gated.errors import ConfigError, GatedError
-from gated.messages import HolderCategory
+from gated.vocabulary import HolderCategory
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -5,18 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gated.contents import AlarmName
-from gated.messages import (
-    CallStaff,
-    EnergiseRelay,
-    MeasureAgain,
-    Outcome,
-    Prompt,
-    Reason,
-    ShowPrompt,
-    WhenNotJudged,
-)
+from gated.messages import CallStaff, EnergiseRelay, MeasureAgain, ShowPrompt
 from gated.policy import Rules, TemperatureRules
 from gated.visit.state import Commit, Phase, Visit
+from gated.vocabulary import Outcome, Prompt, Reason, WhenNotJudged
 from tests.lane_rig import (
     EXPIRED,
     IDS,

@@ -7,20 +7,10 @@ from dataclasses import replace
 import pytest
 
 from gated.contents import AlarmName
-from gated.messages import (
-    CallStaff,
-    Check,
-    EnergiseRelay,
-    MeasureAgain,
-    Outcome,
-    PassageResult,
-    Prompt,
-    Reason,
-    ShowPrompt,
-    Verdict,
-)
+from gated.messages import CallStaff, EnergiseRelay, MeasureAgain, ShowPrompt
 from gated.policy import Rules
 from gated.visit.state import Phase
+from gated.vocabulary import Check, Outcome, PassageResult, Prompt, Reason, Verdict
 from tests.lane_rig import (
     IDS,
     LANE,

@@ -8,19 +8,10 @@ import pytest
 
 from gated.clock import TimeQuality
 from gated.contents import AlarmContent, AlarmName, ClockContent, PassageContent
-from gated.messages import (
-    CallStaff,
-    MeasureAgain,
-    Outcome,
-    PassageResult,
-    Prompt,
-    Reading,
-    ReadingTaken,
-    Reason,
-    ShowPrompt,
-)
+from gated.messages import CallStaff, MeasureAgain, Reading, ReadingTaken, ShowPrompt
 from gated.policy import Rules, TemperatureRules
 from gated.visit.state import ClockChanged, Commit, Restarted, SettingsChanged
+from gated.vocabulary import Outcome, PassageResult, Prompt, Reason
 from tests.lane_rig import IDS, LANE, PAIR, PUPIL, LaneRig, lane_with, visit_commit
 from tests.policy_cases import card
 

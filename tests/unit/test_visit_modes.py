@@ -7,17 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gated.contents import AlarmName, ModeContent
-from gated.messages import (
-    EnergiseRelay,
-    HolderCategory,
-    Mode,
-    Outcome,
-    Prompt,
-    Reason,
-    ShowPrompt,
-    Verdict,
-)
+from gated.messages import EnergiseRelay, ShowPrompt
 from gated.visit.state import Commit, ModeRequested
+from gated.vocabulary import HolderCategory, Mode, Outcome, Prompt, Reason, Verdict
 from tests.lane_rig import IDS, PUPIL, LaneRig, alarm_commit, visit_commit
 from tests.policy_cases import card
 

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from gated.contents import AlarmName, PassageContent
-from gated.messages import (
-    EnergiseRelay,
-    MeasureAgain,
-    Outcome,
-    PassageResult,
-    Prompt,
-    Reason,
-    ShowPrompt,
-)
+from gated.messages import EnergiseRelay, MeasureAgain, ShowPrompt
 from gated.visit.state import Command, Commit, PassbackReset, Phase
+from gated.vocabulary import Outcome, PassageResult, Prompt, Reason
 from tests.lane_rig import (
     ESCORT,
     IDS,

@@ -20,25 +20,18 @@ from hypothesis import strategies as st
 from gated.clock import TimeQuality
 from gated.contents import Content, ReleaseContent, VisitContent
 from gated.messages import (
-    Button,
     ButtonPressed,
     CommitFailed,
     Committed,
     ContactValueSeen,
     CredentialChecked,
-    CredentialStatus,
     DeviceChanged,
     EnergiseRelay,
-    Mode,
-    Outcome,
     PassageSensed,
     PresenceEnded,
     PresenceStarted,
     Reading,
     ReadingTaken,
-    Reason,
-    ReleaseResult,
-    WhenNotJudged,
 )
 from gated.policy import Rules, TemperatureRules
 from gated.units import MonoSeconds
@@ -55,6 +48,15 @@ from gated.visit.state import (
     Restarted,
     SettingsChanged,
     Tick,
+)
+from gated.vocabulary import (
+    Button,
+    CredentialStatus,
+    Mode,
+    Outcome,
+    Reason,
+    ReleaseResult,
+    WhenNotJudged,
 )
 from tests.lane_rig import ESCORT, EXPIRED, LANE, PAIR, PUPIL, TEACHER
 from tests.policy_cases import POSTER, TWO_CODES, card

@@ -7,21 +7,10 @@ from dataclasses import replace
 import pytest
 
 from gated.contents import AlarmName, ReleaseContent
-from gated.messages import (
-    Button,
-    CallStaff,
-    Credential,
-    CredentialStatus,
-    EnergiseRelay,
-    PassageResult,
-    Prompt,
-    Reason,
-    ReleaseResult,
-    ShowPrompt,
-    StopCallingStaff,
-)
+from gated.messages import CallStaff, Credential, EnergiseRelay, ShowPrompt, StopCallingStaff
 from gated.policy import Rules, TemperatureRules
 from gated.visit.state import Commit, Phase
+from gated.vocabulary import Button, CredentialStatus, PassageResult, Prompt, Reason, ReleaseResult
 from tests.lane_rig import (
     IDS,
     PAIR,
