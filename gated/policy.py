@@ -46,6 +46,13 @@ CALLS_STAFF = frozenset(
 )
 """Somebody must be looked after: the neutral prompt and an alarm, never "show another code"."""
 
+MENDED_BY_REST = frozenset({Reason.COLD_FACE, Reason.SPREAD_TOO_LARGE})
+"""The visitor can mend these: out of the wind, in three minutes."""
+
+SUNLIT_RISE_C = 8.0
+"""Surroundings this much above the air are in the sun: in the shade walls stay within a few degrees
+of the air, in the sun they exceed it by 10 to 30 (an estimate; measure it on site)."""
+
 ALARM_OF_REASON = {
     Reason.TEMPERATURE_HIGH: AlarmName.TEMPERATURE_HIGH,
     Reason.LISTED_PERSON: AlarmName.LISTED_PERSON,
@@ -106,6 +113,7 @@ class Judgement:
     reasons: tuple[Reason, ...] = ()
     body_c: float | None = None  # the mean that was judged
     is_guarded: bool = False  # a reading lay in the guard band
+    is_sunlit: bool = False  # what it says may be the sun's doing
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,13 @@ def admit_reading(reading: Reading, received_at: MonoSeconds, rules: Temperature
     return reading
 
 
+def is_sunlit(reading: Reading) -> bool:
+    """Return whether the sun shone on the lane: surroundings much warmer than the air."""
+    if reading.surroundings_c is None or reading.ambient_c is None:
+        return False
+    return reading.surroundings_c - reading.ambient_c >= SUNLIT_RISE_C
+
+
 def judge_temperature(readings: Sequence[Reading], rules: TemperatureRules) -> Judgement:
     """Return the verdict over the readings of one visit, oldest first.
 
@@ -167,7 +182,9 @@ def judge_temperature(readings: Sequence[Reading], rules: TemperatureRules) -> J
     at_or_above = decisive >= threshold * of
     is_high = at_or_above if rules.fever_threshold_inclusive else decisive > threshold * of
     if is_high:
-        return Judgement(Verdict.HIGH, (Reason.TEMPERATURE_HIGH,), mean_c, is_guarded)
+        return Judgement(
+            Verdict.HIGH, (Reason.TEMPERATURE_HIGH,), mean_c, is_guarded, is_sunlit(last)
+        )
     return Judgement(Verdict.NORMAL, (), mean_c, is_guarded)
 
 
@@ -261,6 +278,9 @@ def _outcome(
     if Reason.CLOSED in refused:
         return _decision(Outcome.DENIED, Prompt.CLOSED, found)
     if refused & CALLS_STAFF:
+        if refused & CALLS_STAFF == {Reason.TEMPERATURE_HIGH} and judgement.is_sunlit:
+            found.soft.add(Reason.SUNLIT)
+            return _decision(Outcome.SEE_STAFF, Prompt.AGAIN_LATER, found)
         return _decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, found)
     if refused == {Reason.NO_CREDENTIAL}:
         if context.is_anybody_there:
@@ -279,7 +299,9 @@ def _outcome(
         # Who measured near the threshold once is never admitted by default.
         admits = rules.temperature.when_not_judged is WhenNotJudged.ADMIT_AND_LIST
         if judgement.is_guarded or not admits:
-            return _decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, found)
+            is_mendable = not judgement.is_guarded and unmeasured <= MENDED_BY_REST
+            prompt = Prompt.AGAIN_LATER if is_mendable else Prompt.WAIT_STAFF
+            return _decision(Outcome.SEE_STAFF, prompt, found)
         found.hard -= unmeasured
         found.soft |= unmeasured
         follow_up = "to_measure"

@@ -129,7 +129,7 @@ CLAIM_STEPS: Mapping[ClaimStep, tuple[str, str]] = {
     ClaimStep.KEY: ("钥匙开关已转", "key switch turned"),
     ClaimStep.VALUE: ("已扫体温值", "contact value shown"),
     ClaimStep.VALUE_WITHOUT_CARD: ("未刷卡就扫体温值", "contact value without a staff card"),
-    ClaimStep.BUTTON_WITHOUT_CARD: ("未刷卡就按按钮", "button without a staff card"),
+    ClaimStep.BUTTON: ("已按按钮应答", "button pressed, call answered"),
     ClaimStep.EXPIRED: ("刷卡后未按按钮", "staff card without the button"),
 }
 

@@ -200,7 +200,7 @@ class ClaimStep(enum.StrEnum):
     KEY = "key"
     VALUE = "value"  # a line of the value sheet
     VALUE_WITHOUT_CARD = "value_without_card"
-    BUTTON_WITHOUT_CARD = "button_without_card"
+    BUTTON = "button"  # without a card before it: the call was answered
     EXPIRED = "expired"  # card or key, and no button after it
 
 

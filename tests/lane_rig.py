@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gated.contents import AlarmContent, AlarmName, PassageContent, VisitContent
+from gated.contents import AlarmContent, AlarmName, ClaimContent, PassageContent, VisitContent
 from gated.messages import (
     ButtonPressed,
+    CodeNotRead,
     CommitFailed,
     Committed,
     ContactValueSeen,
@@ -14,6 +15,8 @@ from gated.messages import (
     CredentialChecked,
     DeviceChanged,
     EnergiseRelay,
+    GateMoved,
+    KeyTurned,
     PassageSensed,
     PresenceEnded,
     PresenceStarted,
@@ -36,14 +39,17 @@ from gated.visit.state import (
 )
 from gated.vocabulary import (
     Button,
+    ClaimStep,
     CredentialStatus,
     Direction,
     HolderCategory,
+    Key,
     Mode,
     Outcome,
     PassageResult,
     Prompt,
     Reason,
+    UnreadCause,
     Verdict,
 )
 from gated.wire import PassUse
@@ -113,6 +119,15 @@ class LaneRig:
 
     def pass_through(self) -> list[Command]:
         return self.send(PassageSensed(self.at))
+
+    def gate(self, *, is_shut: bool) -> list[Command]:
+        return self.send(GateMoved(is_shut, self.at))
+
+    def key(self, *, is_on: bool = True) -> list[Command]:
+        return self.send(KeyTurned(Key.RELEASE, is_on, self.at))
+
+    def unread(self, cause: UnreadCause) -> list[Command]:
+        return self.send(CodeNotRead(cause, self.at))
 
     def press(self, button: Button = Button.ATTENDANT) -> list[Command]:
         return self.send(ButtonPressed(button, self.at))
@@ -207,6 +222,20 @@ def passage_commit(number: int, result: PassageResult, took_ms: int) -> Commit:
         content=PassageContent(visit_id=visit_id, result=result, took_ms=took_ms),
         gives_back_use_of=visit_id if result is PassageResult.NOBODY_PASSED else None,
         closes_visit=visit_id,
+    )
+
+
+def claim_commit(
+    step: ClaimStep,
+    number: int | None = 0,
+    contact_c: float | None = None,
+    holder: str | None = TEACHER.holder_ref,
+) -> Commit:
+    visit_id = None if number is None else IDS[number]
+    return Commit(
+        tag=f"claim/{visit_id or 'none'}",
+        content=ClaimContent(step=step, visit_id=visit_id, contact_c=contact_c),
+        holder_ref=holder,
     )
 
 

@@ -13,6 +13,7 @@ from gated.contents import (
     AlarmContent,
     AlarmName,
     BootContent,
+    ClaimContent,
     ClockContent,
     ConfigContent,
     Content,
@@ -23,6 +24,7 @@ from gated.contents import (
     VisitContent,
 )
 from gated.vocabulary import (
+    ClaimStep,
     CodeColour,
     CredentialStatus,
     Direction,
@@ -93,12 +95,18 @@ CONTENTS: tuple[Content, ...] = (
         rss_kb=41_224,
         disk_free_kb=90_000,
     ),
+    ClaimContent(
+        step=ClaimStep.VALUE,
+        visit_id=VISIT_ID,
+        contact_c=36.8,
+        holder_commitment=commit_to_holder(LINK),
+    ),
 )
 """In the order of their seq, from 1."""
 
 
 def draft(content: Content) -> Draft:
-    has_link = isinstance(content, VisitContent | ReleaseContent)
+    has_link = isinstance(content, VisitContent | ReleaseContent | ClaimContent)
     return Draft(
         content=content,
         stamp=Stamp(

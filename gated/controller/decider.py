@@ -17,7 +17,7 @@ from typing import TypeVar, assert_never
 
 from gated.actuators.worker import Action
 from gated.clock import Clock
-from gated.contents import Content, ReleaseContent, VisitContent
+from gated.contents import ClaimContent, Content, ReleaseContent, VisitContent
 from gated.errors import GatedError
 from gated.ledger.service import CommitRequest, LedgerRequest
 from gated.messages import (
@@ -40,6 +40,8 @@ BEAT_S = 0.5
 SALT_BYTES = 16
 HAND_OVER_S = 1.0
 """A neighbour whose bounded queue stays full this long is hung: the process must start afresh."""
+
+_NAMES_HOLDER = (VisitContent, ReleaseContent, ClaimContent)
 
 ItemT = TypeVar("ItemT")
 
@@ -155,7 +157,7 @@ class Decider:
 
     def _draft(self, commit: Commit) -> Draft:
         content, link = commit.content, None
-        if commit.holder_ref is not None and isinstance(content, VisitContent | ReleaseContent):
+        if commit.holder_ref is not None and isinstance(content, _NAMES_HOLDER):
             salt = urlsafe_b64encode(secrets.token_bytes(SALT_BYTES)).rstrip(b"=").decode()
             link = PersonLink(commit.holder_ref, salt)
             content = content.model_copy(update={"holder_commitment": commit_to_holder(link)})

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gated.contents import AlarmName
-from gated.messages import Credential, MeasureAgain, PresenceEnded, PresenceStarted, Reading
+from gated.messages import (
+    CodeNotRead,
+    Credential,
+    MeasureAgain,
+    PresenceEnded,
+    PresenceStarted,
+    Reading,
+)
 from gated.policy import (
     CALLS_STAFF,
     Context,
@@ -21,11 +28,9 @@ from gated.visit.records import (
     visit_commit,
 )
 from gated.visit.state import (
-    CLAIM_S,
     FLICKER_S,
     LEAVE_GRACE_S,
     Phase,
-    StaffClaim,
     Visit,
 )
 from gated.visit.step import Step
@@ -138,15 +143,19 @@ class Front(Step):
 
     # --- what they show -----------------------------------------------------------------------
 
+    def _code_not_read(self, event: CodeNotRead) -> None:
+        """Tell whoever holds up a code how it could be read. Each new cause is progress, once."""
+        for visit in reversed(self._in(Phase.MEASURING)):
+            if visit.credential is None:
+                if event.cause not in visit.unread:
+                    visit = replace(visit, last_progress_at=event.at, has_hinted=False)
+                causes = (*(c for c in visit.unread if c is not event.cause), event.cause)
+                self._put(replace(visit, unread=causes))
+                self._refresh_prompt()
+                return
+
     def _credential_checked(self, credential: Credential, at: MonoSeconds) -> None:
-        is_good = credential.status is CredentialStatus.VALID and not credential.is_listed
-        if credential.is_attendant and is_good and self._in(Phase.WAITING_STAFF):
-            # Always the claim, never the entry of whoever stands there: the card must not open
-            # for a pupil at the sensor.
-            claim = StaffClaim(credential, MonoSeconds(at + CLAIM_S))
-            self.state = replace(self.state, claim=claim)
-            return
-        if self._names_whom_to_release(credential, at) or self._is_being_served(credential):
+        if self._is_being_served(credential):
             return
         visit = self._visit_of_code(credential, at)
         if visit is None:
@@ -164,22 +173,6 @@ class Front(Step):
             for visit in self.state.visits
             if visit.phase in (Phase.MEASURING, Phase.COMMITTING, Phase.PASSING, Phase.LEAVING)
         )
-
-    def _claim(self, at: MonoSeconds) -> StaffClaim | None:
-        claim = self.state.claim
-        return claim if claim is not None and at < claim.until else None
-
-    def _names_whom_to_release(self, credential: Credential, at: MonoSeconds) -> bool:
-        """After a staff card, the pass of somebody who waits says whom staff means."""
-        claim = self._claim(at)
-        if claim is None or credential.holder_ref is None:
-            return False
-        for visit in self._in(Phase.WAITING_STAFF):
-            known = visit.credential
-            if known is not None and known.holder_ref == credential.holder_ref:
-                self.state = replace(self.state, claim=replace(claim, visit_id=visit.visit_id))
-                return True
-        return False
 
     def _visit_of_code(self, credential: Credential, at: MonoSeconds) -> Visit | None:
         """Return the visit whose code this is, a new one for a code that comes first, or None."""
@@ -324,6 +317,8 @@ class Front(Step):
     def _commit(
         self, visit: Visit, judgement: Judgement, decision: Decision, at: MonoSeconds
     ) -> None:
+        shown = self._find(visit.visit_id)  # a hint may have been shown since
+        visit = visit if shown is None else replace(visit, hints=shown.hints)
         self.commands.append(visit_commit(visit, judgement, decision, self.state.lane.rules, at))
         self.commands.extend(alarm_commit(alarm, visit.visit_id) for alarm in decision.alarms)
         is_denied = decision.outcome is Outcome.DENIED

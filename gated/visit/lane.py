@@ -1,4 +1,4 @@
-"""After the decision: opening, passing, staff, time, devices and modes."""
+"""Everything that can happen to a lane: the ledger's answers, time, devices and modes."""
 
 from __future__ import annotations
 
@@ -15,29 +15,24 @@ from gated.messages import (
     ContactValueSeen,
     CredentialChecked,
     DeviceChanged,
-    EnergiseRelay,
     GateMoved,
     KeyTurned,
-    MeasureAgain,
     PassageSensed,
     PresenceEnded,
     PresenceStarted,
     ReadingTaken,
-    StopCallingStaff,
 )
 from gated.policy import Decision
 from gated.units import MonoSeconds
-from gated.visit.front import Front
+from gated.visit.passing import held_open_at
 from gated.visit.records import (
     alarm_commit,
     clock_commit,
     device_commit,
     mode_commit,
-    passage_commit,
-    release_commit,
-    release_result,
     restart_commit,
 )
+from gated.visit.staff import Staff
 from gated.visit.state import (
     LEAVE_GRACE_S,
     ClockChanged,
@@ -49,13 +44,11 @@ from gated.visit.state import (
     Phase,
     Restarted,
     SettingsChanged,
-    StaffClaim,
     Tick,
     Timing,
-    Use,
     Visit,
 )
-from gated.vocabulary import Button, Mode, Outcome, PassageResult, Prompt, Reason, ReleaseResult
+from gated.vocabulary import Mode, Outcome, Prompt, Reason
 
 MODE_RETRY_S = 10.0
 """An expiry that could not be recorded is tried again after this long."""
@@ -75,6 +68,9 @@ def next_deadline(state: LaneState) -> MonoSeconds | None:
         times.append(state.claim.until)
     if state.mode_until is not None:
         times.append(state.mode_until)
+    held_open = held_open_at(state)
+    if held_open is not None:
+        times.append(held_open)
     return min(times, default=None)
 
 
@@ -106,7 +102,7 @@ def _is_due(visit: Visit, after_s: float, at: MonoSeconds) -> bool:
     return visit.last_progress_at + after_s <= at
 
 
-class _Lane(Front):
+class _Lane(Staff):
     """Everything that can happen to a lane."""
 
     def handle(self, event: Event) -> None:  # noqa: PLR0912 - one branch for each kind of event
@@ -119,13 +115,14 @@ class _Lane(Front):
                 self._reading_taken(event.reading, event.at)
             case CredentialChecked():
                 self._credential_checked(event.credential, event.at)
+            case CodeNotRead():
+                self._code_not_read(event)
             case ContactValueSeen():
-                claim = self._claim(event.at)
-                if claim is not None:
-                    claim = replace(claim, contact_c=event.contact_c)
-                    self.state = replace(self.state, claim=claim)
-            case CodeNotRead() | GateMoved() | KeyTurned():
-                pass
+                self._contact_value_seen(event)
+            case GateMoved():
+                self._gate_moved(event)
+            case KeyTurned():
+                self._key_turned(event)
             case PassageSensed():
                 self._passage_sensed(event.at)
             case ButtonPressed():
@@ -195,18 +192,6 @@ class _Lane(Front):
                 self._drop(visit)
                 self._refresh_prompt()
 
-    def _open(self, visit: Visit, at: MonoSeconds) -> None:
-        """Command the relay for a visit whose grant or release is durable. Once."""
-        if visit.has_opened:
-            return
-        timing = self.state.lane.timing
-        is_slow = visit.credential is not None and visit.credential.is_slow
-        hold_s = timing.hold_slow_s if is_slow else timing.hold_s
-        deadline = MonoSeconds(at + hold_s)
-        self._put(replace(visit, phase=Phase.PASSING, has_opened=True, deadline=deadline))
-        self.commands.append(EnergiseRelay(visit.visit_id, timing.pulse_s))
-        self._show(Prompt.GO, visit.visit_id)
-
     def _commit_failed(self, event: CommitFailed) -> None:
         kind, _, visit_id = event.tag.partition("/")
         self.state = replace(self.state, unrecorded=self.state.unrecorded + 1)
@@ -225,89 +210,10 @@ class _Lane(Front):
         self._serve_the_next(event.at)
         self._show(Prompt.OUT_OF_ORDER, visit.visit_id)
 
-    def _count_use(self, visit: Visit) -> Visit:
-        """Count one more use of the visit's pass; return the visit, which knows how it was."""
-        pass_ref = visit.credential.pass_ref if visit.credential is not None else None
-        if pass_ref is None:
-            return visit
-        before = self.state.uses.get(pass_ref, Use(0, self.state.lane.rules.direction))
-        used = Use(before.count + 1, self.state.lane.rules.direction)
-        self.state = replace(self.state, uses={**self.state.uses, pass_ref: used})
-        return replace(visit, use_before=before)
-
-    def _give_back_use(self, visit: Visit) -> None:
-        """Nobody passed: the pass is as it was. A release by staff has used none."""
-        pass_ref = visit.credential.pass_ref if visit.credential is not None else None
-        if pass_ref is not None and visit.use_before is not None:
-            uses = {**self.state.uses, pass_ref: visit.use_before}
-            self.state = replace(self.state, uses=uses)
-
-    # --- passing, and staff -------------------------------------------------------------------
-
-    def _passage_sensed(self, at: MonoSeconds) -> None:
-        passing = self._in(Phase.PASSING)
-        if not passing:
-            self.commands.append(passage_commit(None, PassageResult.FORCED, at))
-            self.commands.append(alarm_commit(AlarmName.PASSAGE_FORCED))
-            return
-        self._end_passage(passing[0], PassageResult.PASSED, at)
-
-    def _end_passage(self, visit: Visit, result: PassageResult, at: MonoSeconds) -> None:
-        self.commands.append(passage_commit(visit, result, at))
-        if result is PassageResult.NOBODY_PASSED:
-            self._give_back_use(visit)
-        self._drop(visit)
-        if result is PassageResult.PASSED and visit.is_present and visit.thermometer is not None:
-            self._greet_the_next(visit.thermometer, at)
-        self._serve_the_next(at)
-
-    def _greet_the_next(self, thermometer: str, at: MonoSeconds) -> None:
-        """Somebody went through and yet stands before the sensor: that is the next one."""
-        if any(v.thermometer == thermometer for v in self._in(Phase.MEASURING)):
-            return
-        visit = self._visit_to_bind(thermometer) or self._new_visit(at)
-        self._put(replace(visit, thermometer=thermometer, is_present=True, last_progress_at=at))
-        self.commands.append(MeasureAgain(thermometer))
-
-    def _serve_the_next(self, at: MonoSeconds) -> None:
-        self._refresh_prompt()
-        for visit in self._in(Phase.MEASURING):
-            if visit.is_waiting_for_lane:
-                visit = replace(visit, is_waiting_for_lane=False, last_progress_at=at)
-                self._put(visit)
-                self._evaluate(visit, at)
-                return
-
-    def _button_pressed(self, button: Button, at: MonoSeconds) -> None:
-        if button is Button.CALL:
-            self.commands.append(CallStaff(None, None))
-            self.commands.append(alarm_commit(AlarmName.STAFF_CALLED, detail="call button"))
-            return
-        self.commands.append(StopCallingStaff())
-        waiting, claim = self._in(Phase.WAITING_STAFF), self._claim(at)
-        if claim is None or not waiting or self._is_lane_taken():
-            return  # neither card nor button alone opens
-        visit = self._whom_to_release(waiting, claim)
-        result = release_result(claim.contact_c, self.state.lane.rules)
-        self.commands.append(release_commit(visit, claim, result))
-        self.state = replace(self.state, claim=None)
-        if result is ReleaseResult.ISOLATED:
-            self._drop(visit)
-        else:
-            self._put(replace(visit, phase=Phase.RELEASING))
-
-    def _whom_to_release(self, waiting: list[Visit], claim: StaffClaim) -> Visit:
-        """Return the visit whose own pass staff showed after the card, else the latest one."""
-        for visit in waiting:
-            if visit.visit_id == claim.visit_id:
-                return visit
-        return max(waiting, key=lambda visit: visit.last_progress_at)
-
     # --- time, devices, modes -----------------------------------------------------------------
 
     def _tick(self, at: MonoSeconds) -> None:
-        if self.state.claim is not None and self.state.claim.until <= at:
-            self.state = replace(self.state, claim=None)
+        self._tick_claim(at)
         if self.state.mode_until is not None and self.state.mode_until <= at:
             # Asked again until it is durable; a request that is on its way comes first.
             self.state = replace(self.state, mode_until=MonoSeconds(at + MODE_RETRY_S))
@@ -316,6 +222,7 @@ class _Lane(Front):
         # A passage that ends serves whoever waits: last, so that nobody is ticked as they were.
         for visit in sorted(self.state.visits, key=lambda visit: visit.phase is Phase.PASSING):
             self._tick_visit(visit, at)
+        self._tick_gate(at)
 
     def _tick_visit(self, visit: Visit, at: MonoSeconds) -> None:
         timing = self.state.lane.timing
@@ -343,9 +250,7 @@ class _Lane(Front):
                 self._drop(visit)
                 self._refresh_prompt()
             case Phase.PASSING if visit.deadline is not None and visit.deadline <= at:
-                has_sensor = self.state.lane.has_passage_sensor
-                result = PassageResult.NOBODY_PASSED if has_sensor else PassageResult.UNKNOWN
-                self._end_passage(visit, result, at)
+                self._passage_time_out(visit, at)
             case Phase.LEAVING if visit.deadline is not None and visit.deadline <= at:
                 self._drop(visit)
                 self._refresh_prompt()
@@ -368,7 +273,7 @@ class _Lane(Front):
         self.commands.append(mode_commit(request, self._mode_tag()))
         if request.mode is Mode.CLOSED:
             # The safe direction does not wait for the disk, nor for an older mode's expiry.
-            self.state = replace(self.state, mode=Mode.CLOSED, mode_until=None)
+            self.state = replace(self.state, mode=Mode.CLOSED, mode_until=None, mode_by=request.by)
 
     def _mode_tag(self) -> str:
         """Return the tag of the newest request: an answer to an older one changes nothing."""
@@ -381,6 +286,7 @@ class _Lane(Front):
             mode=request.mode,
             drill=request.drill,
             mode_until=until,
+            mode_by=request.by,
             pending_mode=None,
         )
         self._refresh_prompt()

@@ -8,6 +8,7 @@ from gated.clock import TimeQuality
 from gated.contents import (
     AlarmContent,
     AlarmName,
+    ClaimContent,
     ClockContent,
     ModeContent,
     PassageContent,
@@ -18,7 +19,14 @@ from gated.messages import DeviceChanged
 from gated.policy import Decision, Judgement, Rules
 from gated.units import MonoSeconds, to_microcelsius
 from gated.visit.state import Commit, ModeRequested, StaffClaim, Visit
-from gated.vocabulary import CodeColour, CredentialStatus, PassageResult, Reason, ReleaseResult
+from gated.vocabulary import (
+    ClaimStep,
+    CodeColour,
+    CredentialStatus,
+    PassageResult,
+    Reason,
+    ReleaseResult,
+)
 from gated.wire import PassUse
 
 
@@ -59,6 +67,9 @@ def visit_commit(
         holder_group=credential.group if credential else None,
         follow_up=decision.follow_up,
         took_ms=round((at - visit.started_at) * 1_000),
+        surroundings_c=_rounded(last.surroundings_c) if last else None,
+        hints=visit.hints,
+        unread_cause=visit.unread[-1] if visit.unread else None,
     )
     is_granted = decision.outcome == "granted"
     is_known = credential is not None and credential.status is CredentialStatus.VALID
@@ -93,6 +104,14 @@ def passage_commit(
     )
 
 
+def held_open_commit(visit_id: str | None) -> Commit:
+    """Return the commit for a gate that nobody shut. The visit's own passage has ended before."""
+    return Commit(
+        tag=f"held_open/{visit_id or 'none'}",
+        content=PassageContent(visit_id=visit_id, result=PassageResult.HELD_OPEN),
+    )
+
+
 def restart_commit(visit_id: str) -> Commit:
     """Return the commit for a visit that a restart left without an outcome."""
     return Commit(
@@ -115,14 +134,32 @@ def release_result(contact_c: float | None, rules: Rules) -> ReleaseResult:
     return ReleaseResult.ISOLATED if is_high else ReleaseResult.CLEARED
 
 
+def claim_commit(
+    step: ClaimStep,
+    visit: Visit | None,
+    claim: StaffClaim | None,
+    contact_c: float | None = None,
+) -> Commit:
+    """Return the commit of one step of staff; its person link is the card's holder's."""
+    visit_id = visit.visit_id if visit is not None else None
+    return Commit(
+        tag=f"claim/{visit_id or 'none'}",
+        content=ClaimContent(step=step, visit_id=visit_id, contact_c=_rounded(contact_c)),
+        holder_ref=claim.holder_ref if claim is not None else None,
+    )
+
+
 def release_commit(visit: Visit, claim: StaffClaim, result: ReleaseResult) -> Commit:
     """Return the commit of a release; its person link is the member of staff's."""
     return Commit(
         tag=f"release/{visit.visit_id}",
         content=ReleaseContent(
-            visit_id=visit.visit_id, result=result, contact_c=_rounded(claim.contact_c)
+            visit_id=visit.visit_id,
+            result=result,
+            contact_c=_rounded(claim.contact_c),
+            released_by="staff_card" if claim.credential is not None else "key_switch",
         ),
-        holder_ref=claim.credential.holder_ref,
+        holder_ref=claim.holder_ref,
         opens_visit=None if result is ReleaseResult.ISOLATED else visit.visit_id,
     )
 
@@ -161,6 +198,7 @@ def mode_commit(request: ModeRequested, tag: str) -> Commit:
             ("mode", request.mode.value),
             ("drill", "1" if request.drill else "0"),
             ("mode_expires_at", request.expires_at or ""),
+            ("mode_by", request.by),
         ),
     )
 

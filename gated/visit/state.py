@@ -36,7 +36,7 @@ from gated.messages import (
 )
 from gated.policy import Decision, Rules
 from gated.units import MonoSeconds
-from gated.vocabulary import Direction, Mode, Prompt
+from gated.vocabulary import Direction, Mode, Prompt, UnreadCause
 from gated.wire import PassUse
 
 LEAVE_GRACE_S = 2.0
@@ -67,6 +67,7 @@ class Timing:
     staff_after_s: float = 15.0
     hold_s: float = 5.0
     hold_slow_s: float = 15.0
+    held_open_after_s: float = 10.0
     credential_hold_s: float = 10.0
     release_within_s: float = 900.0
     pulse_s: float = 0.5
@@ -80,6 +81,7 @@ class Lane:
     timing: Timing = field(default_factory=Timing)
     thermometers: tuple[str, ...] = ()  # by mount height, lowest first
     has_passage_sensor: bool = True
+    has_contact: bool = False  # of the gate itself
     id_seed: str = ""
 
 
@@ -113,16 +115,34 @@ class Visit:
     deadline: MonoSeconds | None = None  # of the passage, or of leaving
     has_opened: bool = False  # the relay was commanded: never again for this visit
     use_before: Use | None = None  # of the pass, before this visit used it
+    has_opened_gate: bool = False  # the contact has seen it
+    hints: tuple[Prompt, ...] = ()  # what they were asked to do on the way
+    unread: tuple[UnreadCause, ...] = ()  # why their code was not read, the newest last
 
 
 @dataclass(frozen=True, slots=True)
 class StaffClaim:
-    """A staff card was shown while somebody waits; the button must follow."""
+    """A staff card was shown, or the key turned, while somebody waits; the button must follow."""
 
-    credential: Credential
+    credential: Credential | None  # None: the key switch
     until: MonoSeconds
     visit_id: str | None = None  # whose own pass was shown after the card
     contact_c: float | None = None
+
+    @property
+    def holder_ref(self) -> str | None:
+        """The pseudonym of the card's holder; None for the key switch."""
+        return None if self.credential is None else self.credential.holder_ref
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGate:
+    """The contact says that the gate stands open."""
+
+    since: MonoSeconds  # it was opened, or the last passage ended
+    visit_id: str | None  # whose passage opened it
+    is_forced: bool = False
+    is_told: bool = False  # it has been open for too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +153,7 @@ class LaneState:
     mode: Mode = Mode.NORMAL
     drill: bool = False
     mode_until: MonoSeconds | None = None
+    mode_by: str = ""  # who asked for the mode in force
     pending_mode: ModeRequested | None = None  # the newest requested, not yet durable
     mode_requests: int = 0  # so far, for tags
     time_quality: TimeQuality = TimeQuality.TRUSTED
@@ -141,7 +162,10 @@ class LaneState:
     lost: frozenset[str] = frozenset()  # devices
     uses: Mapping[str, Use] = field(default_factory=dict)
     claim: StaffClaim | None = None
+    gate: OpenGate | None = None
+    is_gate_known: bool = False  # the contact has said something since the start
     prompt: Prompt = Prompt.READY
+    prompt_mode: Mode = Mode.NORMAL  # in force when the prompt was shown
     count: int = 0  # visits so far, for ids
     denied_in_a_row: int = 0
     unrecorded: int = 0  # events that could not be made durable since the last one that was

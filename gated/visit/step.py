@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gated.messages import ShowPrompt
@@ -13,7 +14,7 @@ from gated.visit.state import (
     Visit,
     new_visit_id,
 )
-from gated.vocabulary import Check, Mode, Prompt
+from gated.vocabulary import Check, Mode, Prompt, UnreadCause
 
 
 class Step:
@@ -50,9 +51,20 @@ class Step:
     def _show(
         self, prompt: Prompt, visit_id: str | None = None, *, is_spoken: bool = False
     ) -> None:
-        if prompt is not self.state.prompt or is_spoken:
-            self.state = replace(self.state, prompt=prompt)
-            self.commands.append(ShowPrompt(prompt, visit_id, is_spoken))
+        mode = self.state.mode
+        if (prompt, mode) != (self.state.prompt, self.state.prompt_mode) or is_spoken:
+            self.state = replace(self.state, prompt=prompt, prompt_mode=mode)
+            self.commands.append(ShowPrompt(prompt, visit_id, is_spoken, mode))
+            self._remember_hint(prompt, visit_id, is_spoken=is_spoken)
+
+    def _remember_hint(self, prompt: Prompt, visit_id: str | None, *, is_spoken: bool) -> None:
+        """Keep what somebody was asked to do beyond the usual, for the visit's record."""
+        visit = None if visit_id is None else self._find(visit_id)
+        is_hint = prompt in HINTS or is_spoken
+        if visit is None or not is_hint or visit.phase is not Phase.MEASURING:
+            return
+        if prompt not in visit.hints[-1:]:
+            self._put(replace(visit, hints=(*visit.hints, prompt)))
 
     def _refresh_prompt(self) -> None:
         """Show what the person at the front needs next."""
@@ -80,7 +92,18 @@ class Step:
             return Prompt.STAND_STILL if visit.has_hinted else Prompt.FACE
         if visit.rechecks_asked >= len(visit.readings) > 0:
             return Prompt.MEASURE_AGAIN
-        return Prompt.SHOW_CODE
+        return HINT_OF_CAUSE[visit.unread[-1]] if visit.unread else Prompt.SHOW_CODE
+
+
+HINT_OF_CAUSE: Mapping[UnreadCause, Prompt] = {
+    UnreadCause.TOO_SMALL: Prompt.HOLD_CLOSER,
+    UnreadCause.TOO_LARGE: Prompt.HOLD_FURTHER,
+    UnreadCause.TOO_DARK: Prompt.BRIGHTER_SCREEN,
+    UnreadCause.GLARE: Prompt.TURN_FROM_GLARE,
+    UnreadCause.BLURRED: Prompt.HOLD_STILL,
+}
+HINTS = frozenset({*HINT_OF_CAUSE.values(), Prompt.ONE_CODE_ONLY})
+"""What nobody hears on the usual way; kept in the record, as is whatever had to be spoken."""
 
 
 def idle_prompt(state: LaneState) -> Prompt:
@@ -88,4 +111,6 @@ def idle_prompt(state: LaneState) -> Prompt:
     thermometers = set(state.lane.thermometers)
     if thermometers and thermometers <= state.lost:
         return Prompt.OUT_OF_ORDER
+    if state.gate is not None and state.gate.is_told:
+        return Prompt.SHUT_GATE
     return Prompt.CLOSED if state.mode is Mode.CLOSED else Prompt.READY

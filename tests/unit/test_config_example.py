@@ -32,6 +32,8 @@ NOT_THE_DEFAULT = {
     "temperature.ambient": "nothing can be judged without",
     "outputs.call_staff": "somebody must hear the call",
     "outputs.lamps": "visitors need a prompt",
+    "outputs.lamps.observe": "the same",
+    "outputs.relay.line": "one of the two ways to wire it",
     "inputs.passage": "the passage outcome needs it",
     "inputs.attendant_button": "staff release visitors with it",
 }
@@ -40,6 +42,12 @@ NOT_THE_DEFAULT = {
 def uncommented(text: str) -> str:
     """Return ``text`` with the keys behind a # switched on."""
     return re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE)
+
+
+def alternatives(text: str) -> str:
+    """Return the lines of ``text`` that stand for another one, each in its section."""
+    lines = re.findall(r"^(?:\[\w+\]|#  [a-z_]+ = .*)", text, flags=re.MULTILINE)
+    return "\n".join(line.removeprefix("#  ") for line in lines)
 
 
 def keys_in(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -53,7 +61,9 @@ def keys_in(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
 
 
 def values_of_example(model: type[BaseModel]) -> dict[str, object]:
-    return dict(keys_in(tomllib.loads(uncommented(example(model)))))
+    text = example(model)
+    other = dict(keys_in(tomllib.loads(alternatives(text))))
+    return other | dict(keys_in(tomllib.loads(uncommented(text))))
 
 
 @pytest.mark.parametrize("model", MODELS)

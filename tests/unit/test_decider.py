@@ -193,7 +193,12 @@ def test_a_mode_is_saved_with_its_event() -> None:
     bench = Bench()
     bench.step(ModeRequested(Mode.CLOSED, True, "office", bench.at))
     (request,) = bench.requests()
-    assert request.settings == {"mode": "closed", "drill": "1", "mode_expires_at": ""}
+    assert request.settings == {
+        "mode": "closed",
+        "drill": "1",
+        "mode_expires_at": "",
+        "mode_by": "office",
+    }
 
 
 def test_measuring_again_goes_to_the_thermometer_that_was_asked() -> None:

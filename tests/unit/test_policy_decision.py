@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gated.clock import TimeQuality
@@ -68,7 +70,32 @@ def test_high_sees_staff_whatever_the_code_says(credential: Credential | None) -
 
 @pytest.mark.parametrize("reason", sorted(NOT_JUDGED_REASONS))
 def test_not_judged_and_valid_sees_staff_by_default(reason: Reason) -> None:
-    assert decide(not_judged(reason), VALID, ROOM, RULES) == see_staff(reason)
+    expected = see_staff(reason)
+    if reason in {Reason.COLD_FACE, Reason.SPREAD_TOO_LARGE}:  # a rest out of the wind mends these
+        expected = replace(expected, prompt=Prompt.AGAIN_LATER)
+    assert decide(not_judged(reason), VALID, ROOM, RULES) == expected
+
+
+def test_who_measured_near_the_threshold_is_not_sent_away_to_rest() -> None:
+    judged = replace(not_judged(Reason.COLD_FACE), is_guarded=True)
+    assert decide(judged, VALID, ROOM, RULES).prompt is Prompt.WAIT_STAFF
+
+
+def test_a_hot_face_in_the_sun_is_staffs_all_the_same_and_is_told_to_cool_down() -> None:
+    sunlit = replace(HIGH, is_sunlit=True)
+    decision = decide(sunlit, VALID, ROOM, RULES)
+    assert (decision.outcome, decision.reasons) == (
+        Outcome.SEE_STAFF,
+        (Reason.TEMPERATURE_HIGH,),
+    )
+    assert (decision.prompt, decision.noted) == (Prompt.AGAIN_LATER, (Reason.SUNLIT,))
+    assert decision.alarms == HIGH_ALARM
+
+
+def test_the_sun_excuses_neither_a_listed_person_nor_a_red_code() -> None:
+    sunlit = replace(HIGH, is_sunlit=True)
+    for credential in (card(is_listed=True), replace(VALID, colour=CodeColour.RED)):
+        assert decide(sunlit, credential, ROOM, RULES).prompt is Prompt.WAIT_STAFF
 
 
 @pytest.mark.parametrize("reason", sorted(NOT_JUDGED_REASONS))

@@ -139,7 +139,7 @@ def test_two_codes_while_the_face_is_still_measured_ask_for_one_at_once() -> Non
     rig.arrive()
     assert rig.show(TWO_CODES) == [ShowPrompt(Prompt.ONE_CODE_ONLY, IDS[0])]
     assert rig.show(PUPIL) == [FACE]
-    assert rig.measure() == [visit_commit()]
+    assert rig.measure() == [visit_commit(hints=(Prompt.ONE_CODE_ONLY,))]
 
 
 def test_a_poster_behind_an_empty_lane_begins_no_visit() -> None:
@@ -163,6 +163,7 @@ def test_without_progress_a_hint_is_spoken_and_then_staff_is_called() -> None:
             Reason.NO_CREDENTIAL,
             credential=None,
             took_ms=15_000,
+            hints=(Prompt.SHOW_CODE,),
         )
     ]
     assert rig.commit_visit() == [

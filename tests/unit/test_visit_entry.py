@@ -73,6 +73,7 @@ def test_a_code_that_nobody_follows_calls_staff_after_ten_seconds() -> None:
             readings_c=(),
             thermometer=None,
             took_ms=10_000,
+            hints=(Prompt.COME_CLOSER,),
         )
     ]
 
@@ -182,6 +183,7 @@ def test_a_second_reading_that_never_comes_sends_to_staff() -> None:
             readings_c=(37.4,),
             verdict=Verdict.RECHECK,
             took_ms=15_000,
+            hints=(Prompt.MEASURE_AGAIN,),
         ),
     ]
 

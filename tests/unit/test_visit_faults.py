@@ -131,6 +131,7 @@ def test_a_thermometer_lost_while_somebody_stands_there_ends_with_staff() -> Non
             Reason.SENSOR_LOST,
             readings_c=(),
             took_ms=15_000,
+            hints=(Prompt.STAND_STILL,),
         )
     ]
 
@@ -149,6 +150,7 @@ def test_a_code_at_a_gate_without_any_thermometer_says_why_it_is_not_judged() ->
             readings_c=(),
             thermometer=None,
             took_ms=10_000,
+            hints=(Prompt.COME_CLOSER,),
         )
     ]
 

@@ -24,6 +24,7 @@ def mode_commit(
             ("mode", mode.value),
             ("drill", "1" if drill else "0"),
             ("mode_expires_at", until or ""),
+            ("mode_by", by),
         ),
     )
 
@@ -35,15 +36,17 @@ def test_a_mode_takes_effect_only_once_it_is_durable() -> None:
     rig = LaneRig()
     assert rig.request(Mode.OBSERVE) == [mode_commit(1, Mode.OBSERVE)]
     assert rig.is_in(Mode.NORMAL)
-    assert rig.commit("mode/1") == []
+    # the prompt is the same, the lamp of observing is not
+    assert rig.commit("mode/1") == [ShowPrompt(Prompt.READY, mode=Mode.OBSERVE)]
     assert rig.is_in(Mode.OBSERVE)
+    assert rig.state.mode_by == "office"
 
 
 def test_closing_takes_effect_at_once() -> None:
     rig = LaneRig()
     assert rig.request(Mode.CLOSED) == [mode_commit(1, Mode.CLOSED)]
     assert rig.is_in(Mode.CLOSED)
-    assert rig.commit("mode/1") == [ShowPrompt(Prompt.CLOSED)]
+    assert rig.commit("mode/1") == [ShowPrompt(Prompt.CLOSED, mode=Mode.CLOSED)]
 
 
 def test_a_mode_that_cannot_be_recorded_does_not_take_effect() -> None:
@@ -151,7 +154,7 @@ def test_a_drill_is_a_flag_beside_the_mode() -> None:
 
 def test_closed_says_so_to_whoever_comes() -> None:
     rig = LaneRig(mode=Mode.CLOSED)
-    assert rig.arrive() == [ShowPrompt(Prompt.CLOSED, IDS[0])]
+    assert rig.arrive() == [ShowPrompt(Prompt.CLOSED, IDS[0], mode=Mode.CLOSED)]
 
 
 def test_closed_denies_a_pupil() -> None:
@@ -199,7 +202,7 @@ def test_observe_opens_for_a_healthy_visitor() -> None:
 def test_observe_waits_for_the_code_of_a_feverish_visitor_and_opens() -> None:
     rig = LaneRig(mode=Mode.OBSERVE)
     rig.arrive()
-    assert rig.measure(38.2) == [ShowPrompt(Prompt.SHOW_CODE, IDS[0])]
+    assert rig.measure(38.2) == [ShowPrompt(Prompt.SHOW_CODE, IDS[0], mode=Mode.OBSERVE)]
     assert rig.show(PUPIL) == [
         visit_commit(
             readings_c=(38.2,),
@@ -217,12 +220,13 @@ def test_observe_does_not_wait_long_for_a_reading_that_does_not_come() -> None:
     rig.arrive()
     assert rig.show(PUPIL) == []
     assert rig.wait(3.0) == [
-        ShowPrompt(Prompt.STAND_STILL, IDS[0], is_spoken=True),
+        ShowPrompt(Prompt.STAND_STILL, IDS[0], is_spoken=True, mode=Mode.OBSERVE),
         visit_commit(
             readings_c=(),
             noted=(Reason.NO_READING,),
             would_have=Outcome.SEE_STAFF,
             took_ms=3_000,
+            hints=(Prompt.STAND_STILL,),
         ),
     ]
 

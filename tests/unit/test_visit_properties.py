@@ -18,15 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.clock import TimeQuality
-from gated.contents import Content, ReleaseContent, VisitContent
+from gated.contents import ClaimContent, Content, PassageContent, ReleaseContent, VisitContent
 from gated.messages import (
     ButtonPressed,
+    CodeNotRead,
     CommitFailed,
     Committed,
     ContactValueSeen,
     CredentialChecked,
     DeviceChanged,
     EnergiseRelay,
+    GateMoved,
+    KeyTurned,
     PassageSensed,
     PresenceEnded,
     PresenceStarted,
@@ -51,11 +54,15 @@ from gated.visit.state import (
 )
 from gated.vocabulary import (
     Button,
+    ClaimStep,
     CredentialStatus,
+    Key,
     Mode,
     Outcome,
+    PassageResult,
     Reason,
     ReleaseResult,
+    UnreadCause,
     WhenNotJudged,
 )
 from tests.lane_rig import ESCORT, EXPIRED, LANE, PAIR, PUPIL, TEACHER
@@ -67,6 +74,8 @@ LANES = (
     PAIR,
     Lane(rules=ADMITS, thermometers=("child", "adult"), id_seed="admits"),
     Lane(thermometers=("main",), has_passage_sensor=False, id_seed="no sensor"),
+    Lane(thermometers=("main",), has_contact=True, id_seed="contact"),
+    Lane(thermometers=("main",), has_contact=True, has_passage_sensor=False, id_seed="only it"),
 )
 BODIES_C = (36.6, 36.6, 37.2, 37.4, 37.7, 37.8, 38.5, None, math.nan, math.inf)
 CREDENTIALS = (
@@ -129,6 +138,11 @@ class Story:
             self.decided.add(commit.tag)
             self.seen[commit.content.outcome] += 1
         elif isinstance(commit.content, ReleaseContent):
+            self.seen[commit.content.result] += 1
+            self.seen[commit.content.released_by] += 1
+        elif isinstance(commit.content, ClaimContent):
+            self.seen[commit.content.step] += 1
+        elif isinstance(commit.content, PassageContent):
             self.seen[commit.content.result] += 1
 
     def _opened(self, visit_id: str, event: Event) -> None:
@@ -202,8 +216,11 @@ class Story:
         self.send(CredentialChecked(CREDENTIALS[n // 16 % len(CREDENTIALS)], self.at))
 
     def release(self, n: int) -> None:
-        """What staff do: card, perhaps a contact value, button."""
-        self.send(CredentialChecked(TEACHER, self.at))
+        """What staff do: card or key, perhaps a contact value, button."""
+        if n % 5 == 0:
+            self.send(KeyTurned(Key.RELEASE, True, self.at))
+        else:
+            self.send(CredentialChecked(TEACHER, self.at))
         if n % 3:
             self.send(ContactValueSeen((36.5, 37.9)[n % 2], self.at))
         self.send(ButtonPressed(Button.ATTENDANT, self.at))
@@ -244,6 +261,8 @@ class Story:
             lambda n: self.pass_time(n / 10),
             lambda n: self.send(PassageSensed(self.at)),
             lambda n: self.send(ButtonPressed(tuple(Button)[n % 2], self.at)),
+            lambda n: self.send(GateMoved(n % 2 == 0, self.at)),
+            lambda n: self.send(CodeNotRead(tuple(UnreadCause)[n % 5], self.at)),
             self.release,
             self.release,
             self.request,
@@ -272,5 +291,8 @@ def test_the_stories_reach_everything_that_they_forbid() -> None:
         *(phase.value for phase in Phase),
         *Outcome,
         *ReleaseResult,
+        *ClaimStep,
+        *(result for result in PassageResult),
+        "key_switch",
     }
     assert {name for name in wanted if not seen[name]} == set()

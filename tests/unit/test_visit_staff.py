@@ -10,7 +10,15 @@ from gated.contents import AlarmName, ReleaseContent
 from gated.messages import CallStaff, Credential, EnergiseRelay, ShowPrompt, StopCallingStaff
 from gated.policy import Rules, TemperatureRules
 from gated.visit.state import Commit, Phase
-from gated.vocabulary import Button, CredentialStatus, PassageResult, Prompt, Reason, ReleaseResult
+from gated.vocabulary import (
+    Button,
+    ClaimStep,
+    CredentialStatus,
+    PassageResult,
+    Prompt,
+    Reason,
+    ReleaseResult,
+)
 from tests.lane_rig import (
     IDS,
     PAIR,
@@ -18,12 +26,17 @@ from tests.lane_rig import (
     TEACHER,
     LaneRig,
     alarm_commit,
+    claim_commit,
     lane_with,
     passage_commit,
 )
 from tests.policy_cases import card
 
 STOP = StopCallingStaff()
+PRESS = ShowPrompt(Prompt.STAFF_PRESS_BUTTON)
+CARD_FIRST = ShowPrompt(Prompt.STAFF_CARD_FIRST)
+READY = ShowPrompt(Prompt.READY)
+ANSWERED = claim_commit(ClaimStep.BUTTON, holder=None)
 
 
 def feverish(rig: LaneRig, number: int = 0, thermometer: str = "main") -> LaneRig:
@@ -54,8 +67,8 @@ def release_commit(
 
 def test_card_value_and_button_clear_one_visit_and_open_once_it_is_durable() -> None:
     rig = feverish(LaneRig())
-    assert rig.show(TEACHER) == []
-    assert rig.contact(36.9) == []
+    assert rig.show(TEACHER) == [claim_commit(ClaimStep.CARD), PRESS]
+    assert rig.contact(36.9) == [claim_commit(ClaimStep.VALUE, contact_c=36.9)]
     assert rig.press() == [STOP, release_commit(ReleaseResult.CLEARED, 36.9)]
     rig.now += 0.01
     assert rig.commit(f"release/{IDS[0]}") == [
@@ -88,14 +101,15 @@ def test_the_contact_value_decides_by_the_same_threshold(
     rig = feverish(LaneRig(lane_with(rules)))
     rig.show(TEACHER)
     rig.contact(contact_c)
-    assert rig.press() == [STOP, release_commit(expected, contact_c)]
+    shown = [READY] if expected is ReleaseResult.ISOLATED else []
+    assert rig.press() == [STOP, release_commit(expected, contact_c), *shown]
 
 
 def test_an_isolated_visitor_is_recorded_and_the_gate_stays_shut() -> None:
     rig = feverish(LaneRig())
     rig.show(TEACHER)
     rig.contact(37.9)
-    assert rig.press() == [STOP, release_commit(ReleaseResult.ISOLATED, 37.9)]
+    assert rig.press() == [STOP, release_commit(ReleaseResult.ISOLATED, 37.9), READY]
     assert rig.commit(f"release/{IDS[0]}") == []
     assert rig.state.visits == ()
 
@@ -117,20 +131,32 @@ def test_the_last_contact_value_counts() -> None:
 
 def test_the_button_alone_opens_nothing() -> None:
     rig = feverish(LaneRig())
-    assert rig.press() == [STOP]
+    assert rig.press() == [STOP, ANSWERED]
     assert rig.visit().phase is Phase.WAITING_STAFF
 
 
 def test_the_card_alone_opens_nothing() -> None:
     rig = feverish(LaneRig())
-    assert rig.show(TEACHER) == []
+    rig.show(TEACHER)
     assert rig.wait(29.9) == []
     assert rig.visit().phase is Phase.WAITING_STAFF
+    assert rig.wait(0.1) == [claim_commit(ClaimStep.EXPIRED), READY]
+    assert rig.visit().phase is Phase.WAITING_STAFF
+
+
+def test_a_contact_value_gives_staff_another_thirty_seconds_for_the_button() -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    rig.wait(29.0)
+    rig.contact(36.8)
+    assert rig.wait(29.0) == []
+    assert rig.press() == [STOP, release_commit(ReleaseResult.CLEARED, 36.8)]
 
 
 def test_a_contact_value_without_a_card_before_it_is_nobodys_word() -> None:
     rig = feverish(LaneRig())
-    assert rig.contact(36.5) == []
+    refused = claim_commit(ClaimStep.VALUE_WITHOUT_CARD, contact_c=36.5, holder=None)
+    assert rig.contact(36.5) == [refused, CARD_FIRST]
     rig.show(TEACHER)
     assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE)]
 
@@ -143,18 +169,21 @@ def test_a_card_shown_thirty_seconds_ago_opens_nothing(ticks: bool) -> None:
         rig.wait(30.0)
     else:
         rig.now += 30.0  # the button is in the queue before the Tick
-    assert rig.contact(36.5) == []
-    assert rig.press() == [STOP]
+    refused = claim_commit(ClaimStep.VALUE_WITHOUT_CARD, contact_c=36.5, holder=None)
+    assert rig.contact(36.5) == [refused, CARD_FIRST]
+    assert rig.press() == [STOP, ANSWERED]
     assert rig.visit().phase is Phase.WAITING_STAFF
 
 
 def test_one_card_releases_one_visit() -> None:
-    rig = feverish(feverish(LaneRig()), 1)
+    rig = feverish(LaneRig())
+    rig.now += 5.0
+    feverish(rig, 1)
     rig.show(TEACHER)
     rig.press()
     rig.commit(f"release/{IDS[1]}")
     rig.pass_through()
-    assert rig.press() == [STOP]
+    assert rig.press() == [STOP, ANSWERED]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +198,7 @@ def test_one_card_releases_one_visit() -> None:
 def test_only_a_valid_card_of_an_attendant_counts(impostor: Credential) -> None:
     rig = feverish(LaneRig())
     rig.show(impostor)
-    assert rig.press() == [STOP]
+    assert rig.press() == [STOP, ANSWERED]
     assert rig.state.claim is None
 
 
@@ -185,7 +214,7 @@ def test_while_somebody_waits_a_staff_card_never_opens_for_who_stands_at_the_sen
     rig = feverish(LaneRig())
     rig.arrive()
     rig.measure()
-    assert rig.show(TEACHER) == []
+    assert rig.show(TEACHER) == [claim_commit(ClaimStep.CARD), PRESS]
     assert rig.visit(1).credential is None
 
 
@@ -247,6 +276,7 @@ def test_a_release_that_cannot_be_recorded_opens_nothing_and_may_be_tried_again(
     rig.press()
     assert rig.fail(f"release/{IDS[0]}") == [
         CallStaff(IDS[0], Reason.STORAGE_FAILED),
+        READY,
         ShowPrompt(Prompt.OUT_OF_ORDER, IDS[0]),
     ]
     rig.show(TEACHER)
@@ -300,3 +330,47 @@ def test_the_button_inside_the_fence_only_stops_the_bell_when_nobody_waits() -> 
     rig.show(TEACHER)
     assert rig.press() == [STOP]
     assert rig.visit().phase is Phase.MEASURING
+
+
+# --- the key switch ------------------------------------------------------------------------------
+
+
+def key_release_commit(number: int = 0) -> Commit:
+    content = ReleaseContent(
+        visit_id=IDS[number], result=ReleaseResult.OVERRIDE, released_by="key_switch"
+    )
+    return Commit(tag=f"release/{IDS[number]}", content=content, opens_visit=IDS[number])
+
+
+def test_key_and_button_release_where_no_code_is_read() -> None:
+    rig = feverish(LaneRig())
+    rig.device("scanner", works=False, reason="no frames")
+    assert rig.key() == [claim_commit(ClaimStep.KEY, holder=None), PRESS]
+    assert rig.key(is_on=False) == []
+    assert rig.press() == [STOP, key_release_commit()]
+    assert rig.commit(f"release/{IDS[0]}")[0] == EnergiseRelay(IDS[0], 0.5)
+
+
+def test_the_key_alone_opens_nothing_and_runs_out() -> None:
+    rig = feverish(LaneRig())
+    rig.key()
+    assert rig.wait(30.0) == [claim_commit(ClaimStep.EXPIRED, holder=None), READY]
+    assert rig.press() == [STOP, ANSWERED]
+
+
+def test_a_key_that_stays_turned_releases_one_visit_only() -> None:
+    rig = feverish(LaneRig())
+    rig.now += 5.0
+    feverish(rig, 1)
+    rig.key()
+    assert rig.press() == [STOP, key_release_commit(1)]
+    rig.commit(f"release/{IDS[1]}")
+    rig.pass_through()
+    assert rig.press() == [STOP, ANSWERED]
+
+
+def test_a_key_turned_with_nobody_waiting_is_recorded_and_claims_nothing() -> None:
+    rig = LaneRig()
+    assert rig.key() == [claim_commit(ClaimStep.KEY, None, holder=None)]
+    feverish(rig)
+    assert rig.press() == [STOP, ANSWERED]

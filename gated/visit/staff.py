@@ -1,0 +1,120 @@
+"""What staff do at the gate: the card or the key, the contact value, the button. Pure.
+
+Neither card nor key nor button alone opens. Each step is an event of its own, linked to the visit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gated.contents import AlarmName
+from gated.messages import (
+    CallStaff,
+    ContactValueSeen,
+    Credential,
+    KeyTurned,
+    StopCallingStaff,
+)
+from gated.units import MonoSeconds
+from gated.visit.passing import Passing
+from gated.visit.records import alarm_commit, claim_commit, release_commit, release_result
+from gated.visit.state import CLAIM_S, Phase, StaffClaim, Visit
+from gated.vocabulary import Button, ClaimStep, CredentialStatus, Key, Prompt, ReleaseResult
+
+
+class Staff(Passing):
+    """Claims and releases."""
+
+    def _credential_checked(self, credential: Credential, at: MonoSeconds) -> None:
+        is_good = credential.status is CredentialStatus.VALID and not credential.is_listed
+        if credential.is_attendant and is_good and self._in(Phase.WAITING_STAFF):
+            # Always the claim, never the entry of whoever stands there: the card must not open
+            # for a pupil at the sensor.
+            self._make_claim(StaffClaim(credential, MonoSeconds(at + CLAIM_S)), ClaimStep.CARD)
+        elif not self._names_whom_to_release(credential, at):
+            super()._credential_checked(credential, at)
+
+    def _key_turned(self, event: KeyTurned) -> None:
+        if event.key is not Key.RELEASE or not event.is_on:
+            return
+        if self._in(Phase.WAITING_STAFF):
+            self._make_claim(StaffClaim(None, MonoSeconds(event.at + CLAIM_S)), ClaimStep.KEY)
+        else:
+            self.commands.append(claim_commit(ClaimStep.KEY, None, None))
+
+    def _make_claim(self, claim: StaffClaim, step: ClaimStep) -> None:
+        self.state = replace(self.state, claim=claim)
+        self.commands.append(claim_commit(step, self._whom_to_release(claim), claim))
+        self._show(Prompt.STAFF_PRESS_BUTTON)
+
+    def _contact_value_seen(self, event: ContactValueSeen) -> None:
+        claim = self._claim(event.at)
+        if claim is None:
+            # Without a card before it, it is nobody's word: somebody has found the sheet.
+            visit = self._whom_to_release(None)
+            step = ClaimStep.VALUE_WITHOUT_CARD
+            self.commands.append(claim_commit(step, visit, None, event.contact_c))
+            self._show(Prompt.STAFF_CARD_FIRST)
+            return
+        until = MonoSeconds(event.at + CLAIM_S)
+        claim = replace(claim, contact_c=event.contact_c, until=until)
+        self.state = replace(self.state, claim=claim)
+        visit = self._whom_to_release(claim)
+        self.commands.append(claim_commit(ClaimStep.VALUE, visit, claim, event.contact_c))
+        self._show(Prompt.STAFF_PRESS_BUTTON)
+
+    def _button_pressed(self, button: Button, at: MonoSeconds) -> None:
+        if button is Button.CALL:
+            self.commands.append(CallStaff(None, None))
+            self.commands.append(alarm_commit(AlarmName.STAFF_CALLED, detail="call button"))
+            return
+        self.commands.append(StopCallingStaff())
+        claim = self._claim(at)
+        visit = self._whom_to_release(claim)
+        if visit is None:
+            return
+        if claim is None:
+            self.commands.append(claim_commit(ClaimStep.BUTTON, visit, None))
+            return
+        if self._is_lane_taken():
+            return  # the claim stands: once the lane is free the button opens
+        result = release_result(claim.contact_c, self.state.lane.rules)
+        self.commands.append(release_commit(visit, claim, result))
+        self.state = replace(self.state, claim=None)
+        if result is ReleaseResult.ISOLATED:
+            self._drop(visit)
+            self._refresh_prompt()
+        else:
+            self._put(replace(visit, phase=Phase.RELEASING))
+
+    def _tick_claim(self, at: MonoSeconds) -> None:
+        claim = self.state.claim
+        if claim is not None and claim.until <= at:
+            self.state = replace(self.state, claim=None)
+            visit = self._whom_to_release(claim)
+            self.commands.append(claim_commit(ClaimStep.EXPIRED, visit, claim))
+            self._refresh_prompt()
+
+    def _claim(self, at: MonoSeconds) -> StaffClaim | None:
+        claim = self.state.claim
+        return claim if claim is not None and at < claim.until else None
+
+    def _whom_to_release(self, claim: StaffClaim | None) -> Visit | None:
+        """Return the visit whose own pass staff showed after the card, else the latest one."""
+        waiting = self._in(Phase.WAITING_STAFF)
+        for visit in waiting:
+            if claim is not None and visit.visit_id == claim.visit_id:
+                return visit
+        return max(waiting, key=lambda visit: visit.last_progress_at, default=None)
+
+    def _names_whom_to_release(self, credential: Credential, at: MonoSeconds) -> bool:
+        """After a staff card, the pass of somebody who waits says whom staff means."""
+        claim = self._claim(at)
+        if claim is None or credential.holder_ref is None:
+            return False
+        for visit in self._in(Phase.WAITING_STAFF):
+            known = visit.credential
+            if known is not None and known.holder_ref == credential.holder_ref:
+                self.state = replace(self.state, claim=replace(claim, visit_id=visit.visit_id))
+                return True
+        return False
