@@ -49,7 +49,7 @@ CALLS_STAFF = frozenset(
 MENDED_BY_REST = frozenset({Reason.COLD_FACE, Reason.SPREAD_TOO_LARGE})
 """The visitor can mend these: out of the wind, in three minutes."""
 
-SUNLIT_RISE_C = 8.0
+SUNLIT_RISE_C = 6.0
 """Surroundings this much above the air are in the sun: in the shade walls stay within a few degrees
 of the air, in the sun they exceed it by 10 to 30 (an estimate; measure it on site)."""
 

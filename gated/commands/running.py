@@ -29,6 +29,7 @@ class ControllerStatus(BaseModel):
     mode: Mode
     drill: bool
     prompt: Prompt
+    gate: Literal["shut", "open"] | None = None  # by its contact
     time_quality: TimeQuality
     devices: dict[str, str]  # name → ok | lost
     threshold_c: float

@@ -142,6 +142,9 @@ def _running(
     states = {"ok": say(("正常", "ok"), language), "lost": say(("失联", "LOST"), language)}
     devices = (f"{name} {states.get(state, state)}" for name, state in controller.devices.items())
     yield ("设备", "devices"), " · ".join(devices)
+    if controller.gate is not None:
+        gates = {"shut": ("关着", "shut"), "open": ("开着", "stands open")}
+        yield ("闸门", "gate door"), say(gates[controller.gate], language)
 
 
 def _today(ledger: LedgerFacts, language: Language) -> str:

@@ -8,26 +8,28 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gated.actuators.inputs import InputSource
+from gated.actuators.inputs import InputEvent, InputSource
 from gated.clock import Clock
 from gated.contents import AlarmContent, AlarmName
 from gated.controller.codes import CodeRules, check_code
 from gated.controller.control import decode_request
 from gated.controller.decider import DeciderItem, Record
+from gated.controller.scanner_watch import ScannerWatch
 from gated.controller.timekeeper import Timekeeper
+from gated.controller.wires import Wires
 from gated.datagrams import Receiver
 from gated.errors import WireError
-from gated.messages import CodeNotRead, CodeSeen, CodeUnread, DeviceChanged
-from gated.scanner.sighting import CameraState, ScannerHealth, decode_sighting
+from gated.messages import CodeNotRead, CodeSeen, CodeUnread, KeyTurned
+from gated.scanner.sighting import ScannerHealth, decode_sighting
 from gated.visit.state import LaneState, ModeRequested
+from gated.vocabulary import Key, Mode
 
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.25
 WATCH_EVERY_S = 1.0
-SCANNER_SILENT_S = 3.0
-SCANNER_STARTS_WITHIN_S = 10.0
-"""A scanner loads its decoders first; a gate that has just started does not call it lost."""
+KEY_SWITCH = "key_switch"
+"""Who asked for a mode that the key switch set, as it is recorded."""
 MAX_EACH_TURN = 32
 """So many datagrams of one kind are read before the others get their turn."""
 
@@ -42,6 +44,14 @@ class Sockets:
     inputs: InputSource | None
 
 
+@dataclass(frozen=True, slots=True)
+class ModeRules:
+    """What the configuration says of modes. Swapped as a whole on reload."""
+
+    key: Mode = Mode.CLOSED  # while the key is turned
+    observe_for_s: float = 168 * 3_600.0
+
+
 class InputWorker:
     """Turns everything that comes in from outside the process into events for the decider."""
 
@@ -52,6 +62,8 @@ class InputWorker:
         timekeeper: Timekeeper,
         clock: Clock,
         *,
+        eyes: tuple[str, ...],
+        modes: ModeRules,
         publish: Callable[[DeciderItem], None],
         nudge_ledger: Callable[[], None],
         lane_state: Callable[[], LaneState],
@@ -65,12 +77,13 @@ class InputWorker:
         self._nudge_ledger = nudge_ledger
         self._lane_state = lane_state
         self._each_second = each_second
-        self._is_scanner_well: bool | None = None
-        self._scanner_heard_s = clock.monotonic_s() + SCANNER_STARTS_WITHIN_S - SCANNER_SILENT_S
+        self._modes = modes
+        self._scanner = ScannerWatch(eyes, clock, publish)
+        self._wires: Wires | None = None
 
-    def set_code_rules(self, codes: CodeRules) -> None:
-        """Judge codes by ``codes`` from now on. May be called from any thread."""
-        self._codes = codes
+    def set_rules(self, codes: CodeRules, modes: ModeRules) -> None:
+        """Judge codes and modes by these from now on. May be called from any thread."""
+        self._codes, self._modes = codes, modes
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Serve until ``stop``."""
@@ -80,15 +93,26 @@ class InputWorker:
             selector.register(sockets.control, selectors.EVENT_READ, self._take_requests)
             selector.register(sockets.ledger_nudges, selectors.EVENT_READ, self._take_nudges)
             if sockets.inputs is not None:
-                selector.register(sockets.inputs, selectors.EVENT_READ, self._take_inputs)
-            watched_s = self._clock.monotonic_s()
-            while not stop.is_set():
-                beat()
-                for key, _ in selector.select(WAIT_S):
-                    key.data()
-                if self._clock.monotonic_s() - watched_s >= WATCH_EVERY_S:
-                    watched_s = self._clock.monotonic_s()
-                    self._watch()
+                self._wires = Wires(
+                    sockets.inputs, selector, self._take_inputs, self._clock, self._publish
+                )
+            try:
+                self._serve(selector, stop, beat)
+            finally:
+                if self._wires is not None:
+                    self._wires.close()
+
+    def _serve(
+        self, selector: selectors.BaseSelector, stop: threading.Event, beat: Callable[[], None]
+    ) -> None:
+        watched_s = self._clock.monotonic_s() - WATCH_EVERY_S
+        while not stop.is_set():
+            beat()
+            for key, _ in selector.select(WAIT_S):
+                key.data()
+            if self._clock.monotonic_s() - watched_s >= WATCH_EVERY_S:
+                watched_s = self._clock.monotonic_s()
+                self._watch()
 
     def _take_sightings(self) -> None:
         for _ in range(MAX_EACH_TURN):
@@ -102,7 +126,7 @@ class InputWorker:
                 continue
             match sighting:
                 case ScannerHealth():
-                    self._hear_scanner(sighting)
+                    self._scanner.hear(sighting)
                 case CodeUnread():
                     self._publish(CodeNotRead(sighting.cause, self._clock.monotonic_s()))
                 case CodeSeen():
@@ -111,19 +135,6 @@ class InputWorker:
     def _take_code(self, code: CodeSeen) -> None:
         at = self._clock.monotonic_s()
         self._publish(check_code(code, self._timekeeper.judged_now(), at, self._codes))
-
-    def _hear_scanner(self, health: ScannerHealth) -> None:
-        self._scanner_heard_s = self._clock.monotonic_s()
-        is_well = health.state is CameraState.OK
-        self._tell_scanner(is_well=is_well, reason=health.reason or health.state.value)
-
-    def _tell_scanner(self, *, is_well: bool, reason: str) -> None:
-        if is_well is self._is_scanner_well:
-            return
-        if self._is_scanner_well is not None or not is_well:
-            at = self._clock.monotonic_s()
-            self._publish(DeviceChanged("scanner", is_well, "" if is_well else reason, at))
-        self._is_scanner_well = is_well
 
     def _take_requests(self) -> None:
         datagram = self._sockets.control.receive()
@@ -138,16 +149,18 @@ class InputWorker:
             self._publish(Record(alarm))
             return
         state = self._lane_state()
-        self._publish(
-            ModeRequested(
-                mode=request.mode if request.mode is not None else state.mode,
-                drill=request.drill if request.drill is not None else state.drill,
-                by=request.by,
-                at=self._clock.monotonic_s(),
-                for_s=request.for_s,
-                expires_at=self._timekeeper.after(request.for_s),
-            )
+        self._request(
+            request.mode if request.mode is not None else state.mode,
+            drill=request.drill if request.drill is not None else state.drill,
+            by=request.by,
+            for_s=request.for_s,
         )
+
+    def _request(self, mode: Mode, *, drill: bool, by: str, for_s: float | None = None) -> None:
+        if mode is Mode.OBSERVE and for_s is None:
+            for_s = self._modes.observe_for_s  # observing always ends by itself
+        at, expires_at = self._clock.monotonic_s(), self._timekeeper.after(for_s)
+        self._publish(ModeRequested(mode, drill, by, at, for_s, expires_at))
 
     def _take_nudges(self) -> None:
         while self._sockets.ledger_nudges.receive() is not None:
@@ -155,13 +168,31 @@ class InputWorker:
         self._nudge_ledger()
 
     def _take_inputs(self) -> None:
-        if self._sockets.inputs is not None:
-            for event in self._sockets.inputs.read():
+        if self._wires is not None:
+            self._take_events(self._wires.read())
+
+    def _take_events(self, events: list[InputEvent]) -> None:
+        for event in events:
+            if isinstance(event, KeyTurned) and event.key is Key.MODE:
+                self._turn_mode(is_on=event.is_on)
+            else:
                 self._publish(event)
 
+    def _turn_mode(self, *, is_on: bool) -> None:
+        """The key sets a mode, and takes back only what it has set itself."""
+        state = self._lane_state()
+        mode, by = state.mode, state.mode_by
+        if state.pending_mode is not None:
+            mode, by = state.pending_mode.mode, state.pending_mode.by
+        wanted = self._modes.key if is_on else Mode.NORMAL
+        is_as_wanted = mode is wanted and by == KEY_SWITCH
+        if not is_as_wanted and (is_on or by == KEY_SWITCH):
+            self._request(wanted, drill=state.drill, by=KEY_SWITCH)
+
     def _watch(self) -> None:
-        if self._clock.monotonic_s() - self._scanner_heard_s > SCANNER_SILENT_S:
-            self._tell_scanner(is_well=False, reason="no sign of life from the scanner")
+        if self._wires is not None:
+            self._take_events(self._wires.keep_open())
+        self._scanner.watch()
         for event in self._timekeeper.watch():
             self._publish(event)
         self._each_second()

@@ -25,7 +25,8 @@ from gated.controller.control import CONTROL_SOCKET
 from gated.controller.decider import Decider, DeciderItem, Neighbours, Record
 from gated.controller.inputs import InputWorker, Sockets
 from gated.controller.ports import Devices, MakeDevices
-from gated.controller.rules import compensation_rules, lane_of
+from gated.controller.rules import compensation_rules, lane_of, mode_rules
+from gated.controller.scanner_watch import eye_names
 from gated.controller.status import StatusWriter
 from gated.controller.timekeeper import Timekeeper
 from gated.datagrams import Receiver, Sender
@@ -199,6 +200,7 @@ class Controller:
         return LaneState(
             lane=lane_of(config, self._id_seed()),
             mode=_mode_of(ledger.setting("mode"), config.visit.initial_mode),
+            mode_by=ledger.setting("mode_by") or "",
             drill=ledger.setting("drill") == "1",
             time_quality=self._timekeeper.quality,
             uses=uses,
@@ -220,6 +222,8 @@ class Controller:
             codes,
             self._timekeeper,
             self._clock,
+            eyes=eye_names(self._config.scanner),
+            modes=mode_rules(self._config),
             publish=self._publish,
             nudge_ledger=self._nudge_ledger,
             lane_state=self._lane_state,
@@ -243,7 +247,8 @@ class Controller:
         names = [t.name for t in self._config.temperature.thermometers]
         if self._config.temperature.ambient is not None:
             names.append("ambient")
-        return (*names, "scanner", "relay")
+        names += [*eye_names(self._config.scanner), "relay"]
+        return (*names, "inputs") if self._config.inputs.lines() else tuple(names)
 
     # --- between the threads ------------------------------------------------------------------
 
@@ -270,20 +275,16 @@ class Controller:
         at = self._clock.monotonic_s()
         if open_visits:
             self._publish(Restarted(open_visits, at))
-        expires_at = self._ledger.setting("mode_expires_at")
+        state, expires_at = self._decider.state, self._ledger.setting("mode_expires_at")
         if expires_at:
             left = datetime.fromisoformat(expires_at) - self._clock.now()
-            state = self._decider.state
-            self._publish(
-                ModeRequested(
-                    state.mode,
-                    state.drill,
-                    "restart",
-                    at,
-                    for_s=max(1.0, left.total_seconds()),
-                    expires_at=expires_at,
-                )
-            )
+            for_s, by = max(1.0, left.total_seconds()), state.mode_by or "restart"
+        elif state.mode is Mode.OBSERVE:  # as the file says for the very first start
+            for_s, by = mode_rules(self._config).observe_for_s, "first start"
+            expires_at = self._timekeeper.after(for_s)
+        else:
+            return
+        self._publish(ModeRequested(state.mode, state.drill, by, at, for_s, expires_at))
 
     def _record_renewed(self, opened: Opened) -> None:
         self._publish(Record(_boot_content(opened)))
@@ -301,7 +302,7 @@ class Controller:
             self._publish(Record(ConfigContent(accepted=False, detail=str(exc)[:1_000])))
             return
         self._config = live
-        self._inputs.set_code_rules(codes)
+        self._inputs.set_rules(codes, mode_rules(live))
         self._ledger.keep_person_days = live.uplink.keep_person_days
         self._timekeeper.set_passback_reset(live.checks.anti_passback_reset)
         for worker in self._thermometers:

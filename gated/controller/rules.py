@@ -5,9 +5,13 @@ from __future__ import annotations
 from gated.config import GateConfig
 from gated.config.devices import ColourUse
 from gated.config.explain import rules_version
+from gated.controller.inputs import ModeRules
 from gated.policy import Rules, TemperatureRules
 from gated.sensors.compensation import SPOT_FOREHEAD, CompensationRules, SiteOffset
 from gated.visit.state import Lane, Timing
+from gated.vocabulary import Mode
+
+SECONDS_AN_HOUR = 3_600.0
 
 
 def policy_rules(config: GateConfig) -> Rules:
@@ -43,13 +47,23 @@ def lane_of(config: GateConfig, id_seed: str) -> Lane:
             staff_after_s=visit.staff_after_s,
             hold_s=visit.hold_s,
             hold_slow_s=visit.hold_slow_s,
+            held_open_after_s=visit.held_open_after_s,
             credential_hold_s=visit.credential_hold_s,
             release_within_s=visit.release_within_s,
             pulse_s=config.outputs.relay.pulse_s,
         ),
         thermometers=tuple(thermometer.name for thermometer in by_height),
         has_passage_sensor=config.inputs.passage is not None,
+        has_contact=config.inputs.contact is not None,
         id_seed=id_seed,
+    )
+
+
+def mode_rules(config: GateConfig) -> ModeRules:
+    key = config.inputs.key_mode
+    return ModeRules(
+        key=Mode.CLOSED if key is None else key.mode,
+        observe_for_s=config.visit.observe_for_h * SECONDS_AN_HOUR,
     )
 
 

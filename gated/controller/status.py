@@ -57,13 +57,15 @@ class StatusWriter:
     def each_second(self) -> None:
         """Write the status; now and then publish a health event."""
         state = self._lane_state()
-        devices = {n: "lost" if n in state.lost else "ok" for n in self._devices}
+        names = (*self._devices, *sorted(state.lost - set(self._devices)))
+        devices = {n: "lost" if n in state.lost else "ok" for n in names}
         status = {
             "v": 1,
             "pid": os.getpid(),
             "boottime_ms": self._clock.boottime_ms(),
             "mode": state.mode.value,
             "drill": state.drill,
+            "gate": _gate(state),
             "prompt": state.prompt.value,
             "time_quality": state.time_quality.value,
             "devices": devices,
@@ -100,6 +102,13 @@ class StatusWriter:
         """Take the status away: a status that nobody renews is no status."""
         self._path.unlink(missing_ok=True)
         self._reader.close()
+
+
+def _gate(state: LaneState) -> str | None:
+    """Return what the gate's contact says; None: there is none, or it has not spoken yet."""
+    if not state.is_gate_known:
+        return None
+    return "shut" if state.gate is None else "open"
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -8,7 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
@@ -222,7 +222,10 @@ class ThermometerWorker(_SensorWorker[Thermometer]):
             # The chip has its power from the board, and warms up with it.
             powered_s=self._clock.boottime_ms() / 1_000,
         )
-        return compensate(plateau, self._ambient(), instrument, self._rules)
+        reading = compensate(plateau, self._ambient(), instrument, self._rules)
+        if self._sampling is None:
+            return reading
+        return replace(reading, surroundings_c=self._sampling.surroundings_c(plateau.taken_at))
 
     def _publish_reading(self, reading: Reading) -> None:
         self._publish(ReadingTaken(reading, self._clock.monotonic_s()))

@@ -248,3 +248,21 @@ def test_noise_alone_never_makes_a_person() -> None:
         feeder = Feeder(SamplingRules.for_traits(traits), period_s)
         feeder.feed(*(28.0 + chance.gauss(0.0, traits.noise_c) for _ in range(5_000)))
         assert feeder.found == []
+
+
+# --- what is in view with nobody there -----------------------------------------------------------
+
+
+def test_the_surroundings_are_what_was_seen_shortly_before_somebody_came(slow: Feeder) -> None:
+    slow.feed(*(29.0 + 0.02 * (i % 2) for i in range(8)))  # the sun has come out
+    before = MonoSeconds(slow.at_s)
+    assert slow.sampling.surroundings_c(before) == pytest.approx(29.0, abs=0.05)
+    slow.feed(*(36.0 + 0.02 * (i % 2) for i in range(8)))
+    assert slow.sampling.is_present
+    assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) == pytest.approx(29.0, abs=0.05)
+
+
+def test_surroundings_of_a_minute_ago_say_nothing(slow: Feeder) -> None:
+    assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) is not None
+    assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s + 61.0)) is None
+    assert Sampling("adult", SLOW).surroundings_c(MonoSeconds(0.0)) is None
