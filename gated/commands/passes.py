@@ -1,4 +1,4 @@
-"""``gated pass``: keys, passes and the site key. For the office's computer, not for a gate."""
+"""``gated pass``: keys, passes, the site key, printed pages. For an office, not for a gate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gated.commands import lamp_card, value_sheet
 from gated.commands.verify import iso, load_trust_or_none
 from gated.errors import ExitCode, GatedError
 from gated.messages import MAX_CODE_CHARACTERS
@@ -58,6 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     sitekey.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new file")
 
+    value_sheet.add_arguments(
+        actions.add_parser(
+            "value-sheet", help="print the contact thermometer's values as codes 打印体温值卡"
+        )
+    )
+    lamp_card.add_arguments(
+        actions.add_parser("lamp-card", help="print what lamps and sounds mean 打印灯光声音说明卡")
+    )
+
 
 def _add_issue_arguments(issue: argparse.ArgumentParser) -> None:
     issue.add_argument("--key", type=Path, required=True, metavar="FILE", help="NAME.key.pem")
@@ -106,6 +116,10 @@ def run(args: argparse.Namespace) -> int:
             return _issue(args)
         case "show":
             return _show(args)
+        case "value-sheet":
+            return value_sheet.run(args)
+        case "lamp-card":
+            return lamp_card.run(args)
         case _:
             return _make_site_key(args)
 
