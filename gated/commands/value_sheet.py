@@ -46,8 +46,8 @@ STEPS: Sequence[Pair] = (
         "Show this leaf's code, and cover the others.",
     ),
     (
-        "刷卡后 {claim_s:g} 秒内按围栏内的按钮。",
-        "Press the button inside the fence, within {claim_s:g} s of the card.",
+        "{claim_s:g} 秒内按围栏内的按钮。",
+        "Press the button inside the fence within {claim_s:g} s.",
     ),
 )
 NEVER_ALONE: Pair = (
