@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from gated.actuators.lcus import LcusLine
+from gated.actuators.line import OutputLine
 from gated.datagrams import Receiver
+from gated.simulation.serial_devices import LcusBoard
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,45 @@ def wire() -> Iterator[Wire]:
             yield far_end
         finally:
             far_end.close()
+
+
+@dataclass
+class LineAdapter:
+    """How to take an output line, and how to see its level from outside."""
+
+    take: Callable[[], OutputLine]
+    level: Callable[[], bool]
+
+
+@contextmanager
+def lcus_board(channels: int = 1) -> Iterator[LcusBoard]:
+    with TemporaryDirectory(prefix="gated-") as folder:
+        board = LcusBoard(Path(folder) / "usb-relay:if00", channels)
+        try:
+            yield board
+        finally:
+            board.close()
+
+
+def lcus_adapter() -> Iterator[LineAdapter]:
+    """Yield relay 2 of a simulated board, for the contract of output lines."""
+    with lcus_board(channels=4) as board:
+        yield LineAdapter(
+            lambda: LcusLine("relay", 2, str(board.path)), lambda: board.is_energised(2)
+        )
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes whose parent is ``pid``."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
 
 
 def has_ended(pid: int, within_s: float = 5.0) -> bool:

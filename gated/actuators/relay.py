@@ -13,19 +13,25 @@ from gated.errors import ActuationError
 
 START_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 0.5
+OFF_LATE_S = 0.25
+"""A guard that has not said "off" this long after a pulse's end hangs, and is killed."""
 
 
 class Relay:
     """One relay behind its guard child.
 
     Args:
-        spec: the guard's line, ``gpio:…`` or ``socket:…``.
+        spec: the guard's line, ``gpio:…``, ``lcus:…`` or ``socket:…``.
     """
 
     def __init__(self, spec: str) -> None:
         self._spec = spec
         self._guard: subprocess.Popen[bytes] | None = None
         self._buffered = b""
+        self._has_ended = False
+        self._off_due_s: float | None = None
+        self.fault = ""
+        """Why the last guard ended, for a person; "" while one runs."""
 
     def open(self) -> None:
         """Start the guard. Raises: ActuationError: it could not take the line."""
@@ -42,6 +48,7 @@ class Relay:
             self.close()
             reason = answer.removeprefix("error ") or "the relay's guard does not answer"
             raise ActuationError(reason, device="relay")
+        self.fault = ""
 
     def pulse(self, visit_id: str, pulse_s: float) -> int:
         """Energise for ``pulse_s`` and return when it happened, in ns of CLOCK_MONOTONIC.
@@ -50,7 +57,8 @@ class Relay:
         """
         if self._guard is None or self._guard.stdin is None:
             raise ActuationError("the relay's guard is not running", device="relay")
-        command = f"pulse {min(round(pulse_s * 1_000), MAX_PULSE_MS)} {visit_id}\n"
+        pulse_ms = min(round(pulse_s * 1_000), MAX_PULSE_MS)
+        command = f"pulse {pulse_ms} {visit_id}\n"
         try:
             os.write(self._guard.stdin.fileno(), command.encode())
         except OSError as exc:
@@ -58,23 +66,59 @@ class Relay:
             raise ActuationError("the relay's guard has died", device="relay") from exc
         deadline_s = time.monotonic() + ANSWER_WITHIN_S
         while (left_s := deadline_s - time.monotonic()) > 0:
-            word, _, rest = self._answer(left_s).partition(" ")
+            answer = self._answer(left_s)
+            self._hear(answer)
+            word, _, rest = answer.partition(" ")
             visit, _, at_ns = rest.partition(" ")
             if word == "on" and visit == visit_id:
+                self._off_due_s = time.monotonic() + pulse_ms / 1_000 + OFF_LATE_S
                 return int(at_ns)
             if not word:
                 break
+        reason = self.fault or "the relay did not confirm"
         self.close()
-        raise ActuationError("the relay did not confirm", device="relay")
+        raise ActuationError(reason, device="relay")
+
+    def fileno(self) -> int | None:
+        """Return the descriptor of the guard's answers, for a selector; None without a guard.
+
+        It is ready when the guard said something or has ended: ``is_alive`` tells which.
+        """
+        if self._guard is None or self._guard.stdout is None:
+            return None
+        return self._guard.stdout.fileno()
 
     def is_alive(self) -> bool:
-        """Return whether the guard runs."""
-        return self._guard is not None and self._guard.poll() is None
+        """Return whether the guard runs and ends its pulses. One that has hung is killed here.
+
+        Never blocks on a guard that is well. ``fault`` says what was wrong.
+        """
+        if self._guard is None:
+            return False
+        while answer := self._answer(0.0):
+            self._hear(answer)
+        if self._off_due_s is not None and time.monotonic() > self._off_due_s:
+            self.fault = "the relay's guard hangs"
+            self._guard.kill()  # not asked first: a hung one would not hear
+            self.close()
+            return False
+        if self._has_ended or self._guard.poll() is not None:
+            self.fault = self.fault or "the relay's guard has died"
+            self.close()
+            return False
+        return True
+
+    def _hear(self, answer: str) -> None:
+        word, _, rest = answer.partition(" ")
+        if word == "off":
+            self._off_due_s = None
+        elif word == "error":
+            self.fault = rest
 
     def close(self) -> None:
         """End the guard, which de-energises. Idempotent."""
         guard, self._guard = self._guard, None
-        self._buffered = b""
+        self._buffered, self._has_ended, self._off_due_s = b"", False, None
         if guard is None:
             return
         if guard.stdin is not None:
@@ -93,12 +137,13 @@ class Relay:
             return ""
         deadline_s = time.monotonic() + within_s
         while b"\n" not in self._buffered:
-            left_s = deadline_s - time.monotonic()
+            left_s = max(0.0, deadline_s - time.monotonic())
             descriptor = self._guard.stdout.fileno()
-            if left_s <= 0 or not select.select([descriptor], [], [], left_s)[0]:
+            if not select.select([descriptor], [], [], left_s)[0]:
                 return ""
             data = os.read(descriptor, 4_096)
             if not data:
+                self._has_ended = True
                 return ""
             self._buffered += data
         line, _, self._buffered = self._buffered.partition(b"\n")
