@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gated.actuators.alsa import AlsaSoundCard, MixerControl, SoundLibrary, why_unheard
+from gated.actuators.alsa import (
+    EVERYTHING_PASSES,
+    ONE_OF_THEM_SOUNDS,
+    AlsaSoundCard,
+    MixerControl,
+    SoundLibrary,
+    why_unheard,
+)
 from gated.actuators.voice import PROMPTS_BOUND, Voice
 from gated.actuators.wav import scaled
 from gated.clock import FakeClock
@@ -19,6 +27,7 @@ from gated.simulation.sound import SimulatedLibasound
 from gated.vocabulary import Prompt
 from tests.sound import PAUSE, Speaker, own_recording, shown, spoken, tone, wav
 
+ROOT = Path(__file__).resolve().parents[2]
 CODE_ZH, CODE_EN, STAFF = tone(1_000), tone(2_000), tone(3_000)
 
 
@@ -390,3 +399,13 @@ def test_a_bad_own_recording_is_named_at_the_start(
     bench.hear()
     fault = f"{path} is no plain WAV file; save it as WAV, PCM, 16 bit"
     assert caplog.messages == [f"{fault}. The built-in recording is played"]
+
+
+def test_the_page_explains_what_the_card_may_say() -> None:
+    page = (ROOT / "docs" / "voice.md").read_text(encoding="utf-8")
+    said = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
+    source = (ROOT / "gated" / "actuators" / "alsa.py").read_text(encoding="utf-8")
+    assert len(said) >= 9
+    assert [words for words in said if words not in source] == []
+    for name in EVERYTHING_PASSES | ONE_OF_THEM_SOUNDS:
+        assert f"`{name}`" in page
