@@ -31,12 +31,12 @@ class Recordings:
 
     def __init__(self, folder: Path, languages: Sequence[Language]) -> None:
         self._folders = (folder, built_in_folder())
-        self._languages = tuple(languages)
+        self.languages = tuple(languages)
         self._told: dict[Path, str] = {}  # each fault is said once, until the file is another one
 
     def of(self, prompt: Prompt) -> list[Recording]:
         """Return the prompt in each language that has it. A bad file is logged, never raised."""
-        found = (self._find(prompt, language) for language in self._languages)
+        found = (self._find(prompt, language) for language in self.languages)
         return [recording for recording in found if recording is not None]
 
     def check(self) -> None:
@@ -48,7 +48,7 @@ class Recordings:
                 self._tell(path, f"{path} is the recording of no prompt; see docs/voice.md")
 
     def _own_files(self) -> Iterator[Path]:
-        for language in self._languages:
+        for language in self.languages:
             try:
                 yield from sorted((self._folders[0] / language).iterdir())
             except FileNotFoundError:

@@ -109,6 +109,10 @@ class Voice:
         """Change the loudness, 0–100 %, also of what is being said. From any thread."""
         self._volume_percent = percent
 
+    def set_languages(self, languages: Sequence[Language]) -> None:
+        """Speak these from the next hint on, in this order. From any thread."""
+        self._recordings.languages = tuple(languages)
+
     def run(
         self,
         stop: threading.Event,

@@ -105,6 +105,14 @@ def test_the_volume_scales_what_is_heard_and_may_change_in_mid_sentence(bench: B
     assert bench.heard() == scaled(CODE_ZH[:loud_from], 50) + CODE_ZH[loud_from:] + PAUSE + CODE_EN
 
 
+def test_another_order_of_languages_holds_from_the_next_hint_on(bench: Bench) -> None:
+    bench.at_write(2, lambda: bench.voice.set_languages(("en",)))
+    bench.hear(spoken(Prompt.SHOW_CODE))
+    assert bench.heard() == CODE_ZH + PAUSE + CODE_EN
+    bench.hear(spoken(Prompt.SHOW_CODE))
+    assert bench.heard() == CODE_EN
+
+
 # --- what cuts it off ----------------------------------------------------------------------------
 
 
