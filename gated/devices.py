@@ -5,19 +5,22 @@ The command line chooses, once and in so many words. Nothing here falls back to 
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from gated.actuators.alsa import AlsaSoundCard
 from gated.actuators.gpio import GpioInputs, GpioLine, InputWire
-from gated.actuators.inputs import InputSource, SocketInputs
-from gated.actuators.line import AbsentLine, OutputLine, SocketLine
+from gated.actuators.inputs import CONTACT, PASSAGE, InputSource, SocketInputs
+from gated.actuators.line import AbsentLine, OpenLine, SocketLine
 from gated.actuators.relay import Relay
 from gated.actuators.signals import Lamp
-from gated.actuators.worker import Outputs
+from gated.actuators.voice import Voice
+from gated.actuators.worker import BELL, BUZZER, Announcer, Outputs, lamp_name
 from gated.clock import Clock, FakeClock
 from gated.config import GateConfig, VoiceDriver
+from gated.config.devices import InputLine, RelayDriver
 from gated.config.temperature import DriverSettings
 from gated.controller.ports import Devices
 from gated.errors import DeviceNotFound
@@ -34,49 +37,87 @@ from gated.simulation.stage import (
     HeatLog,
     StageAnnouncer,
 )
-from gated.vocabulary import Button
-
-log = logging.getLogger(__name__)
+from gated.vocabulary import Button, Key
 
 
 def real_devices(config: GateConfig, clock: Clock) -> Devices:
-    """Return what is wired to this machine. Raises: ActuationError: a line cannot be taken."""
-    outputs = config.outputs
-    if outputs.voice.driver is not VoiceDriver.NONE:
-        log.warning("the voice is not available yet: prompts are lamps and beeps only")
+    """Return what is wired to this machine. Nothing is opened yet: what is missing says so then."""
+    voice = _voice(config, clock)
 
-    def line(name: str, gpio: str | None) -> OutputLine:
-        if gpio is None:
-            return AbsentLine()
-        return GpioLine(name, gpio, outputs.chip, active_low=False)
+    def wire(name: str, line: str) -> OpenLine:
+        return partial(GpioLine, name, line, config.outputs.chip, active_low=False)
 
-    lamps = outputs.lamps
-    wired = {} if lamps is None else {lamp: getattr(lamps, lamp.value) for lamp in Lamp}
     return Devices(
         open_bus=Smbus2Bus,
-        outputs=Outputs(
-            relay=Relay(f"gpio:{outputs.chip}:{outputs.relay.line}:high"),
-            lamps={lamp: line(f"lamp {lamp}", gpio) for lamp, gpio in wired.items()},
-            buzzer=line("buzzer", outputs.buzzer.line if outputs.buzzer else None),
-            bell=line("call_staff", outputs.call_staff.line if outputs.call_staff else None),
-            call_repeat_s=60.0 if outputs.call_staff is None else outputs.call_staff.repeat_s,
-        ),
+        outputs=_outputs(config, Relay(_relay_spec(config)), wire, voice),
         inputs=_real_inputs(config, clock),
+        voice=voice,
     )
 
 
-def _real_inputs(config: GateConfig, clock: Clock) -> InputSource | None:
-    """Return what is wired, or None. The gate contact is for alarms that do not exist yet."""
+def _outputs(
+    config: GateConfig,
+    relay: Relay,
+    wire: Callable[[str, str], OpenLine],
+    announcer: Announcer | None,
+) -> Outputs:
+    """Return what the configuration names. ``wire``: device's name, its GPIO line → the line."""
+    outputs = config.outputs
+    lamps = {} if outputs.lamps is None else outputs.lamps.model_dump(exclude_none=True)
+    buzzer, bell = outputs.buzzer, outputs.call_staff
+    return Outputs(
+        relay=relay,
+        lamps={lamp: wire(lamp_name(lamp), lamps[lamp]) for lamp in Lamp if lamp in lamps},
+        buzzer=AbsentLine if buzzer is None else wire(BUZZER, buzzer.line),
+        bell=AbsentLine if bell is None else wire(BELL, bell.line),
+        announcer=announcer,
+        call_repeat_s=60.0 if bell is None else bell.repeat_s,
+    )
+
+
+def _relay_spec(config: GateConfig) -> str:
+    """Return the relay's wire as its guard takes it."""
+    relay = config.outputs.relay
+    match relay.driver:
+        case RelayDriver.GPIO:
+            return f"gpio:{config.outputs.chip}:{relay.line}:high"
+        case RelayDriver.LCUS:
+            return f"lcus:{relay.channel}:{relay.device}"
+
+
+def _voice(config: GateConfig, clock: Clock) -> Voice | None:
+    settings = config.outputs.voice
+    match settings.driver:
+        case VoiceDriver.NONE:
+            return None
+        case VoiceDriver.ALSA:
+            return Voice(
+                AlsaSoundCard(settings.device, clock),
+                languages=config.gate.languages,
+                volume_percent=settings.volume_percent,
+                folder=settings.folder,
+                clock=clock,
+            )
+
+
+def _wired_inputs(config: GateConfig) -> dict[str, InputLine]:
+    """Return {name as the inputs have it: its line} of everything that is wired."""
     settings = config.inputs
     lines = {
-        "passage": settings.passage,
-        Button.ATTENDANT.value: settings.attendant_button,
-        Button.CALL.value: settings.call_button,
+        PASSAGE: settings.passage,
+        CONTACT: settings.contact,
+        Button.ATTENDANT: settings.attendant_button,
+        Button.CALL: settings.call_button,
+        Key.RELEASE: settings.key_release,
+        Key.MODE: settings.key_mode,
     }
+    return {str(name): line for name, line in lines.items() if line is not None}
+
+
+def _real_inputs(config: GateConfig, clock: Clock) -> InputSource | None:
     wires = {
         name: InputWire(line.line, line.active_low, line.debounce_ms)
-        for name, line in lines.items()
-        if line is not None
+        for name, line in _wired_inputs(config).items()
     }
     return GpioInputs(wires, config.outputs.chip, clock) if wires else None
 
@@ -85,22 +126,20 @@ def simulated_devices(stage: Path, config: GateConfig, clock: Clock) -> Devices:
     """Return devices on a scenario's stage: the chips of the configuration at register level."""
     socket = stage / OUTPUTS_SOCKET
     buses = _simulated_buses(stage, config, clock)
+    wired = _wired_inputs(config)
 
     def open_bus(name: str) -> I2CBus:
         if name not in buses:
             raise DeviceNotFound(f"no simulated bus {name}", device=name)
         return buses[name].open()
 
+    def wire(name: str, _line: str) -> OpenLine:
+        return partial(SocketLine, name.removeprefix("lamp "), socket)
+
     return Devices(
         open_bus=open_bus,
-        outputs=Outputs(
-            relay=Relay(f"socket:{socket}"),
-            lamps={lamp: SocketLine(lamp.value, socket) for lamp in Lamp},
-            buzzer=SocketLine("buzzer", socket),
-            bell=SocketLine("call_staff", socket),
-            announcer=StageAnnouncer(stage),
-        ),
-        inputs=SocketInputs(stage / INPUTS_SOCKET, clock),
+        outputs=_outputs(config, Relay(f"socket:{socket}"), wire, StageAnnouncer(stage)),
+        inputs=SocketInputs(stage / INPUTS_SOCKET, wired, clock) if wired else None,
     )
 
 

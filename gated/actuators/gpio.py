@@ -7,67 +7,212 @@ no blip between taking it and setting it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import errno
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from fnmatch import fnmatch
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from gated.actuators.inputs import InputEvent
+from gated.actuators.inputs import DEVICE, LEVELS, InputEvent, Levels, pulse_event
 from gated.clock import Clock
-from gated.errors import ActuationError, DeviceError, DeviceLost
-from gated.messages import ButtonPressed, PassageSensed
-from gated.vocabulary import Button
+from gated.errors import ActuationError, DeviceError, DeviceLost, DeviceNotFound
 
 if TYPE_CHECKING:
     import gpiod
 
+CONSUMER = "gated"
+_CONSUMER_CHARACTERS = 31  # the kernel's GPIO_MAX_NAME_SIZE is 32, with its zero
 
-class GpioLine:
-    """One output line of a real GPIO chip.
 
-    Raises: ActuationError: no such chip or line, a busy line, or no permission; says which.
+def _device_paths() -> list[str]:
+    return sorted(str(path) for path in Path("/dev").glob("gpiochip*"))
+
+
+@dataclass(frozen=True, slots=True)
+class Gpio:
+    """The GPIO chips of one machine.
+
+    Args:
+        library: libgpiod's module, or one that behaves like it (gated/simulation/gpiochip.py).
+            None: libgpiod, loaded when it is needed.
+        paths: returns where chips may stand.
     """
 
-    def __init__(self, name: str, line: str, chip_label: str, *, active_low: bool) -> None:
-        import gpiod
-        from gpiod.line import Direction, Value
+    library: ModuleType | None = None
+    paths: Callable[[], list[str]] = field(default=_device_paths)
 
+    def load(self) -> ModuleType:
+        """Return the library. Raises: DeviceNotFound: it is not installed."""
+        if self.library is not None:
+            return self.library
+        try:
+            import gpiod
+        except ImportError as exc:
+            raise DeviceNotFound(
+                "the Python package gpiod (2.2 or newer) is not installed: no GPIO line can be used"
+            ) from exc
+        return gpiod
+
+    def take(
+        self, label: str, lines: Mapping[str, gpiod.LineSettings], purpose: str
+    ) -> gpiod.LineRequest:
+        """Return a request of ``lines`` of the chip that has them and whose label matches.
+
+        Args:
+            label: of the chip; ``*`` stands for anything.
+            lines: name of the line → how it is set.
+            purpose: what others are told who want one of these lines (``gpioinfo`` shows it).
+
+        Raises: DeviceNotFound: no such chip or line, a busy line, or no permission; says which,
+            and how to mend it.
+        """
+        library = self.load()
+        path, found = self._find(library, label, lines)
+        try:
+            with library.Chip(path) as chip:
+                busy = [line for line in lines if chip.get_line_info(line).used]
+                if busy:
+                    raise DeviceNotFound(_who_holds(chip, busy[0], found))
+                request: gpiod.LineRequest = chip.request_lines(
+                    config=dict(lines), consumer=f"{CONSUMER} {purpose}"[:_CONSUMER_CHARACTERS]
+                )
+        except OSError as exc:
+            names = ", ".join(lines)
+            raise DeviceNotFound(
+                f"chip {found} does not give {names}: {_in_words(exc)}; is it the right line?"
+            ) from exc
+        return request
+
+    def _find(self, library: ModuleType, label: str, lines: Collection[str]) -> tuple[str, str]:
+        """Return the device and the label of the chip that has ``lines``."""
+        denied, labels, complaints = [], [], []
+        for path in self.paths():
+            try:
+                with library.Chip(path) as chip:
+                    found = chip.get_info().label
+                    labels.append(found)
+                    if not fnmatchcase(found, label):
+                        continue
+                    names = _names(chip)
+            except PermissionError:
+                denied.append(path)
+                continue
+            except OSError:
+                continue  # it has gone meanwhile
+            missing = [line for line in lines if line not in names]
+            if not missing:
+                return path, found
+            complaints.append(_no_such_line(found, missing[0], names))
+        if complaints:
+            raise DeviceNotFound(complaints[0])
+        if denied:
+            raise DeviceNotFound(
+                f"{' and '.join(denied)} may not be opened by this user: add it to the group gpio"
+            )
+        if not labels:
+            raise DeviceNotFound(
+                "this machine has no GPIO chip (no /dev/gpiochip*): connect one, or try the "
+                "simulation, gated demo"
+            )
+        there = ", ".join(f'"{name}"' for name in dict.fromkeys(labels))
+        raise DeviceNotFound(
+            f'no GPIO chip has the label "{label}", found: {there}; correct outputs.chip'
+        )
+
+
+def _names(chip: gpiod.Chip) -> list[str]:
+    count = chip.get_info().num_lines
+    return [name for offset in range(count) if (name := chip.get_line_info(offset).name)]
+
+
+def _no_such_line(chip: str, line: str, names: list[str]) -> str:
+    close = get_close_matches(line, names, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "gpioinfo lists those that it has"
+    return f'chip {chip} has no line "{line}"; {hint}'
+
+
+def _who_holds(chip: gpiod.Chip, line: str, label: str) -> str:
+    consumer = chip.get_line_info(line).consumer or "the kernel or a program without a name"
+    hint = "is gated running twice?" if consumer.startswith(CONSUMER) else "end it, or use another"
+    return f"{line} of chip {label} is held by {consumer}; {hint}"
+
+
+def _in_words(exc: OSError) -> str:
+    return "another process holds it" if exc.errno == errno.EBUSY else str(exc.strerror or exc)
+
+
+_MACHINE = Gpio()
+
+
+class GpioLine:
+    """One output line of a GPIO chip.
+
+    Args:
+        name: the device's, for errors.
+        line: its name on the chip, such as "GPIO17".
+        chip_label: ``*`` stands for anything.
+
+    Raises: ActuationError: no such chip or line, a busy line, or no permission; says which, and how
+        to mend it.
+    """
+
+    def __init__(
+        self, name: str, line: str, chip_label: str, *, active_low: bool, gpio: Gpio = _MACHINE
+    ) -> None:
         self._name = name
         self._line = line
-        self._active, self._inactive = Value.ACTIVE, Value.INACTIVE
-        settings = gpiod.LineSettings(
-            direction=Direction.OUTPUT, output_value=Value.INACTIVE, active_low=active_low
-        )
-        device = _find_chip(name, line, chip_label)
         try:
-            self._request: gpiod.LineRequest | None = gpiod.request_lines(
-                str(device), consumer="gated", config={line: settings}
+            values = gpio.load().line
+            self._active, self._inactive = values.Value.ACTIVE, values.Value.INACTIVE
+            settings = gpio.load().LineSettings(
+                direction=values.Direction.OUTPUT,
+                output_value=self._inactive,
+                active_low=active_low,
             )
-        except OSError as exc:
-            raise ActuationError(
-                f"{name}: cannot take {line} of {device}: {_in_words(exc)}", device=name
-            ) from exc
+            request = gpio.take(chip_label, {line: settings}, name)
+        except DeviceNotFound as exc:
+            raise ActuationError(str(exc), device=name) from exc
+        self._request: gpiod.LineRequest | None = request
 
     def set(self, *, energised: bool) -> None:
-        if self._request is None:
-            raise ActuationError(f"{self._name}: the line is closed", device=self._name)
+        request = self._held()
         try:
-            self._request.set_value(self._line, self._active if energised else self._inactive)
+            request.set_value(self._line, self._active if energised else self._inactive)
         except OSError as exc:
-            raise ActuationError(f"{self._name}: {exc.strerror}", device=self._name) from exc
+            raise self._lost(exc) from exc
+
+    def check(self) -> None:
+        request = self._held()
+        try:
+            request.get_value(self._line)
+        except OSError as exc:
+            raise self._lost(exc) from exc
 
     def close(self) -> None:
-        if self._request is None:
-            return
         request, self._request = self._request, None
+        if request is None:
+            return
         try:
+            # A Raspberry Pi's kernel leaves an output as it was last driven.
             request.set_value(self._line, self._inactive)
         except OSError as exc:
-            raise ActuationError(f"{self._name}: {exc.strerror}", device=self._name) from exc
+            raise self._lost(exc) from exc
         finally:
             request.release()
+
+    def _held(self) -> gpiod.LineRequest:
+        if self._request is None:
+            raise ActuationError(f"line {self._line} is closed", device=self._name)
+        return self._request
+
+    def _lost(self, exc: OSError) -> ActuationError:
+        return ActuationError(
+            f"line {self._line} cannot be reached: {exc.strerror}", device=self._name
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,86 +225,98 @@ class InputWire:
 
 
 class GpioInputs:
-    """The wired inputs of one real GPIO chip; the kernel debounces them.
+    """The wired inputs of one GPIO chip; the kernel debounces them.
 
     Args:
-        wires: "passage", "attendant" or "call" → its line. At least one.
-
-    Raises: DeviceError: no such chip or line, a busy line, or no permission; says which.
+        wires: a name of PULSES or LEVELS → its line. At least one.
+        chip_label: ``*`` stands for anything.
     """
 
-    def __init__(self, wires: Mapping[str, InputWire], chip_label: str, clock: Clock) -> None:
-        import gpiod
-        from gpiod.line import Bias, Direction, Edge
-
+    def __init__(
+        self,
+        wires: Mapping[str, InputWire],
+        chip_label: str,
+        clock: Clock,
+        *,
+        gpio: Gpio = _MACHINE,
+    ) -> None:
+        self._wires = dict(wires)
+        self._chip_label = chip_label
         self._clock = clock
-        config: dict[Iterable[int | str] | int | str, gpiod.LineSettings | None] = {
-            wire.line: gpiod.LineSettings(
-                direction=Direction.INPUT,
-                edge_detection=Edge.RISING,  # of the logical level: active_low is taken in
-                bias=Bias.PULL_UP if wire.active_low else Bias.PULL_DOWN,
-                active_low=wire.active_low,
-                debounce_period=timedelta(milliseconds=wire.debounce_ms),
-            )
-            for wire in wires.values()
-        }
-        first, *_ = wires.values()
-        device = _find_chip("inputs", first.line, chip_label)
+        self._gpio = gpio
+        self._request: gpiod.LineRequest | None = None
+        self._name_at: dict[int, str] = {}
+        self._level_lines = {name: wires[name].line for name in sorted(LEVELS & wires.keys())}
+        self._levels = Levels()
+
+    def open(self) -> None:
+        self.close()
         try:
-            self._request = gpiod.request_lines(str(device), consumer="gated", config=config)
-            with gpiod.Chip(str(device)) as chip:
-                self._name_of = {
-                    chip.line_offset_from_id(wire.line): name for name, wire in wires.items()
-                }
-        except OSError as exc:
-            lines = ", ".join(wire.line for wire in wires.values())
-            raise DeviceError(
-                f"inputs: cannot take {lines} of {device}: {_in_words(exc)}", device="inputs"
-            ) from exc
+            library = self._gpio.load()
+            lines = {
+                wire.line: _input_settings(library, name, wire)
+                for name, wire in self._wires.items()
+            }
+            request = self._gpio.take(self._chip_label, lines, DEVICE)
+        except DeviceNotFound as exc:
+            exc.device = DEVICE
+            raise
+        self._request = request
+        # A request keeps the order in which its lines were named.
+        self._name_at = dict(zip(request.offsets, self._wires, strict=True))
+        self._levels = Levels()
 
     def fileno(self) -> int:
-        return self._request.fd
+        return self._opened().fd
 
     def read(self) -> list[InputEvent]:
+        request, at = self._opened(), self._clock.monotonic_s()
+        events: list[InputEvent] = []
         try:
-            ready = self._request.wait_edge_events(timedelta(0))
-            edges = self._request.read_edge_events() if ready else []
+            if request.wait_edge_events(timedelta(0)):
+                for edge in request.read_edge_events():
+                    name, is_on = self._name_at[edge.line_offset], _is_rising(edge)
+                    events += (
+                        self._levels.changes([(name, is_on)], at)
+                        if name in self._level_lines
+                        else [pulse_event(name, at)]
+                    )
+            # The levels themselves: at first, after edges that the kernel had no room to keep, and
+            # to see whether the chip is still there.
+            events += self._levels.changes(self._present(request), at)
         except OSError as exc:
-            raise DeviceLost(f"inputs: {exc.strerror}", device="inputs") from exc
-        return [self._event(edge.line_offset) for edge in edges]
-
-    def _event(self, offset: int) -> InputEvent:
-        name, at = self._name_of[offset], self._clock.monotonic_s()
-        return PassageSensed(at) if name == "passage" else ButtonPressed(Button(name), at)
+            raise DeviceLost(f"the inputs' chip is gone: {exc.strerror}", device=DEVICE) from exc
+        return events
 
     def close(self) -> None:
-        self._request.release()
+        request, self._request = self._request, None
+        if request is not None:
+            request.release()
+
+    def _present(self, request: gpiod.LineRequest) -> Iterable[tuple[str, bool]]:
+        # One is always asked for, also where no input has a level: a chip that is gone says so.
+        lines = list(self._level_lines.values()) or [next(iter(self._wires.values())).line]
+        values = request.get_values(lines)
+        return zip(self._level_lines, (bool(value) for value in values), strict=False)
+
+    def _opened(self) -> gpiod.LineRequest:
+        if self._request is None:
+            raise DeviceError("the inputs are not open", device=DEVICE)
+        return self._request
 
 
-_EBUSY = 16
-
-
-def _in_words(exc: OSError) -> str:
-    return "another process holds it" if exc.errno == _EBUSY else str(exc.strerror)
-
-
-def _find_chip(name: str, line: str, label: str, devices: Iterable[Path] | None = None) -> Path:
-    """Return the device of the chip whose label matches and that has ``line``."""
-    import gpiod
-
-    seen = []
-    for device in sorted(devices if devices is not None else Path("/dev").glob("gpiochip*")):
-        try:
-            with gpiod.Chip(str(device)) as chip:
-                info = chip.get_info()
-                seen.append(info.label)
-                if not fnmatch(info.label, label):
-                    continue
-                chip.line_offset_from_id(line)
-                return device
-        except OSError:
-            continue  # not this chip: no permission, gone, or it has no such line
-    found = ", ".join(seen) or "no GPIO chip at all (is the user in the group gpio?)"
-    raise ActuationError(
-        f'{name}: no chip "{label}" with a line {line}; found: {found}', device=name
+def _input_settings(library: ModuleType, name: str, wire: InputWire) -> gpiod.LineSettings:
+    kinds = library.line
+    settings: gpiod.LineSettings = library.LineSettings(
+        direction=kinds.Direction.INPUT,
+        # Edges of the logical level: active_low is taken in.
+        edge_detection=kinds.Edge.BOTH if name in LEVELS else kinds.Edge.RISING,
+        bias=kinds.Bias.PULL_UP if wire.active_low else kinds.Bias.PULL_DOWN,
+        active_low=wire.active_low,
+        debounce_period=timedelta(milliseconds=wire.debounce_ms),
     )
+    return settings
+
+
+def _is_rising(edge: gpiod.EdgeEvent) -> bool:
+    return edge.event_type is edge.Type.RISING_EDGE

@@ -1,7 +1,8 @@
 """Output lines: one wire that is energised or not. The port, and the simulated wire.
 
-The simulated wire obeys a real one's rules: it starts de-energised, has one owner, and tells its
-level to whoever watches the other end.
+The simulated wire obeys a real one's rules: it starts de-energised, has one owner, tells its level
+to whoever watches the other end, and falls with its owner: who drives it is named with each level,
+so that the other end can watch that process (``gated.simulation.owners``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -22,8 +24,15 @@ class OutputLine(Protocol):
     def set(self, *, energised: bool) -> None:
         """Drive the line. Raises: ActuationError: it could not be driven."""
 
+    def check(self) -> None:
+        """Leave the line as it is. Raises: ActuationError: it is no longer there."""
+
     def close(self) -> None:
         """De-energise and let go. Idempotent."""
+
+
+OpenLine = Callable[[], OutputLine]
+"""Takes one line. Raises: ActuationError: it cannot be taken; says why, and how to mend it."""
 
 
 class SocketLine:
@@ -60,6 +69,10 @@ class SocketLine:
                     f"line {self._name}: nothing there", device=self._name
                 ) from exc
 
+    def check(self) -> None:
+        if self._is_closed:
+            raise ActuationError(f"line {self._name} is closed", device=self._name)
+
     def close(self) -> None:
         if self._is_closed:
             return
@@ -73,6 +86,9 @@ class AbsentLine:
 
     def set(self, *, energised: bool) -> None:
         """Do nothing: there is no wire."""
+
+    def check(self) -> None:
+        """Nothing is missing: there should be no wire."""
 
     def close(self) -> None:
         """Do nothing: there is no wire."""

@@ -6,24 +6,29 @@ import contextlib
 import logging
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gated.actuators.line import OutputLine
-from gated.actuators.relay import Relay
-from gated.actuators.signals import SIGNALS, Lamp
+from gated.actuators.line import AbsentLine, OpenLine
+from gated.actuators.output import Output
+from gated.actuators.relay import OFF_LATE_S, Relay
+from gated.actuators.signals import OFF, SIGNALS, Lamp, Pattern, light
 from gated.clock import Clock
 from gated.errors import ActuationError
 from gated.messages import CallStaff, DeviceChanged, EnergiseRelay, ShowPrompt, StopCallingStaff
-from gated.units import MonoSeconds
 
 log = logging.getLogger(__name__)
 
 Action = EnergiseRelay | ShowPrompt | CallStaff | StopCallingStaff
+RELAY, BUZZER, BELL = "relay", "buzzer", "call_staff"
 CALL_PULSE_S = 1.0
 REOPEN_AFTER_S = 2.0
+REOPEN_MAX_S = 16.0
+WAIT_S = 0.5
+WAIT_ENERGISED_S = 0.02
+"""While the relay should be energised its guard is looked at this often: a dead one drives nothing,
+but a Raspberry Pi's kernel may leave the line as it was until a successor takes it."""
 
 
 class Announcer(Protocol):
@@ -34,14 +39,24 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Every output of one gate; what is not wired is an AbsentLine."""
+    """Every output of one gate; what is not wired is an AbsentLine. The worker opens them."""
 
     relay: Relay
-    lamps: Mapping[Lamp, OutputLine]
-    buzzer: OutputLine
-    bell: OutputLine
+    lamps: Mapping[Lamp, OpenLine]
+    buzzer: OpenLine
+    bell: OpenLine
     announcer: Announcer | None = None
     call_repeat_s: float = 60.0
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of what is wired, as DeviceChanged and the status have them."""
+        others = {BUZZER: self.buzzer, BELL: self.bell}
+        wired = [name for name, open_line in others.items() if open_line is not AbsentLine]
+        return (RELAY, *(lamp_name(lamp) for lamp in self.lamps), *wired)
+
+
+def lamp_name(lamp: Lamp) -> str:
+    return f"lamp {lamp}"
 
 
 class ActuatorWorker:
@@ -59,14 +74,23 @@ class ActuatorWorker:
         clock: Clock,
         publish: Callable[[DeviceChanged], None],
     ) -> None:
-        self._outputs = outputs
+        self._relay = outputs.relay
+        self._announcer = outputs.announcer
         self._actions = actions
         self._clock = clock
         self._publish = publish
         self._is_relay_working = True
         self._reopen_at_s = 0.0
-        self._call_at_s: float | None = None
-        self._edges: deque[tuple[float, OutputLine, bool]] = deque()  # what beeps are still due
+        self._reopen_s = REOPEN_AFTER_S
+        self._energised_until_s = 0.0
+        self._lamps = {
+            lamp: Output(lamp_name(lamp), open_line, clock, publish)
+            for lamp, open_line in outputs.lamps.items()
+        }
+        self._buzzer = Output(BUZZER, outputs.buzzer, clock, publish)
+        self._bell = Output(BELL, outputs.bell, clock, publish)
+        self._call = Pattern((CALL_PULSE_S,), every_s=outputs.call_repeat_s)
+        self._outputs = (*self._lamps.values(), self._buzzer, self._bell)
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Serve actions until ``stop``. Everything is de-energised at the end."""
@@ -74,19 +98,22 @@ class ActuatorWorker:
             self._open_relay()
             while not stop.is_set():
                 beat()
+                self._keep_up()
                 with contextlib.suppress(queue.Empty):
                     self._perform(self._actions.get(timeout=self._wait_s()))
-                self._play_due()
-                if not self._outputs.relay.is_alive():
+                if not self._relay.is_alive():
                     self._replace_guard()
         finally:
             self._close()
 
+    def _keep_up(self) -> None:
+        for output in self._outputs:
+            output.keep_up()
+
     def _wait_s(self) -> float:
-        due_s = self._edges[0][0] if self._edges else float("inf")
-        if self._call_at_s is not None:
-            due_s = min(due_s, self._call_at_s)
-        return min(0.5, max(0.0, due_s - self._clock.monotonic_s()))
+        is_energised = self._clock.monotonic_s() < self._energised_until_s
+        longest_s = WAIT_ENERGISED_S if is_energised else WAIT_S
+        return min(longest_s, *(output.due_in_s() for output in self._outputs))
 
     def _perform(self, action: Action) -> None:
         match action:
@@ -95,16 +122,19 @@ class ActuatorWorker:
             case ShowPrompt():
                 self._show(action)
             case CallStaff():
-                self._call_at_s = self._clock.monotonic_s()
+                self._bell.play(self._call)
             case StopCallingStaff():
-                self._call_at_s = None
+                self._bell.play(OFF)
 
     def _energise(self, action: EnergiseRelay) -> None:
         try:
-            at_ns = self._outputs.relay.pulse(action.visit_id, action.pulse_s)
+            at_ns = self._relay.pulse(action.visit_id, action.pulse_s)
         except ActuationError as exc:
-            self._relay_failed(str(exc))
+            if self._is_relay_working:  # otherwise it has been told, and a successor is due
+                self._relay_failed(str(exc))
             return
+        # Until then the guard must have ended the pulse, or be ended itself.
+        self._energised_until_s = self._clock.monotonic_s() + action.pulse_s + 2 * OFF_LATE_S
         if action.ready_at is not None:
             log.debug(
                 "relay visit=%s ready_to_relay_ms=%.3f fsync_ms=%.3f",
@@ -114,68 +144,47 @@ class ActuatorWorker:
             )
 
     def _replace_guard(self) -> None:
-        """The guard has died by itself: its successor takes the line, which de-energises it."""
+        """There is no guard (any more): its successor takes the line, which de-energises it."""
         if self._is_relay_working:
-            self._tell_relay(is_working=False, reason="the relay's guard has died")
-        self._open_relay()
+            self._tell_relay(is_working=False, reason=self._relay.fault)
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._reopen_at_s:
+            self._reopen_at_s = now_s + REOPEN_AFTER_S  # one that dies at once is not chased
+            self._open_relay()
 
     def _open_relay(self) -> None:
-        if self._clock.monotonic_s() < self._reopen_at_s:
-            return
         try:
-            self._outputs.relay.open()
+            self._relay.open()
         except ActuationError as exc:
             self._relay_failed(str(exc))
             return
+        self._reopen_s = REOPEN_AFTER_S
         if not self._is_relay_working:
             self._tell_relay(is_working=True, reason="")
 
     def _relay_failed(self, reason: str) -> None:
-        self._reopen_at_s = self._clock.monotonic_s() + REOPEN_AFTER_S
+        self._reopen_at_s = self._clock.monotonic_s() + self._reopen_s
+        self._reopen_s = min(2 * self._reopen_s, REOPEN_MAX_S)
         if self._is_relay_working:
             self._tell_relay(is_working=False, reason=reason)
 
     def _tell_relay(self, *, is_working: bool, reason: str) -> None:
         self._is_relay_working = is_working
-        self._publish(DeviceChanged("relay", is_working, reason, self._clock.monotonic_s()))
+        if is_working:
+            log.info("relay works")
+        else:
+            log.warning("relay lost: %s", reason)
+        self._publish(DeviceChanged(RELAY, is_working, reason, self._clock.monotonic_s()))
 
     def _show(self, action: ShowPrompt) -> None:
-        signal = SIGNALS[action.prompt]
-        for lamp, line in self._outputs.lamps.items():
-            self._drive(line, energised=lamp in signal.lamps)
-        at_s: float = self._clock.monotonic_s()
-        self._edges = deque(edge for edge in self._edges if edge[1] is not self._outputs.buzzer)
-        self._drive(self._outputs.buzzer, energised=False)
-        for index, length_s in enumerate(signal.beeps_s):
-            self._edges.append((at_s, self._outputs.buzzer, index % 2 == 0))
-            at_s += length_s
-        if signal.beeps_s:
-            self._edges.append((at_s, self._outputs.buzzer, False))
-        if self._outputs.announcer is not None:
-            self._outputs.announcer.announce(action)
-
-    def _play_due(self) -> None:
-        now_s = self._clock.monotonic_s()
-        if self._call_at_s is not None and self._call_at_s <= now_s:
-            self._drive(self._outputs.bell, energised=True)
-            self._edges.append((now_s + CALL_PULSE_S, self._outputs.bell, False))
-            self._call_at_s = MonoSeconds(now_s + self._outputs.call_repeat_s)
-        due = [edge for edge in self._edges if edge[0] <= now_s]
-        self._edges = deque(sorted((e for e in self._edges if e[0] > now_s), key=lambda e: e[0]))
-        for _, line, energised in sorted(due, key=lambda edge: edge[0]):
-            self._drive(line, energised=energised)
-
-    def _drive(self, line: OutputLine, *, energised: bool) -> None:
-        """Drive a lamp, buzzer or bell. A dead one is said in the log; it never stops a visit."""
-        try:
-            line.set(energised=energised)
-        except ActuationError as exc:
-            log.warning("%s", exc)
+        has_observe_lamp = Lamp.OBSERVE in self._lamps
+        for lamp, output in self._lamps.items():
+            output.play(light(lamp, action, has_observe_lamp=has_observe_lamp))
+        self._buzzer.play(Pattern(SIGNALS[action.prompt].beeps_s))
+        if self._announcer is not None:
+            self._announcer.announce(action)
 
     def _close(self) -> None:
-        self._outputs.relay.close()
-        for line in (*self._outputs.lamps.values(), self._outputs.buzzer, self._outputs.bell):
-            try:
-                line.close()
-            except ActuationError as exc:
-                log.warning("%s", exc)
+        self._relay.close()
+        for output in self._outputs:
+            output.close()

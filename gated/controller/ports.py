@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gated.actuators.inputs import InputSource
+from gated.actuators.voice import Voice
 from gated.actuators.worker import Outputs
 from gated.clock import Clock
 from gated.config import GateConfig
@@ -18,7 +19,8 @@ class Devices:
 
     open_bus: Callable[[str], I2CBus]  # by the configuration's name of the bus
     outputs: Outputs
-    inputs: InputSource | None
+    inputs: InputSource | None  # None: nothing is wired
+    voice: Voice | None = None  # a worker of its own; it is the outputs' announcer, too
 
 
 MakeDevices = Callable[[GateConfig, Clock], Devices]

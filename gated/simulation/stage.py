@@ -8,22 +8,32 @@ processes themselves are the real ones.
 from __future__ import annotations
 
 import json
+import math
 import mmap
+import select
 import struct
+import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gated.datagrams import Receiver, Sender
+from gated.actuators.inputs import levels_file
+from gated.datagrams import Datagram, Receiver, Sender
 from gated.errors import DeviceNotFound
 from gated.messages import ShowPrompt
-from gated.vocabulary import Prompt
+from gated.simulation.bus import NotAcknowledged
+from gated.simulation.owners import Owners
+from gated.vocabulary import Mode, Prompt
 
 HEAT_FILE = "stage.heat"
 FRAME_FILE = "stage.frame"
 OUTPUTS_SOCKET = "stage.sock"
 INPUTS_SOCKET = "inputs.sock"
 AMBIENT = "ambient"
+
+UNPLUGGED_C = math.nan
+"""In place of a temperature: the sensor's plug has been pulled."""
 
 HISTORY = 256
 """Entries of heat kept: ten seconds at 25 a second, more than any sensor's lag."""
@@ -63,7 +73,10 @@ class HeatLog:
         _COUNT.pack_into(self._map, 0, count + 1)
 
     def read(self, name: str, at_s: float) -> float:
-        """Return what ``name`` saw at ``at_s``: the newest entry not after it, else the oldest."""
+        """Return what ``name`` saw at ``at_s``: the newest entry not after it, else the oldest.
+
+        Raises: NotAcknowledged: it says UNPLUGGED_C.
+        """
         column = 1 + self._names.index(name)
         count: int = _COUNT.unpack_from(self._map)[0]
         if count == 0:
@@ -76,6 +89,8 @@ class HeatLog:
             value_c = entry[column]
             if entry[0] <= at_s:
                 break
+        if math.isnan(value_c):
+            raise NotAcknowledged
         return value_c
 
     def close(self) -> None:
@@ -88,6 +103,7 @@ class LineChanged:
 
     line: str
     is_energised: bool
+    pid: int = -1  # who drove it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +111,49 @@ class PromptShown:
     prompt: Prompt
     visit_id: str | None
     is_spoken: bool
+    mode: Mode = Mode.NORMAL
 
 
 class StageOutputs:
-    """The scenario's end of the gate's outputs."""
+    """The scenario's end of the gate's outputs: what it does, and what its death does."""
 
     def __init__(self, stage: Path) -> None:
         self._receiver = Receiver(stage / OUTPUTS_SOCKET)
+        self._owners = Owners()
+        self._fallen: deque[LineChanged] = deque()
 
     def read(self, timeout_s: float) -> LineChanged | PromptShown | None:
         """Return the next change, or None after ``timeout_s``."""
-        datagram = self._receiver.receive(timeout_s)
-        if datagram is None:
-            return None
+        until_s = time.monotonic() + timeout_s
+        while True:
+            # What an owner has told comes before its death.
+            datagram = self._receiver.receive()
+            if datagram is not None:
+                return self._take(datagram)
+            self._fallen += (LineChanged(line, False) for line in self._owners.fallen())
+            if self._fallen:
+                return self._fallen.popleft()
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return None
+            watched = [self._receiver.fileno(), *self._owners.filenos()]
+            select.select(watched, [], [], left_s)
+
+    def _take(self, datagram: Datagram) -> LineChanged | PromptShown:
         raw = json.loads(datagram.payload)
         if "line" in raw:
-            return LineChanged(raw["line"], raw["energised"])
-        return PromptShown(Prompt(raw["prompt"]), raw["visit_id"], raw["is_spoken"])
+            change = LineChanged(raw["line"], raw["energised"], datagram.pid)
+            try:
+                self._owners.take(change.line, datagram.pid, energised=change.is_energised)
+            except ProcessLookupError:  # it died while its words were on the way
+                self._fallen.append(LineChanged(change.line, False))
+            return change
+        return PromptShown(
+            Prompt(raw["prompt"]), raw["visit_id"], raw["is_spoken"], Mode(raw["mode"])
+        )
 
     def close(self) -> None:
+        self._owners.close()
         self._receiver.close()
 
 
@@ -128,8 +168,12 @@ class StageAnnouncer:
             "prompt": prompt.prompt.value,
             "visit_id": prompt.visit_id,
             "is_spoken": prompt.is_spoken,
+            "mode": prompt.mode.value,
         }
         self._sender.send(json.dumps(shown).encode())
+
+    def close(self) -> None:
+        self._sender.close()
 
 
 class StageInputs:
@@ -137,10 +181,24 @@ class StageInputs:
 
     def __init__(self, stage: Path) -> None:
         self._sender = Sender(stage / INPUTS_SOCKET)
+        self._levels_file = levels_file(stage / INPUTS_SOCKET)
+        self._levels_file.unlink(missing_ok=True)  # an earlier scenario's
+        self._levels: dict[str, bool] = {}
 
     def press(self, name: str) -> bool:
         """Press or interrupt the input ``name``; return whether the gate felt it."""
         return self._sender.send(json.dumps({"input": name}).encode())
+
+    def set_level(self, name: str, *, on: bool) -> bool:
+        """Make or break the contact ``name``; return whether the gate felt it.
+
+        It stays so, also for a gate that is started later.
+        """
+        self._levels[name] = on
+        new = self._levels_file.with_suffix(".new")
+        new.write_text(json.dumps(self._levels), encoding="ascii")
+        new.replace(self._levels_file)
+        return self._sender.send(json.dumps({"input": name, "on": on}).encode())
 
     def close(self) -> None:
         self._sender.close()
