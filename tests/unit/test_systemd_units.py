@@ -266,10 +266,11 @@ MOST_EXPOSED = {"controller": 1.0, "scanner": 1.0, "uplink": 1.5, "collector": 1
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """Return a folder with the units, their program replaced by one that every machine has."""
+    """Return a folder with the units, their programs replaced by one that every machine has."""
     for name in ("gated.target", *(f"gated-{n}.service" for n in ALL)):
         text = (FOLDER / name).read_text(encoding="utf-8")
-        text = text.replace(PROGRAM, "/bin/true").replace(PYTHON, "/bin/true")
+        for program in (PROGRAM, PYTHON, "/bin/kill"):
+            text = text.replace(program, "/bin/true")
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
@@ -304,3 +305,26 @@ def test_every_sandbox_is_as_tight_as_was_promised(name: str, installed: Path) -
     judged = analyze(installed, "security", "--offline=true", f"--threshold={threshold}", str(unit))
     assert judged.returncode == 0, judged.stdout
     assert "Overall exposure level" in judged.stdout
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+def test_the_page_has_the_files_and_the_figures() -> None:
+    page = (FOLDER.parent / "docs/systemd.md").read_text(encoding="utf-8")
+    assert [f.name for f in FOLDER.iterdir() if not _is_installed_by(page, f.name)] == []
+    words = " ".join(page.split())
+    assert f"has beaten within {HEARTBEAT_STALE_S:g} s" in words
+    assert f"After {WATCHDOG_S:g} s of silence" in words
+    assert f"one thread hangs after {WATCHDOG_S + HEARTBEAT_STALE_S:g} s" in words
+    assert f"opens its ledger, for at most {START_S:g} s" in words
+    assert f"is tried for {TAKE_WITHIN_S:g} s and then said" in words
+    for code in (ExitCode.UNAVAILABLE, ExitCode.INTERNAL, ExitCode.CONFIG):
+        assert f"status={int(code)}" in words
+
+
+def _is_installed_by(page: str, name: str) -> bool:
+    installed = " ".join(line for line in page.splitlines() if "sudo install" in line)
+    return f"systemd/{name}" in installed or (
+        name.endswith(".service") and "systemd/gated-*.service" in installed
+    )
