@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "status",
     "mode": "mode",
     "config": "config",
+    "probe": "probe",
     "ledger": "ledger",
     "pass": "passes",
     "verify": "verify",

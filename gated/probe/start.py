@@ -1,0 +1,77 @@
+"""Whether a gate could start: what its processes load before anything else, all faults at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from gated.config import GateConfig
+from gated.controller.codes import load_code_rules
+from gated.credentials.persons import load_persons
+from gated.credentials.pseudonym import load_site_key
+from gated.credentials.revoked import load_revoked
+from gated.credentials.trust import load_trust
+from gated.errors import ConfigError
+from gated.mqtt.address import broker_address
+from gated.probe.findings import StartFindings
+
+
+def look_at_start(config: GateConfig) -> StartFindings:
+    """Return what a start with ``config`` would run into. Writes nothing."""
+    faults = [*_refusals(config), *_closed_folders(config)]
+    trust = load_trust(config.credentials.trust)
+    doubts = list(trust.problems)
+    if not trust.keys and not doubts:
+        doubts.append(
+            f"trust folder {config.credentials.trust}: is empty, so no pass is accepted; copy "
+            "the office's public key into it (没有公钥，任何码都不能通过)"
+        )
+    return StartFindings(tuple(faults), tuple(doubts))
+
+
+def _refusals(config: GateConfig) -> Iterator[str]:
+    """Yield what the files that ``config`` names are refused for."""
+    files = config.credentials
+    loads: list[Callable[[], object]] = [
+        partial(load_site_key, files.site_key_file),
+        partial(broker_address, config.uplink, config.client_id, config.mqtt_user),
+    ]
+    if files.persons_list_file is not None:
+        loads.append(partial(load_persons, files.persons_list_file))
+    if files.revocation_file is not None:
+        loads.append(partial(load_revoked, files.revocation_file))
+    # Last, and in one: whatever else the controller will load by then.
+    loads.append(partial(load_code_rules, config, ZoneInfo(config.gate.timezone)))
+    seen: set[str] = set()
+    for load in loads:
+        try:
+            load()
+        except ConfigError as exc:
+            if str(exc) not in seen:
+                seen.add(str(exc))
+                yield str(exc)
+
+
+def _closed_folders(config: GateConfig) -> Iterator[str]:
+    """Yield which folders a gate could not write to. The run folder it makes itself."""
+    state, run = config.paths.state, config.paths.run
+    if not state.is_dir():
+        yield (
+            f"paths.state = {state}: there is no such folder; make it and give it to the gate's "
+            "user (没有此文件夹)"
+        )
+    elif not _may_write(state):
+        yield f"paths.state = {state}: {_CLOSED}"
+    there = next((folder for folder in (run, *run.parents) if folder.exists()), run)
+    if not _may_write(there):
+        yield f"paths.run = {run}: {_CLOSED}"
+
+
+_CLOSED = "this user may not write there; use sudo, or name another folder (无写权限，请用 sudo)"
+
+
+def _may_write(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)

@@ -1,0 +1,129 @@
+"""One gate's devices, all simulated and all there, for the tests of ``gated probe``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from gated.actuators.alsa import AlsaSoundCard
+from gated.actuators.gpio import GpioInputs, GpioLine, InputWire
+from gated.actuators.relay import Relay
+from gated.actuators.signals import Lamp
+from gated.actuators.worker import Outputs, lamp_name
+from gated.clock import FakeClock
+from gated.config import Camera, GateConfig, ScannerSettings, parse_gate
+from gated.controller.ports import Devices
+from gated.probe.check import WITHIN_S, Bench, check_devices
+from gated.probe.findings import Checked, Kind
+from gated.scanner.picture import encode_picture
+from gated.simulation.bus import ChipModel, DeviceModel, SimulatedBus
+from gated.simulation.gpiochip import SimulatedChip, SimulatedGpiod
+from gated.simulation.sound import SimulatedLibasound
+from gated.vocabulary import Button
+from tests.config_texts import MINIMAL
+from tests.relay_wire import Wire
+
+
+def chip(name: str, clock: FakeClock, celsius: float = 30.0) -> tuple[int, DeviceModel]:
+    """Return (address, chip at register level) of a driver; it measures ``celsius``."""
+    model: ChipModel = import_module(f"gated.simulation.chips.{name}").MODEL
+    return model.address, model.build(clock, lambda _: celsius, 1)
+
+
+def quiet(_what: str) -> None:
+    """Nobody watches."""
+
+
+def pictures(folder: Path) -> ScannerSettings:
+    """Return the settings of a camera that shows the pictures in ``folder``."""
+    return ScannerSettings(camera=Camera.PICTURES, device=str(folder))
+
+
+GATE = MINIMAL.replace(
+    '[scanner]\ncamera = "v4l2"',
+    '[scanner]\ncamera = "pictures"\ndevice = "FOLDER"\n'
+    'serial = [{ name = "paper", device = "/dev/serial/by-id/usb-scanner-if00" }]',
+).replace(
+    'relay = { line = "GPIO17" }',
+    'relay = { line = "GPIO17" }\ncall_staff = { line = "GPIO27" }\n'
+    'lamps = { go = "GPIO22", wait = "GPIO23", code = "GPIO24" }\n'
+    'buzzer = { line = "GPIO25" }\nvoice = { driver = "alsa" }\n'
+    '[inputs]\nattendant_button = { line = "GPIO13" }',
+).replace(
+    "[temperature]", '[temperature]\nambient = { driver = "sht3x", bus = "/dev/i2c-0" }'
+)  # fmt: skip
+LINES = ("GPIO13", "GPIO17", "GPIO22", "GPIO23", "GPIO24", "GPIO25", "GPIO27")
+
+
+class Port:
+    """A serial line that remembers how it was used."""
+
+    def __init__(self, path: str, baud: int) -> None:
+        self.path, self.baud, self.is_closed = path, baud, False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class ProbedGate:
+    """One gate's devices, all simulated, and all there until a test takes one away."""
+
+    def __init__(self, folder: Path, far_end: Wire) -> None:
+        self.clock = FakeClock()
+        pictures = folder / "pictures"
+        pictures.mkdir()
+        (pictures / "a.png").write_bytes(encode_picture(np.full((240, 320, 3), 51, np.uint8)))
+        self.config: GateConfig = parse_gate(GATE.replace("FOLDER", str(pictures)), "test")
+        self.far_end = far_end
+        self.header = SimulatedChip("pinctrl-bcm2711", LINES, self.clock)
+        self.sound = SimulatedLibasound(self.clock)
+        self.ports: list[Port] = []
+        self.buses = {name: SimulatedBus(name) for name in ("/dev/i2c-0", "/dev/i2c-1")}
+        self.buses["/dev/i2c-1"].attach(*chip("mlx90614", self.clock))
+        self.buses["/dev/i2c-0"].attach(*chip("sht3x", self.clock, 20.0))
+
+    def devices(self) -> Devices:
+        outputs, gpio = self.config.outputs, SimulatedGpiod(self.header).gpio()
+        assert outputs.lamps is not None
+
+        def line(name: str, gpio_line: str) -> Callable[[], GpioLine]:
+            return partial(GpioLine, name, gpio_line, "pinctrl-*", active_low=False, gpio=gpio)
+
+        lamps = outputs.lamps.model_dump(exclude_none=True)
+        button = InputWire("GPIO13", active_low=True, debounce_ms=50)
+        return Devices(
+            open_bus=lambda name: self.buses[name].open(),
+            outputs=Outputs(
+                relay=Relay(self.far_end.spec),
+                lamps={Lamp(n): line(lamp_name(Lamp(n)), wired) for n, wired in lamps.items()},
+                buzzer=line("buzzer", "GPIO25"),
+                bell=line("call_staff", "GPIO27"),
+            ),
+            inputs=GpioInputs({Button.ATTENDANT: button}, "pinctrl-*", self.clock, gpio=gpio),
+        )
+
+    def open_port(self, path: str, baud: int) -> Port:
+        self.ports.append(Port(path, baud))
+        return self.ports[-1]
+
+    def check(
+        self,
+        *,
+        open_serial: Callable[[str, int], Port] | None = None,
+        within_s: Mapping[Kind, float] = WITHIN_S,
+    ) -> dict[str, Checked]:
+        """Return what checking the devices says, by their names."""
+        bench = Bench(
+            self.config,
+            self.devices(),
+            self.clock,
+            self.clock.advance,
+            open_serial=open_serial or self.open_port,
+            make_card=lambda device, clock: AlsaSoundCard(device, clock, lambda: self.sound),
+            within_s=within_s,
+        )
+        return {device.name: device for device in check_devices(bench, quiet)}
