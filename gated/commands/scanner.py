@@ -1,10 +1,16 @@
-"""``gated scanner``: the process that looks through the camera and tells the controller."""
+"""``gated scanner``: the process that reads codes, by camera or serial line, and tells them."""
 
 from __future__ import annotations
 
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gated.clock import Clock
+    from gated.config import ScannerSettings
+    from gated.scanner.frames import FrameSource
 
 HELP = "run the scanner process: started by systemd or by gated run 扫码进程"
 
@@ -18,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         type=Path,
         metavar="DIR",
-        help="take the frames of the scenario that plays in DIR, instead of the camera's",
+        help="take the scenario's devices that play in DIR, instead of the camera and the scanners",
     )
 
 
@@ -30,16 +36,35 @@ def run(args: argparse.Namespace) -> int:
     from gated.config import default_file, load_gate
     from gated.logs import start_logging
     from gated.scanner.main import main
-    from gated.scanner.sources import make_source
-    from gated.scanner.sources.shared import SharedFrames
-    from gated.simulation.stage import FRAME_FILE
 
     start_logging("scanner")
     config = load_gate(args.config or default_file())
     clock = SystemClock()
-    source = (
-        make_source(config.scanner, clock)
-        if args.stage is None
-        else SharedFrames(args.stage / FRAME_FILE, clock)
-    )
-    return main(config, source, clock=clock)
+    serial = config.scanner.serial
+    if args.stage is not None:
+        from gated.simulation.serial_devices import serial_on_stage
+
+        serial = tuple(
+            scanner.model_copy(update={"device": str(serial_on_stage(args.stage, scanner.name))})
+            for scanner in serial
+        )
+    return main(config, _camera(config.scanner, args.stage, clock), serial=serial, clock=clock)
+
+
+def _camera(settings: ScannerSettings, stage: Path | None, clock: Clock) -> FrameSource | None:
+    """Return the camera, or None on a gate whose scanners are serial ones.
+
+    Raises: ConfigError: neither is configured.
+    """
+    from gated.config import Camera
+
+    if settings.camera is Camera.NONE and settings.serial:
+        return None
+    if stage is None:
+        from gated.scanner.sources import make_source
+
+        return make_source(settings, clock)
+    from gated.scanner.sources.shared import SharedFrames
+    from gated.simulation.stage import FRAME_FILE
+
+    return SharedFrames(stage / FRAME_FILE, clock)

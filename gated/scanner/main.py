@@ -1,47 +1,121 @@
-"""The scanner process, wired: source, decoders, the socket to the controller, one thread."""
+"""The scanner process, wired: the camera's worker, one for each serial scanner, one socket."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import gc
 import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gated.clock import Clock, SystemClock
 from gated.config import GateConfig
+from gated.config.devices import SerialScannerSettings
 from gated.datagrams import Sender
-from gated.scanner.cascade import Cascade
-from gated.scanner.decoders import load_decoders
-from gated.scanner.frames import FrameSource
-from gated.scanner.picture import require_opencv
-from gated.scanner.process import ScannerLoop
+from gated.errors import DeviceError, StorageError
+from gated.scanner.serial_scanner import SerialScanner
 from gated.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from gated.scanner.frames import FrameSource
+    from gated.scanner.process import ScannerLoop
 
 log = logging.getLogger(__name__)
 
 SOCKET_NAME = "sighting.sock"
 """In the run folder; the controller binds it."""
+LOCK_NAME = "scanner.lock"
+"""Beside it; the one scanner process of this gate holds it."""
 
 
-def main(config: GateConfig, source: FrameSource, *, clock: Clock | None = None) -> int:
+def main(
+    config: GateConfig,
+    source: FrameSource | None,
+    *,
+    serial: Sequence[SerialScannerSettings] | None = None,
+    clock: Clock | None = None,
+) -> int:
     """Run the scanner until a signal asks it to stop. Return the process's exit code.
 
-    Raises: DeviceNotFound: if OpenCV or every decoder is missing.
+    Args:
+        config: of the gate.
+        source: the camera; None: this gate has serial scanners only.
+        serial: the serial scanners, if not those of ``config``.
+        clock: for everything.
+
+    Raises:
+        DeviceNotFound: if there's a camera, and OpenCV or every decoder is missing.
+        DeviceError: if another scanner process serves this gate.
+        StorageError: if the run folder can't be written to.
     """
-    require_opencv()
     clock = clock or SystemClock()
+    with _only_scanner_of(config.paths.run):
+        sender = Sender(config.paths.run / SOCKET_NAME)
+        supervisor = Supervisor("scanner", clock)
+        if source is not None:
+            supervisor.add("camera", _camera_loop(config, source, sender, clock).run)
+        for settings in config.scanner.serial if serial is None else serial:
+            scanner = SerialScanner(settings, sender, clock, hold_off_s=config.scanner.hold_off_s)
+            supervisor.add(f"serial {settings.name}", scanner.run)
+        # What is loaded by now stays for good. Looking through it for garbage, again and again, was
+        # a fifth of the idle scanner's CPU time.
+        gc.collect()
+        gc.freeze()
+        try:
+            return supervisor.run()
+        finally:
+            sender.close()
+
+
+def _camera_loop(
+    config: GateConfig, source: FrameSource, sender: Sender, clock: Clock
+) -> ScannerLoop:
+    """Return the camera's worker. Loads what a gate without a camera need not have."""
+    from gated.scanner.cascade import Cascade
+    from gated.scanner.decoders import load_decoders
+    from gated.scanner.picture import require_opencv
+    from gated.scanner.process import ScannerLoop
+
+    require_opencv()
     decoders, missing = load_decoders()
     for reason in missing:
         log.warning("fewer codes will be read: %s", reason)
-    sender = Sender(config.paths.run / SOCKET_NAME)
-    loop = ScannerLoop(
+    return ScannerLoop(
         source, Cascade(decoders), sender, clock, hold_off_s=config.scanner.hold_off_s
     )
-    supervisor = Supervisor("scanner", clock)
-    supervisor.add("camera", loop.run)
-    # What is loaded by now stays for good. Looking through it for garbage, again and again, was a
-    # fifth of the idle scanner's CPU time.
-    gc.collect()
-    gc.freeze()
+
+
+@contextlib.contextmanager
+def _only_scanner_of(run: Path) -> Iterator[None]:
+    """Hold the gate's lock: two processes would fight for its camera and tell every code twice.
+
+    The kernel frees it with the process, however that ends.
+    """
+    path = run / LOCK_NAME
     try:
-        return supervisor.run()
+        run.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    except OSError as exc:
+        raise StorageError(f"cannot make {path}: {exc.strerror}") from exc
+    try:
+        _take(lock, path)
+        yield
     finally:
-        sender.close()
+        os.close(lock)
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        holder = os.read(lock, 32).decode("ascii", errors="replace").strip() or "unknown"
+        raise DeviceError(
+            f"another scanner process serves this gate (process {holder}, by {path}): "
+            "stop it first, a gate has one",
+            device="scanner",
+        ) from exc
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())

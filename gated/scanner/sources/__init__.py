@@ -6,12 +6,14 @@ Every file offers ``make(settings, clock)``; only the configured one is loaded.
 from __future__ import annotations
 
 import importlib
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gated.clock import Clock
 from gated.config import Camera, ScannerSettings
 from gated.errors import ConfigError
-from gated.scanner.frames import FrameSource
+
+if TYPE_CHECKING:
+    from gated.scanner.frames import FrameSource
 
 
 class SourceModule(Protocol):
@@ -24,6 +26,9 @@ def make_source(settings: ScannerSettings, clock: Clock) -> FrameSource:
     Raises: ConfigError: if the gate has no camera.
     """
     if settings.camera is Camera.NONE:
-        raise ConfigError('scanner.camera is "none": this gate has no camera to scan with')
+        raise ConfigError(
+            'scanner.camera is "none": this gate has no camera to scan with; name a camera, or a '
+            "scanner in scanner.serial (请设置摄像头或串口扫码器)"
+        )
     module = importlib.import_module(f"{__name__}.{settings.camera.value}")
     return cast("SourceModule", module).make(settings, clock)
