@@ -9,7 +9,16 @@ import os
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from gated.vocabulary import ClaimStep, Mode, Outcome, Prompt, Reason, ReleaseResult, UnreadCause
+from gated.vocabulary import (
+    ClaimStep,
+    Mode,
+    Outcome,
+    PassageResult,
+    Prompt,
+    Reason,
+    ReleaseResult,
+    UnreadCause,
+)
 
 Language = Literal["zh-Hans", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -114,6 +123,14 @@ REASONS: Mapping[Reason, tuple[str, str]] = {
     Reason.ESCORT: ("陪送人员", "escort"),
     Reason.WALKED_AWAY: ("已走开", "walked away"),
     Reason.SUNLIT: ("通道有日晒", "sun on the lane"),
+}
+
+PASSAGES: Mapping[PassageResult, tuple[str, str]] = {
+    PassageResult.PASSED: ("已通过", "went through"),
+    PassageResult.NOBODY_PASSED: ("未通过", "nobody went through"),
+    PassageResult.HELD_OPEN: ("闸门未关上", "held open"),
+    PassageResult.FORCED: ("未经放行通过", "passage without a grant"),
+    PassageResult.UNKNOWN: ("结果不明", "not known"),
 }
 
 UNREAD_CAUSES: Mapping[UnreadCause, tuple[str, str]] = {

@@ -19,6 +19,7 @@ from gated.simulation.stage import (
     AMBIENT,
     FRAME_FILE,
     HEAT_FILE,
+    UNPLUGGED_C,
     HeatLog,
     LineChanged,
     PromptShown,
@@ -72,15 +73,11 @@ class Stage:
         self._seen = dict.fromkeys(self._names, AMBIENT_C)
         self._outputs = StageOutputs(folder)
         self._inputs = StageInputs(folder)
-        self._camera = StageCamera(folder / FRAME_FILE, CLOCK, STAGE_SEED)
+        self.start_camera()
         self._stop = threading.Event()
         self._write_heat()
-        self._threads = [
-            threading.Thread(target=self._camera.run, args=(self._stop, lambda: None)),
-            threading.Thread(target=self._listen),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
 
     # --- people -----------------------------------------------------------------------------------
 
@@ -93,6 +90,28 @@ class Stage:
         self._seen[thermometer] = AMBIENT_C
         self._write_heat()
 
+    def unplug(self, sensor: str) -> None:
+        """Pull the plug of a thermometer, or of the ambient sensor; ``plug_in`` ends it."""
+        self._seen[sensor] = UNPLUGGED_C
+        self._write_heat()
+
+    def plug_in(self, sensor: str) -> None:
+        self._seen[sensor] = AMBIENT_C
+        self._write_heat()
+
+    def stall_camera(self) -> None:
+        """Let no frame come any more; ``start_camera`` ends it."""
+        self._camera_stop.set()
+        self._camera_thread.join()
+
+    def start_camera(self) -> None:
+        self._camera = StageCamera(self.folder / FRAME_FILE, CLOCK, STAGE_SEED)
+        self._camera_stop = threading.Event()
+        self._camera_thread = threading.Thread(
+            target=self._camera.run, args=(self._camera_stop, lambda: None)
+        )
+        self._camera_thread.start()
+
     def hold_up(self, what: str | Path | None) -> None:
         """Show a code's text, a picture, or nothing."""
         self._camera.hold_up(what)
@@ -101,6 +120,10 @@ class Stage:
         """Press a button or walk through: ``passage``, ``attendant``."""
         if not self._inputs.press(name):
             raise NeverHappened(f"the gate did not feel {name}")
+
+    def set_level(self, name: str, *, on: bool) -> None:
+        """Make or break a contact, turn a key; it stays so, whether or not a gate runs."""
+        self._inputs.set_level(name, on=on)
 
     # --- what the gate did ------------------------------------------------------------------------
 
@@ -128,7 +151,7 @@ class Stage:
         return self.times_shown(prompt, since_s) > 0
 
     def _write_heat(self) -> None:
-        self._heat.write(CLOCK.monotonic_s(), {**self._seen, AMBIENT: AMBIENT_C})
+        self._heat.write(CLOCK.monotonic_s(), {AMBIENT: AMBIENT_C, **self._seen})
 
     def _listen(self) -> None:
         while not self._stop.is_set():
@@ -143,8 +166,8 @@ class Stage:
 
     def close(self) -> None:
         self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._listener.join()
+        self.stall_camera()
         self._outputs.close()
         self._inputs.close()
         self._heat.close()

@@ -25,7 +25,7 @@ class Relay:
     """
 
     def __init__(self, spec: str) -> None:
-        self._spec = spec
+        self.spec = spec
         self._guard: subprocess.Popen[bytes] | None = None
         self._buffered = b""
         self._has_ended = False
@@ -38,7 +38,7 @@ class Relay:
         self.close()
         # -E -s: the guard's imports are ours alone. Its own session: a Ctrl-C is not for it.
         self._guard = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-E", "-s", "-m", "gated.actuators.relay_guard", self._spec],
+            [sys.executable, "-E", "-s", "-m", "gated.actuators.relay_guard", self.spec],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

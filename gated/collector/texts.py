@@ -11,7 +11,7 @@ from gated.collector.intake import UNREADABLE_KIND
 from gated.collector.report import Completeness
 from gated.collector.store import Problem
 from gated.contents import AlarmName, Kind
-from gated.vocabulary import Direction, HolderCategory, PassageResult
+from gated.vocabulary import Direction, HolderCategory
 
 Lang = Literal["zh", "en"]
 LANGS: tuple[Lang, ...] = ("zh", "en")
@@ -48,13 +48,7 @@ CATEGORIES: Mapping[str, Pair] = {
     HolderCategory.ESCORT: ("陪送人员", "escort"),
 }
 
-PASSAGES: Mapping[str, Pair] = {
-    PassageResult.PASSED: ("已通过", "went through"),
-    PassageResult.NOBODY_PASSED: ("未通过", "nobody went through"),
-    PassageResult.HELD_OPEN: ("闸门未关上", "held open"),
-    PassageResult.FORCED: ("未经放行通过", "passage without a grant"),
-    PassageResult.UNKNOWN: ("结果不明", "not known"),
-}
+PASSAGES: Mapping[str, Pair] = {**gate_texts.PASSAGES}
 
 ALARMS: Mapping[str, Pair] = {
     AlarmName.TEMPERATURE_HIGH: ("体温达到阈值", "temperature at or above the threshold"),

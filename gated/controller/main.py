@@ -14,6 +14,9 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from gated import __version__
+from gated.actuators.inputs import DEVICE as INPUTS
+from gated.actuators.relay_off import SPEC_FILE as RELAY_SPEC_FILE
+from gated.actuators.voice import DEVICE as VOICE
 from gated.actuators.worker import Action, ActuatorWorker
 from gated.clock import TIMESYNCD_SYNCHRONIZED, Clock
 from gated.config import ClockSource, GateConfig
@@ -27,7 +30,7 @@ from gated.controller.inputs import InputWorker, Sockets
 from gated.controller.ports import Devices, MakeDevices
 from gated.controller.rules import compensation_rules, lane_of, mode_rules
 from gated.controller.scanner_watch import eye_names
-from gated.controller.status import StatusWriter
+from gated.controller.status import StatusWriter, write_atomically
 from gated.controller.timekeeper import Timekeeper
 from gated.datagrams import Receiver, Sender
 from gated.errors import ConfigError, GatedError
@@ -106,6 +109,11 @@ class Controller:
             local_time=self._timekeeper.rfc3339,
             software=__version__,
         )
+        devices = make_devices(config, clock)
+        self._voice = devices.voice
+        # For whoever switches it off should this process and the guard die together.
+        spec = devices.outputs.relay.spec.encode()
+        write_atomically(config.paths.run / RELAY_SPEC_FILE, spec)
         self._status = StatusWriter(
             config.paths.run,
             config.paths.state,
@@ -116,7 +124,6 @@ class Controller:
             publish=self._publish,
         )
         self._thermometers: list[ThermometerWorker] = []
-        devices = make_devices(config, clock)
         self._inputs = self._make_inputs(devices, codes)
         self._wire(devices)
         self._record_start(opened)
@@ -136,6 +143,8 @@ class Controller:
         config, supervisor = self._config, self._supervisor
         outputs = ActuatorWorker(devices.outputs, self._actions, self._clock, self._publish)
         supervisor.add("actuators", outputs.run)
+        if devices.voice is not None:
+            supervisor.add("voice", partial(devices.voice.run, publish=self._publish))
         newest: Callable[[], AmbientSample | None] = _no_ambient
         if config.temperature.ambient is not None:
             ambient = config.temperature.ambient
@@ -248,7 +257,11 @@ class Controller:
         if self._config.temperature.ambient is not None:
             names.append("ambient")
         names += [*eye_names(self._config.scanner), "relay"]
-        return (*names, "inputs") if self._config.inputs.lines() else tuple(names)
+        if self._config.inputs.lines():
+            names.append(INPUTS)
+        if self._voice is not None:
+            names.append(VOICE)
+        return tuple(names)
 
     # --- between the threads ------------------------------------------------------------------
 
@@ -307,6 +320,9 @@ class Controller:
         self._timekeeper.set_passback_reset(live.checks.anti_passback_reset)
         for worker in self._thermometers:
             worker.set_rules(compensation_rules(live))
+        if self._voice is not None:
+            self._voice.set_volume(live.outputs.voice.volume_percent)
+            self._voice.set_languages(live.gate.languages)
         lane = lane_of(live, self._decider.state.lane.id_seed)
         self._publish(SettingsChanged(lane, self._clock.monotonic_s()))
         detail = ""

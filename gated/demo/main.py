@@ -16,6 +16,8 @@ from gated.clock import SystemClock
 from gated.config import GateConfig
 from gated.config.explain import dump_toml, with_paths
 from gated.config.load import parse_gate
+from gated.controller.control import CONTROL_SOCKET, ModeRequest, encode_request
+from gated.datagrams import Sender
 from gated.demo.screen import Screen
 from gated.demo.tally import Tally, take_tally
 from gated.devices import sensor_names, thermometer_eyes
@@ -29,8 +31,10 @@ from gated.simulation.camera import StageCamera
 from gated.simulation.office import equip_gate, open_office
 from gated.simulation.play import Player
 from gated.simulation.scenario import Scenario
+from gated.simulation.serial_devices import SerialScannerDevice, serial_on_stage
 from gated.simulation.stage import FRAME_FILE, HEAT_FILE, HeatLog, StageInputs, StageOutputs
 from gated.supervisor import Work
+from gated.vocabulary import Mode
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,8 @@ SETTLE_WITHIN_S = 30.0
 OPENS_AFTER_S = 2.5
 """The thermometers learn what the empty place looks like before the first person comes."""
 POLL_S = 0.2
+LOW_READER = "low"
+"""The serial scanner of demo.toml, at the height of a child's hands."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -97,7 +103,9 @@ class Demo:
                 credentials.site_key_file,
                 self._folder / "persons.txt",
             )
-            player = self._build_stage(config, Scenario(office, self._seed, pictures), stack)
+            player = self._build_stage(
+                config, Scenario(office, self._seed, pictures, has_serial=True), stack
+            )
             children = self._start_children(stack)
             if not children.wait_ready(START_WITHIN_S, stop=self._stop):
                 if self._stop.is_set():
@@ -141,6 +149,13 @@ class Demo:
         )
         camera = StageCamera(stage / FRAME_FILE, self._clock, self._seed)
         outputs = stack.enter_context(closing(StageOutputs(stage)))
+        reader = SerialScannerDevice(serial_on_stage(stage, LOW_READER))
+        stack.callback(reader.close)
+        control = stack.enter_context(closing(Sender(stage / CONTROL_SOCKET)))
+
+        def set_mode(mode: Mode) -> None:
+            control.send(encode_request(ModeRequest(mode=mode, by="demo")))
+
         player = Player(
             scenario.acts(self._visits),
             eyes=thermometer_eyes(config),
@@ -151,6 +166,8 @@ class Demo:
             clock=self._clock,
             attendant=scenario.office.attendant(),
             seed=self._seed,
+            set_mode=set_mode,
+            type_code=reader.scan,
         )
         player.write_empty_stage()
         self._run_thread("camera", camera.run, stack)

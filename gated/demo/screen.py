@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from gated.contents import Kind
 from gated.ledger.reader import StoredEvent
 from gated.simulation.actors import Staging
-from gated.texts import OUTCOMES, PROMPTS, REASONS, RELEASES
-from gated.vocabulary import Outcome, Prompt, Reason, ReleaseResult
+from gated.texts import CLAIM_STEPS, MODES, OUTCOMES, PASSAGES, PROMPTS, REASONS, RELEASES
+from gated.vocabulary import ClaimStep, Mode, Outcome, PassageResult, Prompt, Reason, ReleaseResult
 from gated.wire import parse_json
 
 _COLOUR = {
@@ -19,7 +19,8 @@ _COLOUR = {
     Outcome.SEE_STAFF: "33",
     Outcome.ABANDONED: "90",
 }
-_SHOWN = (Kind.VISIT, Kind.RELEASE)
+_QUIET = "90"
+_GATE = frozenset({PassageResult.HELD_OPEN, PassageResult.FORCED, PassageResult.NOBODY_PASSED})
 
 
 class Screen:
@@ -30,20 +31,10 @@ class Screen:
 
     def show(self, event: StoredEvent, stagings: Iterable[Staging]) -> None:
         """Print ``event`` if it is one that an onlooker cares about."""
-        if event.kind not in _SHOWN:
-            return
-        body = parse_json(event.body)
-        who = _who(event.visit_id, stagings)
-        time = event.at[11:19]
-        if event.kind == Kind.RELEASE:
-            result = ReleaseResult(str(body["result"]))
-            zh, en = RELEASES[result]
-            contact = body.get("contact_c")
-            value = "" if contact is None else f" (contact {contact:.1f} °C)"
-            self._line(f"{time}  {who:<34} {en}{value}  {zh}", "32")
-            return
-        outcome = Outcome(str(body["outcome"]))
-        self._line(f"{time}  {who:<34} {_describe(body, outcome)}", _COLOUR[outcome])
+        line = _line_of(event.kind, parse_json(event.body))
+        if line is not None:
+            text, colour = line
+            self._line(f"{event.at[11:19]}  {_who(event.visit_id, stagings):<44} {text}", colour)
 
     def say(self, text: str) -> None:
         print(text, flush=True)
@@ -52,12 +43,36 @@ class Screen:
         print(f"\x1b[{colour}m{text}\x1b[0m" if self._is_terminal else text, flush=True)
 
 
+def _line_of(kind: str, body: Mapping[str, object]) -> tuple[str, str] | None:
+    """Return (text, colour) of an event, or None for one that says nothing to an onlooker."""
+    match kind:
+        case Kind.VISIT:
+            outcome = Outcome(str(body["outcome"]))
+            return _describe(body, outcome), _COLOUR[outcome]
+        case Kind.RELEASE:
+            zh, en = RELEASES[ReleaseResult(str(body["result"]))]
+            contact = body.get("contact_c")
+            value = f" (contact {contact:.1f} °C)" if isinstance(contact, float) else ""
+            return f"{en}{value}  {zh}", "32"
+        case Kind.CLAIM:
+            zh, en = CLAIM_STEPS[ClaimStep(str(body["step"]))]
+            return f"· {en}  {zh}", _QUIET
+        case Kind.PASSAGE if body["result"] in _GATE:
+            zh, en = PASSAGES[PassageResult(str(body["result"]))]
+            return f"· {en}  {zh}", _QUIET
+        case Kind.MODE:
+            zh, en = MODES[Mode(str(body["to_mode"]))]
+            return f"· mode: {en}, by {body['by']}  模式：{zh}", _QUIET
+        case _:
+            return None
+
+
 def _who(visit_id: str | None, stagings: Iterable[Staging]) -> str:
     for staging in stagings:
         if visit_id in staging.visit_ids:
             statures = (f"{role.person.stature_m:.2f}" for role in staging.act.roles)
             return f"{staging.act.kind.value}, {' and '.join(statures)} m"
-    return "somebody"
+    return ""
 
 
 def _describe(body: Mapping[str, object], outcome: Outcome) -> str:
@@ -66,6 +81,10 @@ def _describe(body: Mapping[str, object], outcome: Outcome) -> str:
     shown = f"{body_c:5.2f} °C" if isinstance(body_c, float) else "  –     "
     reasons = body.get("reasons")
     names = [Reason(r) for r in reasons] if isinstance(reasons, list) else []
-    why = ", ".join(REASONS[name][1] for name in names)
+    would = f"would be: {body['would_have']}" if body.get("would_have") else ""
+    why = ", ".join(REASONS[name][1] for name in names) or would
+    hints = body.get("hints")
+    told = [PROMPTS[Prompt(h)][1] for h in hints] if isinstance(hints, list) else []
     prompt_zh, prompt_en = PROMPTS[Prompt(str(body["prompt"]))]
-    return f"{shown}  {en:<13} {why:<32} “{prompt_en}”  {zh}:{prompt_zh}"
+    said = " → ".join(f"“{text}”" for text in (*told, prompt_en))
+    return f"{shown}  {en:<13} {why:<32} {said}  {zh}：{prompt_zh}"

@@ -8,11 +8,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gated.contents import Kind
+from gated.contents import AlarmName, Kind
 from gated.errors import StorageError
-from gated.ledger.reader import EventFilter, LedgerReader
-from gated.simulation.play import Played, find_unexpected
-from gated.vocabulary import Outcome, ReleaseResult
+from gated.ledger.reader import LedgerReader
+from gated.simulation.play import Played
+from gated.simulation.verdict import Recorded, find_unexpected
+from gated.vocabulary import ClaimStep, PassageResult, ReleaseResult
+from gated.wire import parse_json
+
+MANY_EVENTS = 1_000_000
+"""More than any demo records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +48,39 @@ class Tally:
 
 def take_tally(played: Played, ledger: Path, database: Path) -> Tally:
     """Return the tally. Raises: StorageError: the ledger or the database cannot be read."""
-    outcome_of, openings = _read_ledger(ledger)
+    recorded = read_recorded(ledger)
     stored, problems = _read_database(database)
-    unexpected = find_unexpected(played, outcome_of, openings)
+    unexpected = find_unexpected(played.stagings, recorded, played.relay_pulses)
     unexpected.extend(f"quarantined at the collector: {problem}" for problem in problems)
     return Tally(
         visits=sum(len(staging.act.roles) for staging in played.stagings),
         stored=len(stored),
-        lost=sum(1 for visit_id in outcome_of if visit_id not in stored),
+        lost=sum(1 for visit_id in recorded.visits if visit_id not in stored),
         duplicated=sum(count - 1 for count in stored.values()),
         unexpected=tuple(unexpected),
     )
 
 
-def _read_ledger(path: Path) -> tuple[dict[str, Outcome], int]:
-    """Return (visit id → outcome, how often the gate should have opened)."""
-    opening_results = {ReleaseResult.CLEARED.value, ReleaseResult.OVERRIDE.value}
-    outcome_of: dict[str, Outcome] = {}
-    openings = 0
+def read_recorded(path: Path) -> Recorded:
+    """Return what stands in the ledger at ``path``. Raises: StorageError."""
+    recorded = Recorded()
     with closing(LedgerReader(path)) as reader:
-        kinds = frozenset({Kind.VISIT.value, Kind.RELEASE.value})
-        for event in reader.events(EventFilter(kinds=kinds)):
-            if event.kind == Kind.RELEASE:
-                openings += event.outcome in opening_results
-            elif event.visit_id is not None and event.outcome is not None:
-                outcome_of[event.visit_id] = Outcome(event.outcome)
-                openings += event.outcome == Outcome.GRANTED
-    return outcome_of, openings
+        for event in reader.after(0, MANY_EVENTS):
+            body = parse_json(event.body)
+            match event.kind:
+                case Kind.VISIT if event.visit_id is not None:
+                    recorded.visits[event.visit_id] = body
+                case Kind.PASSAGE:
+                    result = PassageResult(str(body["result"]))
+                    recorded.passages.setdefault(event.visit_id, []).append(result)
+                case Kind.RELEASE if event.visit_id is not None:
+                    recorded.releases[event.visit_id] = ReleaseResult(str(body["result"]))
+                case Kind.CLAIM:
+                    step = ClaimStep(str(body["step"]))
+                    recorded.claims.setdefault(event.visit_id, []).append(step)
+                case Kind.ALARM:
+                    recorded.alarms[AlarmName(str(body["alarm"]))] += 1
+    return recorded
 
 
 def _read_database(path: Path) -> tuple[Counter[str], list[str]]:

@@ -1,36 +1,48 @@
 """One act on the stage: where each person stands, what they hold up, how they answer prompts.
 
-Pure: told the time, the prompts and the relay's level, it says what is seen and pressed.
+Pure: told the time and the prompts, it says what is seen, pressed and turned.
 """
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gated.simulation.approach import Walker, seen_temperature_c
 from gated.simulation.optics import forehead_height_m
-from gated.simulation.scenario import Act, Role
-from gated.vocabulary import Prompt
+from gated.simulation.scenario import Act, Help, Role
+from gated.simulation.screens import Shown
+from gated.vocabulary import Mode, Prompt
 
 LOOKS_FOR_PHONE_S = 0.5
 """From standing still to holding the code up."""
 HOLDS_UP_EACH_S = 1.4
 """Two people with codes hold them up one after the other."""
 REACTS_AFTER_S = 0.4
-PASSES_AFTER_S = 1.0
-"""From seeing the go lamp to the light barrier."""
+MENDS_AFTER_S = 1.2
+"""From a hint to the code held well."""
+OPENS_BEFORE_S = 0.4
+SHUTS_AFTER_S = 0.8
+"""The gate opens before, and falls shut after, whoever goes through the light barrier."""
+LEAVES_OPEN_S = 6.0
+TURNS_BACK_S = 7.0
+"""So long the gate waits at most for somebody who does not go through."""
 WAITS_ASIDE_S = 1.0
 PATIENCE_S = 45.0
 PAUSE_S = 1.5
 """Somebody who walks through hesitates this long, too short to be measured and asked."""
 STAFF_SHOWS_S = 1.3
 FOLLOWS_S = 1.0
+SUN_C = 7.0
+"""What a wall in the sun is warmer than the air; a face more than that is still told from it."""
+SUN_LEAD_S = 4.5
+MODE_LEAD_S = 1.0
+"""The sun shines, and the mode holds, before anybody comes."""
 
 _SENT_AWAY = frozenset(
     {
         Prompt.WAIT_STAFF,
+        Prompt.AGAIN_LATER,
         Prompt.THANK_YOU_WAIT_OUTSIDE,
         Prompt.SHOW_ANOTHER_CODE,
         Prompt.ONE_CODE_ONLY,
@@ -40,11 +52,13 @@ _SENT_AWAY = frozenset(
 )
 
 
-class Press(enum.StrEnum):
-    """What an act does to the gate's inputs."""
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A hand on one of the gate's inputs."""
 
-    PASSAGE = "passage"
-    ATTENDANT = "attendant"
+    at_s: float
+    name: str
+    level: bool | None = None  # None: a pulse
 
 
 @dataclass
@@ -54,12 +68,19 @@ class Actor:
     role: Role
     walker: Walker
     has_left: bool = False
-    passes_at_s: float | None = None
+    shows: str | Path | Shown | None = None
+    mends_at_s: float | None = None
+    mended: Shown | None = None
 
     def leave(self, at_s: float) -> None:
         if not self.has_left:
             self.has_left = True
             self.walker.leave(at_s)
+
+    def held_up(self, at_s: float) -> str | Path | Shown | None:
+        if self.mends_at_s is not None and at_s >= self.mends_at_s:
+            return self.mended
+        return self.shows
 
 
 @dataclass
@@ -77,60 +98,114 @@ class Staging:
     attendant: str
     seed: int
     actors: list[Actor] = field(default_factory=list)
-    visit_ids: list[str] = field(default_factory=list)
-    release_from_s: float | None = None
-    _has_pressed: bool = False
+    heard: dict[str, list[Prompt]] = field(default_factory=dict)  # by visit, in order
+    touches: list[Touch] = field(default_factory=list)  # still to come
+    modes: list[tuple[float, Mode]] = field(default_factory=list)  # still to be asked for
+    help_from_s: float | None = None
     has_released: bool = False
+    _busy_until_s: float = 0.0
+    _typed: bool = False
+    _is_mode_back: bool = False
 
     def __post_init__(self) -> None:
+        lead_s = SUN_LEAD_S if self.act.is_sunny else 0.0
+        if self.act.mode is not None:
+            lead_s = MODE_LEAD_S
+            self._ask_for_mode(self.starts_at_s, is_on=True)
         for index, role in enumerate(self.act.roles):
+            arrives_at_s = self.starts_at_s + lead_s
             walker = Walker(
-                role.person,
-                seed=self.seed + index,
-                arrives_at_s=self.starts_at_s,
-                stops=True,
+                role.person, seed=self.seed + index, arrives_at_s=arrives_at_s, stops=True
             )
             if not role.stops:
                 walker.leave(walker.stands_from_s + PAUSE_S)
-            self.actors.append(Actor(role, walker, has_left=not role.stops))
+                if self.act.forces:
+                    self._go_through(walker.stands_from_s + PAUSE_S)
+            self.actors.append(Actor(role, walker, not role.stops, role.shows))
 
-    def take_prompt(self, prompt: Prompt, at_s: float) -> None:
+    @property
+    def visit_ids(self) -> list[str]:
+        """The visits that the gate has begun for these people."""
+        return list(self.heard)
+
+    def take_prompt(self, visit_id: str, prompt: Prompt, at_s: float) -> None:
         """React to a prompt for one of this act's visits."""
+        self.heard.setdefault(visit_id, []).append(prompt)
+        first = self.actors[0]
         if prompt is Prompt.GO:
-            if self.release_from_s is not None:
+            if self.help_from_s is not None:
                 self.has_released = True
-                self.actors[0].passes_at_s = at_s + PASSES_AFTER_S
-                return
+            else:
+                first.leave(at_s + REACTS_AFTER_S)
             # The child goes; whoever came along stays outside.
-            self.actors[0].passes_at_s = at_s + PASSES_AFTER_S
-            self.actors[0].leave(at_s + REACTS_AFTER_S)
+            if first.role.passes_after_s is not None:
+                self._go_through(at_s + first.role.passes_after_s)
+            else:
+                self._busy_until_s = at_s + TURNS_BACK_S
         elif prompt in _SENT_AWAY:
             leaving = self.actors[1:] if prompt is Prompt.THANK_YOU_WAIT_OUTSIDE else self.actors
             for actor in leaving or self.actors:
                 actor.leave(at_s + REACTS_AFTER_S)
-            if self.act.release is not None and self.release_from_s is None:
-                self.release_from_s = at_s + WAITS_ASIDE_S
-
-    def presses(self, at_s: float) -> list[Press]:
-        """Return what is pressed at ``at_s``; each once."""
-        pressed = []
+            if self.act.help is not None and self.help_from_s is None:
+                self._call_for_help(self.act.help, at_s + WAITS_ASIDE_S)
         for actor in self.actors:
-            if actor.passes_at_s is not None and actor.passes_at_s <= at_s:
-                actor.passes_at_s = None
-                pressed.append(Press.PASSAGE)
-        from_s = self.release_from_s
-        if from_s is not None and not self._has_pressed and at_s >= from_s + 2 * STAFF_SHOWS_S:
-            self._has_pressed = True
-            pressed.append(Press.ATTENDANT)
-        return pressed
+            if prompt in actor.role.mends and actor.mends_at_s is None:
+                actor.mends_at_s, actor.mended = at_s + MENDS_AFTER_S, actor.role.mends[prompt]
 
-    def held_up(self, at_s: float) -> str | Path | None:
+    def _go_through(self, at_s: float) -> None:
+        shuts_s = at_s + (LEAVES_OPEN_S if self.act.leaves_open else SHUTS_AFTER_S)
+        self.touches += [
+            Touch(at_s - OPENS_BEFORE_S, "contact", level=False),
+            Touch(at_s, "passage"),
+            Touch(shuts_s, "contact", level=True),
+        ]
+
+    def _call_for_help(self, help_: Help, from_s: float) -> None:
+        self.help_from_s = from_s
+        if help_.is_by_key:
+            self.touches += [
+                Touch(from_s, "key_release", level=True),
+                Touch(from_s + STAFF_SHOWS_S, "key_release", level=False),
+            ]
+        self.touches.append(Touch(from_s + 2 * STAFF_SHOWS_S, "attendant"))
+        self.has_released = help_.result.value == "isolated"  # nothing more will be shown
+
+    def _ask_for_mode(self, at_s: float, *, is_on: bool) -> None:
+        if self.act.is_by_key:
+            self.touches.append(Touch(at_s, "key_mode", level=is_on))
+        elif self.act.mode is not None:
+            self.modes.append((at_s, self.act.mode if is_on else Mode.NORMAL))
+
+    def due_touches(self, at_s: float) -> list[Touch]:
+        """Return what is pressed or moved by ``at_s``, in order; each once."""
+        due = sorted((t for t in self.touches if t.at_s <= at_s), key=lambda touch: touch.at_s)
+        self.touches = [touch for touch in self.touches if touch.at_s > at_s]
+        return due
+
+    def due_mode(self, at_s: float) -> Mode | None:
+        """Return the mode that is to be asked for by ``at_s``, once."""
+        if not self.modes or self.modes[0][0] > at_s:
+            return None
+        return self.modes.pop(0)[1]
+
+    def typed(self, at_s: float) -> str | None:
+        """Return the code that is shown to the serial reader, once."""
+        for actor in self._carriers():
+            is_time = at_s >= actor.walker.stands_from_s + LOOKS_FOR_PHONE_S
+            if actor.role.is_at_serial and is_time and not self._typed:
+                self._typed = True
+                return str(actor.role.shows)
+        return None
+
+    def held_up(self, at_s: float) -> str | Path | Shown | None:
         """Return what is before the camera."""
-        if self.release_from_s is not None:
-            turn = int((at_s - self.release_from_s) // STAFF_SHOWS_S)
-            contact = f"GV1:{self.act.contact_c:.1f}"
-            return {0: self.attendant, 1: contact}.get(turn)
-        carriers = [actor for actor in self.actors if actor.role.shows is not None]
+        if self.help_from_s is not None and self.act.help is not None:
+            turn = int((at_s - self.help_from_s) // STAFF_SHOWS_S)
+            shown = {0: None if self.act.help.is_by_key else self.attendant}
+            if self.act.help.contact_c is not None:
+                shown[1] = f"GV1:{self.act.help.contact_c:.1f}"
+            return shown.get(turn)
+        carriers = [actor for actor in self._carriers() if not actor.role.is_at_serial]
         if not carriers:
             return None
         first_s = max(a.walker.stands_from_s for a in self.actors) + LOOKS_FOR_PHONE_S
@@ -138,15 +213,19 @@ class Staging:
             return None
         turn = min(int((at_s - first_s) // HOLDS_UP_EACH_S), len(carriers) - 1)
         carrier = carriers[turn]
-        return None if carrier.has_left else carrier.role.shows
+        return None if carrier.has_left else carrier.held_up(at_s)
+
+    def _carriers(self) -> list[Actor]:
+        return [actor for actor in self.actors if actor.role.shows is not None]
 
     def seen_c(self, height_m: float, fov_deg: float, at_s: float, ambient_c: float) -> float:
-        """Return what a thermometer at ``height_m`` sees of these people."""
+        """Return what a thermometer at ``height_m`` sees of these people and of the sun."""
         own = [a for a in self.actors if self._stands_before(a, height_m)]
-        return max(
+        people_c = max(
             (seen_temperature_c(a.walker, height_m, fov_deg, at_s, ambient_c) for a in own),
             default=ambient_c,
         )
+        return max(people_c, ambient_c + SUN_C) if self.act.is_sunny else people_c
 
     def _stands_before(self, actor: Actor, height_m: float) -> bool:
         """Return whether this person is the one before it: the nearest head, where two stand."""
@@ -158,7 +237,7 @@ class Staging:
 
     def frees_front(self, at_s: float) -> bool:
         """Return whether the next in the queue may come up."""
-        if self.act.release is not None:
+        if self.act.help is not None or self.act.is_alone:
             return self.is_over(at_s)
         # The next one is on the way while the last one still turns aside; not behind somebody who
         # only walks through: nothing but a gap tells these two apart.
@@ -166,11 +245,16 @@ class Staging:
         return all(actor.has_left and actor.walker.is_gone(at_s + ahead_s) for actor in self.actors)
 
     def is_over(self, at_s: float) -> bool:
-        """Return whether nothing more will happen."""
+        """Return whether nothing more will happen; asks for the mode back once nobody is there."""
         if at_s - self.starts_at_s > PATIENCE_S:
             return True
-        is_everybody_gone = all(actor.walker.is_gone(at_s) for actor in self.actors)
-        is_passage_due = any(actor.passes_at_s is not None for actor in self.actors)
-        if self.act.release is not None and not self.has_released:
+        if not all(actor.walker.is_gone(at_s) for actor in self.actors) or self.touches:
             return False
-        return is_everybody_gone and not is_passage_due
+        if self.act.help is not None and not self.has_released:
+            return False
+        if self.act.mode is not None and not self._is_mode_back:
+            self._is_mode_back = True
+            self._busy_until_s = at_s + MODE_LEAD_S
+            self._ask_for_mode(at_s, is_on=False)
+            return False
+        return not self.modes and at_s >= self._busy_until_s

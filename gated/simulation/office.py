@@ -49,6 +49,13 @@ class Office:
     def escort(self) -> str:
         return seal(self._claims(HolderCategory.ESCORT), self.key)
 
+    def visitor(self) -> str:
+        return seal(self._claims(HolderCategory.VISITOR), self.key)
+
+    def slow(self) -> str:
+        """Return a pass of somebody who needs longer to go through."""
+        return seal(replace(self._claims(HolderCategory.STUDENT), is_slow=True), self.key)
+
     def listed(self) -> str:
         """Return a good pass of a person who must see staff."""
         return seal(replace(self._claims(HolderCategory.STUDENT), sub=LISTED_SUB), self.key)

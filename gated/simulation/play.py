@@ -1,17 +1,15 @@
-"""Plays a scenario before the gate's simulated devices, and compares what came of it."""
+"""Plays a scenario before the gate's simulated devices."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gated.clock import Clock
-from gated.simulation.actors import PATIENCE_S, Press, Staging
+from gated.simulation.actors import Staging
 from gated.simulation.camera import StageCamera
 from gated.simulation.eye import Eye
 from gated.simulation.scenario import Act
@@ -23,13 +21,12 @@ from gated.simulation.stage import (
     StageInputs,
     StageOutputs,
 )
-from gated.vocabulary import Outcome
+from gated.vocabulary import Mode
 
 STEP_S = 0.04
 AMBIENT_MEAN_C = 22.0
 AMBIENT_SWING_C = 0.5
 AMBIENT_PERIOD_S = 600.0
-_INPUT_OF = {Press.PASSAGE: "passage", Press.ATTENDANT: "attendant"}
 
 
 @dataclass
@@ -48,6 +45,8 @@ class Player:
         acts: who comes, in order.
         attendant: the staff card's text.
         seed: of walks and sway.
+        set_mode: asks the gate for a mode, as the command line does.
+        type_code: shows a code to the low serial reader.
     """
 
     def __init__(  # noqa: PLR0913 - wiring: each is a different part of the stage
@@ -62,8 +61,11 @@ class Player:
         clock: Clock,
         attendant: str,
         seed: int,
+        set_mode: Callable[[Mode], None] = lambda _: None,
+        type_code: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._acts = acts
+        self._next: Act | None = None
         self._eyes = eyes
         self._heat = heat
         self._camera = camera
@@ -71,6 +73,8 @@ class Player:
         self._inputs = inputs
         self._clock = clock
         self._attendant = attendant
+        self._set_mode = set_mode
+        self._type_code = type_code
         self._random = random.Random(seed)  # noqa: S311 - a scenario, seeded so that it repeats
         self._on_stage: list[Staging] = []
         self._relay_level = False
@@ -106,21 +110,15 @@ class Player:
     def _take_prompt(self, shown: PromptShown) -> None:
         if shown.visit_id is None:
             return
-        for staging in self.played.stagings:
-            if shown.visit_id in staging.visit_ids:
-                staging.take_prompt(shown.prompt, self._clock.monotonic_s())
-                return
-        if self.played.stagings:
-            # A visit that the gate has just begun belongs to whoever came up last.
-            newest = self.played.stagings[-1]
-            newest.visit_ids.append(shown.visit_id)
-            newest.take_prompt(shown.prompt, self._clock.monotonic_s())
+        # A visit that the gate has just begun belongs to whoever came up last.
+        owners = [s for s in self.played.stagings if shown.visit_id in s.heard]
+        for staging in owners or self.played.stagings[-1:]:
+            staging.take_prompt(shown.visit_id, shown.prompt, self._clock.monotonic_s())
 
     def _step(self) -> None:
         now_s = self._clock.monotonic_s()
         for staging in self._on_stage:
-            for press in staging.presses(now_s):
-                self._inputs.press(_INPUT_OF[press])
+            self._act_out(staging, now_s)
         self._on_stage = [s for s in self._on_stage if not s.is_over(now_s)]
         if all(staging.frees_front(now_s) for staging in self._on_stage):
             self._bring_next(now_s)
@@ -128,11 +126,27 @@ class Player:
         self._camera.hold_up(next((what for what in held if what is not None), None))
         self._write_heat(now_s)
 
+    def _act_out(self, staging: Staging, now_s: float) -> None:
+        """Do what the people of one act do to the gate at this moment."""
+        mode, code = staging.due_mode(now_s), staging.typed(now_s)
+        if mode is not None:
+            self._set_mode(mode)
+        if code is not None:
+            self._type_code(code)
+        for touch in staging.due_touches(now_s):
+            if touch.level is None:
+                self._inputs.press(touch.name)
+            else:
+                self._inputs.set_level(touch.name, on=touch.level)
+
     def _bring_next(self, now_s: float) -> None:
-        act = next(self._acts, None)
+        act = self._next = self._next or next(self._acts, None)
         if act is None:
             self.played.is_finished = not self._on_stage
             return
+        if act.is_alone and self._on_stage:
+            return
+        self._next = None
         staging = Staging(act, now_s, self._attendant, self._random.randrange(2**32))
         self.played.stagings.append(staging)
         self._on_stage.append(staging)
@@ -148,38 +162,3 @@ class Player:
             for eye in self._eyes
         }
         self._heat.write(now_s, {**seen, AMBIENT: ambient_c})
-
-
-def is_expected(act: Act, outcomes: list[Outcome]) -> bool:
-    """Return whether ``outcomes`` can be those of the act's people, in whatever order."""
-    if len(outcomes) != len(act.roles):
-        return False
-    return any(
-        all(o in role.expected for o, role in zip(order, act.roles, strict=True))
-        for order in itertools.permutations(outcomes)
-    )
-
-
-def find_unexpected(played: Played, outcome_of: dict[str, Outcome], openings: int) -> list[str]:
-    """Return one line for each act that did not end as expected, and for each stray visit.
-
-    Args:
-        played: who came up, and which visits the gate began for them.
-        outcome_of: visit id → outcome, of every visit in the ledger.
-        openings: granted visits and releases that open, by the ledger.
-    """
-    lines = []
-    claimed: Counter[str] = Counter()
-    for staging in played.stagings:
-        claimed.update(staging.visit_ids)
-        outcomes = [outcome_of[v] for v in staging.visit_ids if v in outcome_of]
-        if not is_expected(staging.act, outcomes):
-            got = ", ".join(outcomes) or "nothing"
-            lines.append(f"{staging.act.kind}: {got}")
-        elif staging.act.release is not None and not staging.has_released:
-            lines.append(f"{staging.act.kind}: not released within {PATIENCE_S:g} s")
-    strays = [visit_id for visit_id in outcome_of if visit_id not in claimed]
-    lines.extend(f"visit {v}: nobody's" for v in strays)
-    if played.relay_pulses != openings:
-        lines.append(f"the relay moved {played.relay_pulses} times for {openings} openings")
-    return lines
