@@ -1,15 +1,23 @@
-"""Stand-ins for a camera and its driver. They keep to the protocols' rules."""
+"""Stand-ins for a camera and its driver, and the contract that every source of frames keeps to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
-from gated.clock import FakeClock
+from gated.clock import FakeClock, SystemClock
 from gated.errors import DeviceLost, DeviceNotFound
-from gated.scanner.frames import Frame
+from gated.scanner.frames import Frame, FrameSource
 from gated.scanner.picture import Pixels
+
+CLOCK = SystemClock()
+TIMEOUT_S = 0.05
+MOST_S = 5.0
+"""Far above the time-out, far below for ever: the machine may be busy."""
 
 
 def noisy(seed: int, *, level: int = 100, shape: tuple[int, ...] = (90, 160, 3)) -> Pixels:
@@ -68,3 +76,114 @@ class ScriptedCapture:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+@dataclass
+class Bench:
+    """A source, and the hand that puts the next real frames before it (a real camera needs none).
+
+    Attributes:
+        lay_out: called with a number before the source is opened.
+        show: called with a number before each frame is taken.
+    """
+
+    source: FrameSource
+    lay_out: Callable[[int], None] = lambda _: None
+    show: Callable[[int], None] = lambda _: None
+
+    def take(self, number: int) -> list[Frame]:
+        """Open the source and return ``number`` frames."""
+        return list(self.take_each(number))
+
+    def take_each(self, number: int) -> Iterator[Frame]:
+        """Open the source and yield ``number`` frames, each taken when it's asked for."""
+        self.lay_out(number)
+        self.source.open()
+        for seed in range(number):
+            yield self.take_one(seed)
+
+    def take_one(self, seed: int) -> Frame:
+        self.show(seed)
+        deadline_s = CLOCK.monotonic_s() + MOST_S
+        while CLOCK.monotonic_s() < deadline_s:
+            frame = self.source.next_frame(MOST_S)
+            if frame is not None:
+                return frame
+        raise AssertionError(f"{self.source.name} delivers no frame")
+
+
+class FrameSourceContract:
+    """What holds for every source, over a stand-in's driver as over a real camera.
+
+    A subclass gives the fixture ``bench``.
+    """
+
+    def test_frames_come_with_a_growing_sequence_and_time(self, bench: Bench) -> None:
+        before_s = CLOCK.monotonic_s()
+        frames = bench.take(4)
+        assert [frame.sequence for frame in frames] == [1, 2, 3, 4]
+        times = [frame.captured_mono_s for frame in frames]
+        assert times == sorted(times)
+        assert before_s <= times[0] <= times[-1] <= CLOCK.monotonic_s()
+
+    def test_frames_are_pictures_and_no_two_are_the_same(self, bench: Bench) -> None:
+        frames = bench.take(3)
+        for frame in frames:
+            assert frame.pixels.dtype == np.uint8
+            assert frame.pixels.flags.c_contiguous
+            assert frame.pixels.shape[2:] in {(), (3,)}
+        assert len({frame.pixels.shape for frame in frames}) == 1
+        assert len({frame.pixels.tobytes() for frame in frames}) == 3
+
+    def test_frames_stay_what_they_were_when_others_follow(self, bench: Bench) -> None:
+        frames = bench.take_each(8)  # more than a driver has buffers
+        first = next(frames)
+        as_taken = first.pixels.copy()
+        others = list(frames)
+        bench.source.close()
+        assert len(others) == 7
+        assert np.array_equal(first.pixels, as_taken)
+
+    def test_closing_twice_or_before_opening_does_no_harm(self, bench: Bench) -> None:
+        bench.source.close()
+        bench.source.close()
+        bench.take(1)
+        bench.source.close()
+        bench.source.close()
+
+    def test_it_can_be_opened_again_and_its_sequence_goes_on(self, bench: Bench) -> None:
+        first, second = bench.take(2)
+        bench.source.close()
+        bench.source.open()
+        third = bench.take_one(2)
+        assert first.sequence < second.sequence < third.sequence
+
+    def test_a_source_that_is_not_open_says_so(self, bench: Bench) -> None:
+        with pytest.raises(DeviceLost, match="not open"):
+            bench.source.next_frame(TIMEOUT_S)
+        bench.take(1)
+        bench.source.close()
+        with pytest.raises(DeviceLost, match="not open"):
+            bench.source.next_frame(TIMEOUT_S)
+
+    def test_it_has_a_name_for_messages(self, bench: Bench) -> None:
+        assert bench.source.name
+
+
+class ScriptedFrameSourceContract(FrameSourceContract):
+    """What can be asked only where the hand decides when there is a frame.
+
+    It shows ``noisy(seed, shape=SHAPE)``.
+    """
+
+    def test_each_real_frame_comes_once_and_whole(self, bench: Bench) -> None:
+        frames = bench.take(4)
+        for seed, frame in enumerate(frames):
+            assert np.array_equal(frame.pixels, noisy(seed))
+        assert bench.source.next_frame(TIMEOUT_S) is None
+
+    def test_a_wait_in_vain_ends_in_time(self, bench: Bench) -> None:
+        bench.take(1)
+        began_s = time.monotonic()
+        assert bench.source.next_frame(TIMEOUT_S) is None
+        assert TIMEOUT_S * 0.5 < time.monotonic() - began_s < MOST_S

@@ -1,8 +1,12 @@
 """A USB camera by OpenCV's V4L2 capture.
 
 ``VideoCapture.read`` was seen to say True after a time-out and hand out the last frame again
-(opencv issue 10927). A real sensor never repeats every pixel, so an identical frame is no frame.
-A read blocks for up to 1 s when the camera is silent (see gated/scanner/picture.py).
+(opencv issue 10927). So what comes after a time-out is not believed, and neither is a frame like
+the last one: a real sensor never repeats every pixel. The last frame is remembered across a
+reopening, or a dead camera would show it anew each time.
+
+A read blocks for up to 1 s when the camera is silent (see gated/scanner/picture.py). Opening and
+closing are bounded by the kernel's driver alone; the watchdog ends a process that hangs there.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from gated.scanner.picture import Capture, Pixels, open_camera
 
 FAILED_READS = 8
 """So many reads in a row without a frame: the camera is gone, and OpenCV won't find it again."""
+
+TIMED_OUT_AFTER_S = 1.0
+"""So long a read took is OpenCV's time-out, whatever the read says."""
 
 PAUSE_S = 0.02
 """Between two reads in vain: some drivers fail, or repeat themselves, without waiting."""
@@ -59,8 +66,9 @@ class UsbCamera:
             raise DeviceLost(f"{self._device} is not open", device=self._device)
         deadline_s = self._clock.monotonic_s() + timeout_s
         while True:
+            began_s = self._clock.monotonic_s()
             pixels = self._capture.read()
-            if pixels is None:
+            if pixels is None or self._clock.monotonic_s() - began_s >= TIMED_OUT_AFTER_S:
                 self._failed_reads += 1
             elif self._last is None or not np.array_equal(pixels, self._last):
                 self._last = pixels
