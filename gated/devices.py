@@ -11,7 +11,8 @@ from importlib import import_module
 from pathlib import Path
 
 from gated.actuators.alsa import AlsaSoundCard
-from gated.actuators.gpio import GpioInputs, GpioLine, InputWire
+from gated.actuators.gpio import GpioLine
+from gated.actuators.gpio_inputs import GpioInputs, InputWire
 from gated.actuators.inputs import CONTACT, PASSAGE, InputSource, SocketInputs
 from gated.actuators.line import AbsentLine, OpenLine, SocketLine
 from gated.actuators.relay import Relay

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from gated.actuators.alsa import AlsaSoundCard
-from gated.actuators.gpio import GpioInputs, GpioLine, InputWire
+from gated.actuators.gpio import GpioLine
+from gated.actuators.gpio_inputs import GpioInputs, InputWire
 from gated.actuators.relay import Relay
 from gated.actuators.signals import Lamp
 from gated.actuators.worker import Outputs, lamp_name

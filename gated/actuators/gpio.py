@@ -3,26 +3,28 @@
 The Pi 5 moved its header from gpiochip4 to gpiochip0 with a kernel update (raspberrypi/linux
 #6144); the label "pinctrl-…" stayed. A line is requested de-energised in one step, so that there is
 no blip between taking it and setting it.
+
+The relay's guard loads this file: it imports no more than it needs.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from gated.actuators.inputs import DEVICE, LEVELS, InputEvent, Levels, pulse_event
-from gated.clock import Clock
-from gated.errors import ActuationError, DeviceError, DeviceLost, DeviceNotFound
+from gated.errors import ActuationError, DeviceNotFound
 
 if TYPE_CHECKING:
     import gpiod
+
+    # For gpio_inputs: libgpiod has one adapter.
+    EdgeEvent: TypeAlias = gpiod.EdgeEvent
+    LineRequest: TypeAlias = gpiod.LineRequest
+    LineSettings: TypeAlias = gpiod.LineSettings
 
 CONSUMER = "gated"
 _CONSUMER_CHARACTERS = 31  # the kernel's GPIO_MAX_NAME_SIZE is 32, with its zero
@@ -32,7 +34,6 @@ def _device_paths() -> list[str]:
     return sorted(str(path) for path in Path("/dev").glob("gpiochip*"))
 
 
-@dataclass(frozen=True, slots=True)
 class Gpio:
     """The GPIO chips of one machine.
 
@@ -42,8 +43,13 @@ class Gpio:
         paths: returns where chips may stand.
     """
 
-    library: ModuleType | None = None
-    paths: Callable[[], list[str]] = field(default=_device_paths)
+    def __init__(
+        self,
+        library: ModuleType | None = None,
+        paths: Callable[[], list[str]] = _device_paths,
+    ) -> None:
+        self.library = library
+        self.paths = paths
 
     def load(self) -> ModuleType:
         """Return the library. Raises: DeviceNotFound: it is not installed."""
@@ -130,6 +136,8 @@ def _names(chip: gpiod.Chip) -> list[str]:
 
 
 def _no_such_line(chip: str, line: str, names: list[str]) -> str:
+    from difflib import get_close_matches  # not for the guard, which must start fast
+
     close = get_close_matches(line, names, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "gpioinfo lists those that it has"
     return f'chip {chip} has no line "{line}"; {hint}'
@@ -145,7 +153,7 @@ def _in_words(exc: OSError) -> str:
     return "another process holds it" if exc.errno == errno.EBUSY else str(exc.strerror or exc)
 
 
-_MACHINE = Gpio()
+MACHINE = Gpio()
 
 
 class GpioLine:
@@ -161,7 +169,7 @@ class GpioLine:
     """
 
     def __init__(
-        self, name: str, line: str, chip_label: str, *, active_low: bool, gpio: Gpio = _MACHINE
+        self, name: str, line: str, chip_label: str, *, active_low: bool, gpio: Gpio = MACHINE
     ) -> None:
         self._name = name
         self._line = line
@@ -213,110 +221,3 @@ class GpioLine:
         return ActuationError(
             f"line {self._line} cannot be reached: {exc.strerror}", device=self._name
         )
-
-
-@dataclass(frozen=True, slots=True)
-class InputWire:
-    """One input line as the configuration describes it."""
-
-    line: str
-    active_low: bool  # the contact pulls the line to ground; the pull-up is then on
-    debounce_ms: int
-
-
-class GpioInputs:
-    """The wired inputs of one GPIO chip; the kernel debounces them.
-
-    Args:
-        wires: a name of PULSES or LEVELS → its line. At least one.
-        chip_label: ``*`` stands for anything.
-    """
-
-    def __init__(
-        self,
-        wires: Mapping[str, InputWire],
-        chip_label: str,
-        clock: Clock,
-        *,
-        gpio: Gpio = _MACHINE,
-    ) -> None:
-        self._wires = dict(wires)
-        self._chip_label = chip_label
-        self._clock = clock
-        self._gpio = gpio
-        self._request: gpiod.LineRequest | None = None
-        self._name_at: dict[int, str] = {}
-        self._level_lines = {name: wires[name].line for name in sorted(LEVELS & wires.keys())}
-        self._levels = Levels()
-
-    def open(self) -> None:
-        self.close()
-        try:
-            library = self._gpio.load()
-            lines = {
-                wire.line: _input_settings(library, name, wire)
-                for name, wire in self._wires.items()
-            }
-            request = self._gpio.take(self._chip_label, lines, DEVICE)
-        except DeviceNotFound as exc:
-            exc.device = DEVICE
-            raise
-        self._request = request
-        # A request keeps the order in which its lines were named.
-        self._name_at = dict(zip(request.offsets, self._wires, strict=True))
-        self._levels = Levels()
-
-    def fileno(self) -> int:
-        return self._opened().fd
-
-    def read(self) -> list[InputEvent]:
-        request, at = self._opened(), self._clock.monotonic_s()
-        events: list[InputEvent] = []
-        try:
-            if request.wait_edge_events(timedelta(0)):
-                for edge in request.read_edge_events():
-                    name, is_on = self._name_at[edge.line_offset], _is_rising(edge)
-                    events += (
-                        self._levels.changes([(name, is_on)], at)
-                        if name in self._level_lines
-                        else [pulse_event(name, at)]
-                    )
-            # The levels themselves: at first, after edges that the kernel had no room to keep, and
-            # to see whether the chip is still there.
-            events += self._levels.changes(self._present(request), at)
-        except OSError as exc:
-            raise DeviceLost(f"the inputs' chip is gone: {exc.strerror}", device=DEVICE) from exc
-        return events
-
-    def close(self) -> None:
-        request, self._request = self._request, None
-        if request is not None:
-            request.release()
-
-    def _present(self, request: gpiod.LineRequest) -> Iterable[tuple[str, bool]]:
-        # One is always asked for, also where no input has a level: a chip that is gone says so.
-        lines = list(self._level_lines.values()) or [next(iter(self._wires.values())).line]
-        values = request.get_values(lines)
-        return zip(self._level_lines, (bool(value) for value in values), strict=False)
-
-    def _opened(self) -> gpiod.LineRequest:
-        if self._request is None:
-            raise DeviceError("the inputs are not open", device=DEVICE)
-        return self._request
-
-
-def _input_settings(library: ModuleType, name: str, wire: InputWire) -> gpiod.LineSettings:
-    kinds = library.line
-    settings: gpiod.LineSettings = library.LineSettings(
-        direction=kinds.Direction.INPUT,
-        # Edges of the logical level: active_low is taken in.
-        edge_detection=kinds.Edge.BOTH if name in LEVELS else kinds.Edge.RISING,
-        bias=kinds.Bias.PULL_UP if wire.active_low else kinds.Bias.PULL_DOWN,
-        active_low=wire.active_low,
-        debounce_period=timedelta(milliseconds=wire.debounce_ms),
-    )
-    return settings
-
-
-def _is_rising(edge: gpiod.EdgeEvent) -> bool:
-    return edge.event_type is edge.Type.RISING_EDGE

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.actuators.gpio import GpioInputs, InputWire
+from gated.actuators.gpio_inputs import GpioInputs, InputWire
 from gated.actuators.inputs import CONTACT, PASSAGE, InputEvent, InputSource, SocketInputs
 from gated.clock import FakeClock
 from gated.errors import DeviceError

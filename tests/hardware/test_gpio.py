@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from gated.actuators.gpio import GpioInputs, GpioLine, InputWire
+from gated.actuators.gpio import GpioLine
+from gated.actuators.gpio_inputs import GpioInputs, InputWire
 from gated.actuators.inputs import CONTACT, PASSAGE, InputEvent
 from gated.clock import SystemClock
 from gated.errors import ActuationError

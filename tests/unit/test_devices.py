@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.actuators.gpio import GpioInputs
+from gated.actuators.gpio_inputs import GpioInputs
 from gated.actuators.inputs import LEVELS, PULSES, SocketInputs
 from gated.actuators.voice import Voice
 from gated.clock import FakeClock

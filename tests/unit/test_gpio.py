@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gated.actuators.gpio import Gpio, GpioInputs, GpioLine, InputWire
+from gated.actuators.gpio import Gpio, GpioLine
+from gated.actuators.gpio_inputs import GpioInputs, InputWire
 from gated.actuators.inputs import PASSAGE
 from gated.clock import FakeClock
 from gated.errors import ActuationError, DeviceError, DeviceLost
