@@ -90,6 +90,7 @@ class SimulatedChip:
         label: such as "pinctrl-bcm2711".
         names: of its lines, in the order of their offsets; "": without a name.
         may_open: False: the device node is not for this user.
+        refused: lines that the chip cannot give, such as one that it needs itself.
     """
 
     def __init__(
@@ -100,11 +101,13 @@ class SimulatedChip:
         *,
         when_released: WhenReleased = WhenReleased.INPUT,
         may_open: bool = True,
+        refused: frozenset[str] = frozenset(),
     ) -> None:
         self.label = label
         self.clock = clock
         self.when_released = when_released
         self.may_open = may_open
+        self.refused = refused
         self.is_there = True
         self.wires = [Wire(offset, name) for offset, name in enumerate(names)]
         self._requests: list[LineRequest] = []
@@ -333,6 +336,8 @@ class Chip:
         wires = [chip.wires[offset] for offset in wanted]
         if any(wire.consumer is not None for wire in wires):
             raise OSError(errno.EBUSY, "Device or resource busy")
+        if any(wire.name in chip.refused for wire in wires):
+            raise OSError(errno.EINVAL, "Invalid argument")
         for wire, settings in zip(wires, wanted.values(), strict=True):
             wire.consumer, wire.settings = consumer or "?", settings or LineSettings()
             if wire.settings.direction is Direction.OUTPUT:

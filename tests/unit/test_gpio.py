@@ -119,6 +119,21 @@ def test_a_line_that_another_gated_holds_is_said_to_be_so() -> None:
     line.close()
 
 
+def test_a_line_that_the_chip_does_not_give_is_perhaps_the_wrong_one() -> None:
+    chip = SimulatedChip("pinctrl-rp1", ("GPIO2",), FakeClock(), refused=frozenset({"GPIO2"}))
+    gpio = SimulatedGpiod(chip).gpio()
+    assert refusal(lambda: GpioLine("relay", "GPIO2", "*", active_low=False, gpio=gpio)) == (
+        "chip pinctrl-rp1 does not give GPIO2: Invalid argument; is it the right line?"
+    )
+
+
+def test_a_chip_that_goes_while_it_is_looked_for_is_no_chip() -> None:
+    gpio = Gpio(SimulatedGpiod(), lambda: ["/dev/gpiochip0"])
+    assert "this machine has no GPIO chip" in refusal(
+        lambda: GpioLine("relay", "GPIO17", "*", active_low=False, gpio=gpio)
+    )
+
+
 def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gpiod", None)
     said = refusal(lambda: GpioLine("relay", "GPIO17", "*", active_low=False, gpio=Gpio()))
