@@ -10,6 +10,7 @@ Every *outcome* (a refused pass, a cold face) is a value with a reason, never an
     │  ├─ ChecksumError
     │  ├─ SensorFault
     │  └─ DeviceLost
+    ├─ CameraHung             gated/scanner/camera_thread.py
     ├─ ActuationError
     ├─ UplinkError
     │  ├─ BrokerUnavailable

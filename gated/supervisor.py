@@ -69,14 +69,22 @@ class Supervisor:
         name: the process's name, in log lines.
         clock: for heartbeats.
         on_reload: called in the main thread for SIGHUP.
+        status: one line for people, which the service manager shows; asked for once a second.
     """
 
     def __init__(
-        self, name: str, clock: Clock, *, on_reload: Callable[[], None] | None = None
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        on_reload: Callable[[], None] | None = None,
+        status: Callable[[], str] | None = None,
     ) -> None:
         self._name = name
         self._clock = clock
         self._on_reload = on_reload
+        self._status = status
+        self._told_status = ""
         self._workers: list[Worker] = []
         self._reload = threading.Event()
         self._wake = threading.Event()
@@ -113,8 +121,15 @@ class Supervisor:
                 self.request_stop()
             if not self._stale_workers():
                 sd_notify("WATCHDOG=1")
+            self._tell_status()
         sd_notify("STOPPING=1")
         return self._end()
+
+    def _tell_status(self) -> None:
+        status = self._status() if self._status is not None else ""
+        if status != self._told_status:
+            self._told_status = status
+            sd_notify(f"STATUS={status}")
 
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

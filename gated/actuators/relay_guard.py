@@ -121,7 +121,7 @@ def _watch(line: OutputLine, guard_end: int) -> NoReturn:
     """Wait for the end of the file ``guard_end``, de-energise, and end."""
     # What ends the guard is not for its watcher: a stop of the service signals all its processes.
     os.setsid()
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGABRT):
         signal.signal(number, signal.SIG_IGN)
     # The controller tells the guard's end by that of its answers: hold neither pipe.
     null = os.open(os.devnull, os.O_RDWR)
@@ -142,7 +142,8 @@ def main(spec: str) -> int:
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    # SIGABRT: the watchdog of the service manager sends it to all of a unit's processes.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGABRT, signal.SIGCHLD):
         signal.signal(number, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's business
     try:
@@ -166,7 +167,7 @@ def main(spec: str) -> int:
 
 
 def _let_go(line: OutputLine, watcher: Watcher | None) -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGABRT):
         signal.signal(number, signal.SIG_IGN)  # it is ending already
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:

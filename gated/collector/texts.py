@@ -48,7 +48,7 @@ CATEGORIES: Mapping[str, Pair] = {
     HolderCategory.ESCORT: ("陪送人员", "escort"),
 }
 
-PASSAGES: Mapping[str, Pair] = {**gate_texts.PASSAGES}
+PASSAGES: Mapping[str, Pair] = {str(k): pair for k, pair in gate_texts.PASSAGES.items()}
 
 ALARMS: Mapping[str, Pair] = {
     AlarmName.TEMPERATURE_HIGH: ("体温达到阈值", "temperature at or above the threshold"),

@@ -58,11 +58,13 @@ def gather(config: GateConfig, config_file: Path, clock: Clock) -> GateStatus:
     now = clock.now().astimezone(zone)
     state = config.paths.state
     trouble: list[str] = []
+    is_hidden = False
     controller: ControllerStatus | Silent | None = None
     try:
         controller = read_running(config.paths.run, clock)
     except StorageError as exc:
         trouble.append(_in_words(exc))
+        is_hidden = isinstance(exc.__cause__, PermissionError)
     ledger = None
     try:
         ledger = _read_ledger(state / "ledger.db", now, zone)
@@ -85,6 +87,8 @@ def gather(config: GateConfig, config_file: Path, clock: Clock) -> GateStatus:
         min_free_bytes=config.ledger.min_free_mb * 2**20,
         max_bytes=config.ledger.max_bytes,
         trouble=tuple(trouble),
+        serial=tuple(scanner.name for scanner in config.scanner.serial),
+        is_hidden=is_hidden,
     )
 
 

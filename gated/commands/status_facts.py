@@ -64,3 +64,5 @@ class GateStatus:
     min_free_bytes: int
     max_bytes: int
     trouble: tuple[str, ...] = ()  # what could not be read, and what to do
+    serial: tuple[str, ...] = ()  # names of the serial scanners
+    is_hidden: bool = False  # this account may not look at the controller

@@ -6,20 +6,20 @@ Everything that is wrong is one line that says what to do. Pure.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from gated import __version__
 from gated.clock import TimeQuality
 from gated.commands.running import ControllerStatus, Silent
+from gated.commands.status_advice import Text, advice
 from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
 from gated.contents import Kind
 from gated.errors import ExitCode
 from gated.texts import MODES, OUTCOMES, PROMPTS, Language, say
 from gated.vocabulary import Outcome
 
-Text = tuple[str, str]
 """Simplified Chinese, English."""
 
 LATE_AFTER = timedelta(minutes=5)
@@ -34,30 +34,6 @@ QUALITIES: dict[TimeQuality, Text] = {
     ),
     TimeQuality.UNKNOWN: ("时钟错误 (unknown)", "wrong (unknown)"),
 }
-LOST_DEVICE: dict[str, Text] = {
-    "scanner": (
-        "扫码失效：检查摄像头及其接线，再看 journalctl -u gated-scanner",
-        "no code is read: check the camera and its cable, then journalctl -u gated-scanner",
-    ),
-    "relay": (
-        "不能开门：检查继电器接线和 outputs.relay，再看 journalctl -u gated-controller",
-        (
-            "it opens for nobody: check the relay's wiring and outputs.relay, then "
-            "journalctl -u gated-controller"
-        ),
-    ),
-    "ambient": (
-        "没有气温就不能判断体温：检查环境温度计的接线 (temperature.ambient)",
-        (
-            "without the air's temperature nothing is judged: check its sensor's cable "
-            "(temperature.ambient)"
-        ),
-    ),
-}
-LOST_THERMOMETER: Text = (
-    "测不到体温：检查测温头的接线和总线，再看 journalctl -u gated-controller",
-    "nobody is measured there: check its cable and bus, then journalctl -u gated-controller",
-)
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 
 
@@ -117,6 +93,8 @@ def _controller(status: GateStatus, language: Language) -> str:
         shown = say(PROMPTS[controller.prompt], language)
         running = say(("运行中，进程", "runs, process"), language)
         return f"{running} {controller.pid}; “{shown}”"
+    if status.is_hidden:
+        return say(("无权查看", "cannot be seen by this account"), language)
     if controller is None:
         return say(("未运行", "not running"), language)
     if controller.silent_s is None:
@@ -227,10 +205,10 @@ def _size(size_bytes: float) -> str:
 def problems(status: GateStatus) -> Iterator[Text]:
     """Yield everything that is wrong, and what to do."""
     controller = status.controller
-    if controller is None or isinstance(controller, Silent):
+    if isinstance(controller, ControllerStatus):
+        yield from _problems_of_controller(controller, status.serial)
+    elif not status.is_hidden:
         yield _not_running(status, controller)
-    else:
-        yield from _problems_of_controller(controller)
     for line in status.trouble:
         yield line, line
     if status.ledger is not None:
@@ -262,10 +240,12 @@ def _not_running(status: GateStatus, silent: Silent | None) -> Text:
     return f"主控未运行，无人能进。启动：{start_zh}", f"nobody enters; start it: {start_en}"
 
 
-def _problems_of_controller(controller: ControllerStatus) -> Iterator[Text]:
+def _problems_of_controller(
+    controller: ControllerStatus, serial: Collection[str]
+) -> Iterator[Text]:
     for name, state in controller.devices.items():
         if state != "ok":
-            zh, en = LOST_DEVICE.get(name, LOST_THERMOMETER)
+            zh, en = advice(name, serial)
             yield f"{name} 失联，{zh}", f"{name} is lost, {en}"
     if controller.time_quality is TimeQuality.UNKNOWN:
         yield (

@@ -30,7 +30,7 @@ from gated.controller.inputs import InputWorker, Sockets
 from gated.controller.ports import Devices, MakeDevices
 from gated.controller.rules import compensation_rules, lane_of, mode_rules
 from gated.controller.scanner_watch import eye_names
-from gated.controller.status import StatusWriter, write_atomically
+from gated.controller.status import StatusWriter, one_line, write_atomically
 from gated.controller.timekeeper import Timekeeper
 from gated.datagrams import Receiver, Sender
 from gated.errors import ConfigError, GatedError
@@ -76,7 +76,9 @@ class Controller:
         self._events: queue.Queue[DeciderItem] = queue.Queue(EVENTS_BOUND)
         self._actions: queue.Queue[Action] = queue.Queue(ACTIONS_BOUND)
         self._ledger_requests: queue.Queue[LedgerRequest] = queue.Queue(LEDGER_BOUND)
-        self._supervisor = Supervisor("controller", clock, on_reload=self._reload)
+        self._supervisor = Supervisor(
+            "controller", clock, on_reload=self._reload, status=self._one_line
+        )
         codes = load_code_rules(config, self._timezone)
         for problem in codes.trust.problems:
             log.warning("%s", problem)
@@ -149,7 +151,7 @@ class Controller:
         if config.temperature.ambient is not None:
             ambient = config.temperature.ambient
             driver = load_ambient_driver(ambient.driver)
-            options = driver.options.model_validate(ambient.options)
+            options = driver.read_options(ambient.options, "ambient")
             fitted = Fitted("ambient", driver, options, partial(devices.open_bus, ambient.bus))
             worker = AmbientWorker(fitted, clock=self._clock, publish=self._publish)
             newest = worker.newest
@@ -159,7 +161,7 @@ class Controller:
             spot = Fitted(
                 thermometer.name,
                 spot_driver,
-                spot_driver.options.model_validate(thermometer.options),
+                spot_driver.read_options(thermometer.options, thermometer.name),
                 partial(devices.open_bus, thermometer.bus),
             )
             spot_worker = ThermometerWorker(
@@ -270,6 +272,10 @@ class Controller:
             self._events.put(item, timeout=PUBLISH_WITHIN_S)
         except queue.Full as exc:
             raise GatedError("the decider takes no events any more; starting afresh") from exc
+
+    def _one_line(self) -> str:
+        """Return how the gate is doing, for whoever asks the service manager."""
+        return one_line(self._decider.state)
 
     def _lane_state(self) -> LaneState:
         return self._decider.state

@@ -15,6 +15,7 @@ from gated.contents import HealthContent
 from gated.controller.decider import DeciderItem, Record
 from gated.errors import StorageError
 from gated.ledger.reader import LedgerReader
+from gated.texts import MODES
 from gated.visit.state import LaneState
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,17 @@ class StatusWriter:
         """Take the status away: a status that nobody renews is no status."""
         self._path.unlink(missing_ok=True)
         self._reader.close()
+
+
+def one_line(state: LaneState) -> str:
+    """Return mode and lost devices in one line, in both languages."""
+    zh, en = MODES[state.mode]
+    if state.drill:
+        zh, en = f"{zh}，演练", f"{en}, drill"
+    if state.lost:
+        names = ", ".join(sorted(state.lost))
+        zh, en = f"{zh}，失联 {names}", f"{en}, lost: {names}"
+    return f"{en} · {zh}"
 
 
 def _gate(state: LaneState) -> str | None:

@@ -37,12 +37,16 @@ class FrameSource(Protocol):
         """The device as messages name it."""
 
     def open(self) -> None:
-        """Start delivering. May be called again after ``close``. Raises: DeviceNotFound."""
+        """Start delivering. May be called again after ``close``.
+
+        Raises: DeviceNotFound. CameraHung: nothing in this process helps; let it end.
+        """
 
     def next_frame(self, timeout_s: float) -> Frame | None:
         """Return the next frame, or None if none came within ``timeout_s``.
 
         Raises: DeviceLost: if the source failed or isn't open; close it and open it again.
+            CameraHung: as ``open``.
         """
 
     def close(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from gated.clock import Clock
 from gated.errors import ConfigError
@@ -100,6 +100,17 @@ class Driver(Generic[DeviceT_co]):
 
     options: type[BaseModel]  # this driver's part of the configuration
     make: Callable[[I2CBus, BaseModel, Clock, Pause], DeviceT_co]  # touches no hardware
+
+    def read_options(self, raw: Mapping[str, object], device: str) -> BaseModel:
+        """Return the driver's own keys of ``device``. Raises: ConfigError: says which are wrong."""
+        try:
+            return self.options.model_validate(raw)
+        except ValidationError as exc:
+            faults = "; ".join(
+                f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+                for error in exc.errors(include_url=False, include_input=False)
+            )
+            raise ConfigError(f"{device}: {faults} (gated config check says more)") from exc
 
 
 class ThermometerDriver(Driver[Thermometer]):

@@ -144,7 +144,7 @@ def test_a_guard_that_hangs_is_ended_and_the_pulse_counts_as_failed(
     assert True not in far_end.levels()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGABRT])
 def test_a_guard_that_is_told_to_end_de_energises_first(
     number: signal.Signals, relay: Relay, far_end: Wire
 ) -> None:

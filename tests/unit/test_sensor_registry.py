@@ -92,3 +92,10 @@ def test_sensors_and_their_chip_models_load_no_numpy_and_no_bus_library() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_options_that_a_driver_refuses_are_a_fault_of_the_configuration() -> None:
+    driver = load_driver("mlx90614")
+    with pytest.raises(ConfigError, match=r"^adult: variant: .*; addres: .*gated config check"):
+        driver.read_options({"variant": "XYZ", "addres": 0x5B}, "adult")
+    assert driver.read_options({"variant": "DCI"}, "adult") == driver.options(variant="DCI")

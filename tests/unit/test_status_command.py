@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -173,6 +173,27 @@ def test_a_garbled_status_is_told_and_is_no_running_controller(gate: Gate) -> No
     assert any("is not what this gated writes" in en for _, en in problems(status))
 
 
+def test_an_account_that_may_not_look_is_told_so_and_not_that_the_gate_is_dead(
+    gate: Gate,
+) -> None:
+    gate.say_status()
+    hidden = replace(gate.status(), controller=None, is_hidden=True, trouble=("use sudo",))
+    assert shown(hidden)["controller"] == "cannot be seen by this account"
+    assert next(en for _, en in problems(hidden)) == "use sudo"
+    assert "nobody enters" not in "\n".join(screen(hidden, "en"))
+    assert exit_code(hidden) is ExitCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(("gate_is", "text"), [("open", "stands open"), ("shut", "shut")])
+def test_the_gates_own_contact_is_shown_where_there_is_one(
+    gate: Gate, gate_is: str, text: str
+) -> None:
+    gate.say_status()
+    assert "gate door" not in shown(gate.status())
+    gate.say_status(gate=gate_is)
+    assert shown(gate.status())["gate door"] == text
+
+
 @pytest.mark.parametrize(
     ("device", "advice"),
     [
@@ -180,6 +201,12 @@ def test_a_garbled_status_is_told_and_is_no_running_controller(gate: Gate) -> No
         ("relay", "outputs.relay"),
         ("ambient", "temperature.ambient"),
         ("child", "check its cable and bus"),
+        ("paper", "scanner.serial"),
+        ("lamp go", "outputs.lamps"),
+        ("voice", "outputs.voice"),
+        ("inputs", "staff cannot release"),
+        ("call_staff", "outputs.call_staff"),
+        ("buzzer", "outputs.buzzer"),
     ],
 )
 def test_a_lost_device_is_a_fault_that_says_what_to_check(
@@ -187,7 +214,7 @@ def test_a_lost_device_is_a_fault_that_says_what_to_check(
 ) -> None:
     gate.say_status(devices={"adult": "ok", device: "lost"})
     gate.record(visit("0a", when=stamp(NOW)))
-    status = gate.status()
+    status = replace(gate.status(), serial=("paper",))
     ((zh, en),) = problems(status)
     assert en.startswith(f"{device} is lost")
     assert advice in en

@@ -167,6 +167,27 @@ def test_the_watchdog_is_fed_only_while_every_worker_beats(
     assert codes == [ExitCode.OK]
 
 
+def test_how_it_is_doing_is_told_once_for_each_change(manager: Callable[[], list[str]]) -> None:
+    states = iter(["normal", "normal", "closed"])
+    asked = threading.Event()
+
+    def status() -> str:
+        state = next(states, None)
+        if state is None:
+            asked.set()
+        return state or "closed"
+
+    supervisor = Supervisor("controller", FakeClock(), status=status)
+    supervisor.add("inputs", obedient)
+    thread, _ = run_apart(supervisor)
+    while not asked.is_set():
+        supervisor._wake.set()  # the second that it would wait
+    supervisor.request_stop()
+    finish(thread)
+    told = [line for line in manager() if line.startswith("STATUS=")]
+    assert told == ["STATUS=normal", "STATUS=closed"]
+
+
 def test_a_worker_that_does_not_end_is_named_and_left_behind(
     manager: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
