@@ -30,8 +30,8 @@ SLOW_MIN_SAMPLES = 3
 BACKGROUND_EVERY_S = 1.0
 BACKGROUND_SAMPLES = 30
 SURROUNDINGS_SAMPLES = 3
-SURROUNDINGS_MAX_AGE_S = 60.0
-"""What was seen with nobody there says nothing about the light a minute later."""
+SURROUNDINGS_MAX_AGE_S = 30.0
+"""What was seen with nobody there says nothing about the light much later."""
 STUCK_SAMPLES = 30
 """Identical readings in a row that no working chip gives: even a noise of only 1.5 steps of 0.02 K
 repeats itself thirty times less than once in a thousand years."""
@@ -116,10 +116,13 @@ class Sampling:
         return self._is_present and self._is_owed
 
     def surroundings_c(self, at: MonoSeconds) -> float | None:
-        """Return what was in view shortly before ``at`` with nobody there, or None."""
+        """Return the coldest view of the last seconds before ``at`` with nobody there, or None.
+
+        The coldest: somebody who is still on the way warms the last one or two.
+        """
         if self._background_at is None or at - self._background_at > SURROUNDINGS_MAX_AGE_S:
             return None
-        return statistics.median(list(self._background)[-SURROUNDINGS_SAMPLES:])
+        return min(list(self._background)[-SURROUNDINGS_SAMPLES:])
 
     def measure_again(self) -> None:
         """Find one more plateau of whoever is present, from samples yet to come."""

@@ -25,6 +25,8 @@ OPENS_BEFORE_S = 0.4
 SHUTS_AFTER_S = 0.8
 """The gate opens before, and falls shut after, whoever goes through the light barrier."""
 LEAVES_OPEN_S = 6.0
+MISSED_AFTER_S = 4.0
+"""So long after somebody has walked through the gate has noticed, and recorded, that they left."""
 TURNS_BACK_S = 7.0
 """So long the gate waits at most for somebody who does not go through."""
 WAITS_ASIDE_S = 1.0
@@ -91,12 +93,14 @@ class Staging:
         act: who and what is expected.
         starts_at_s: when they come into view.
         attendant: the staff card's text, for a release.
+        heights_m: of all thermometers; each person brings the forehead to the nearest one.
     """
 
     act: Act
     starts_at_s: float
     attendant: str
     seed: int
+    heights_m: tuple[float, ...] = ()
     actors: list[Actor] = field(default_factory=list)
     heard: dict[str, list[Prompt]] = field(default_factory=dict)  # by visit, in order
     touches: list[Touch] = field(default_factory=list)  # still to come
@@ -119,6 +123,7 @@ class Staging:
             )
             if not role.stops:
                 walker.leave(walker.stands_from_s + PAUSE_S)
+                self._busy_until_s = walker.stands_from_s + PAUSE_S + MISSED_AFTER_S
                 if self.act.forces:
                     self._go_through(walker.stands_from_s + PAUSE_S)
             self.actors.append(Actor(role, walker, not role.stops, role.shows))
@@ -222,7 +227,17 @@ class Staging:
         """Return what a thermometer at ``height_m`` sees of these people and of the sun."""
         own = [a for a in self.actors if self._stands_before(a, height_m)]
         people_c = max(
-            (seen_temperature_c(a.walker, height_m, fov_deg, at_s, ambient_c) for a in own),
+            (
+                seen_temperature_c(
+                    actor.walker,
+                    height_m,
+                    fov_deg,
+                    at_s,
+                    ambient_c,
+                    bends=self._bends_to(actor, height_m),
+                )
+                for actor in own
+            ),
             default=ambient_c,
         )
         return max(people_c, ambient_c + SUN_C) if self.act.is_sunny else people_c
@@ -234,6 +249,12 @@ class Staging:
             key=lambda a: abs(forehead_height_m(a.role.person.stature_m) - height_m),
         )
         return nearest is actor
+
+    def _bends_to(self, actor: Actor, height_m: float) -> bool:
+        """Return whether this thermometer is the nearest one to this person's forehead."""
+        forehead_m = forehead_height_m(actor.role.person.stature_m)
+        nearest_m = min(self.heights_m, key=lambda h: abs(h - forehead_m), default=height_m)
+        return nearest_m == height_m
 
     def frees_front(self, at_s: float) -> bool:
         """Return whether the next in the queue may come up."""

@@ -64,8 +64,13 @@ class Walker:
         """Return whether nothing of the person is in view any more."""
         return self._sideways_m(at_s) >= OUT_OF_VIEW_M
 
-    def view(self, at_s: float, mount_height_m: float, forehead_c: float) -> View | None:
-        """Return the head before a thermometer at ``mount_height_m``; None while out of view."""
+    def view(
+        self, at_s: float, mount_height_m: float, forehead_c: float, *, bends: bool = True
+    ) -> View | None:
+        """Return the head before a thermometer at ``mount_height_m``; None while out of view.
+
+        ``bends``: whether it is the one that this person brings the forehead to.
+        """
         if at_s < self.arrives_at_s or self.is_gone(at_s):
             return None
         walked_m = self._speed_m_s * (at_s - self.arrives_at_s)
@@ -75,7 +80,7 @@ class Walker:
             distance_m=max(distance_m + _sum_m(self._towards, at_s), MIN_DISTANCE_M),
             forehead_c=forehead_c,
             aside_m=self._aim_m + abs(_sum_m(self._aside, at_s)) + self._sideways_m(at_s),
-            above_m=vertical_miss_m(stature_m, mount_height_m),
+            above_m=vertical_miss_m(stature_m, mount_height_m, bends=bends),
             is_torso_behind=is_torso_behind(stature_m, mount_height_m),
         )
 
@@ -108,11 +113,17 @@ def forehead_c(person: Person, ambient_c: float, site: SiteOffset = SPOT_FOREHEA
 
 
 def seen_temperature_c(
-    walker: Walker | None, mount_height_m: float, fov_deg: float, at_s: float, ambient_c: float
+    walker: Walker | None,
+    mount_height_m: float,
+    fov_deg: float,
+    at_s: float,
+    ambient_c: float,
+    *,
+    bends: bool = True,
 ) -> float:
     """Return what a thermometer at ``mount_height_m`` has before its optics at ``at_s``, in °C."""
     view = None
     if walker is not None:
         skin = forehead_c(walker.person, ambient_c)
-        view = walker.view(at_s, mount_height_m, skin)
+        view = walker.view(at_s, mount_height_m, skin, bends=bends)
     return seen_c(view, fov_deg, ambient_c)

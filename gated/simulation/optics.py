@@ -85,9 +85,10 @@ def seen_c(view: View | None, fov_deg: float, ambient_c: float) -> float:
     return float(radiance_k4**0.25 - KELVIN_OFFSET_K)
 
 
-def vertical_miss_m(stature_m: float, mount_height_m: float) -> float:
-    """Return how far above or below a thermometer the forehead stays, however one bends."""
-    return max(0.0, abs(forehead_height_m(stature_m) - mount_height_m) - BEND_M)
+def vertical_miss_m(stature_m: float, mount_height_m: float, *, bends: bool = True) -> float:
+    """Return how far above or below a thermometer the forehead stays, however one ``bends``."""
+    miss_m = abs(forehead_height_m(stature_m) - mount_height_m)
+    return max(0.0, miss_m - BEND_M) if bends else miss_m
 
 
 def is_torso_behind(stature_m: float, mount_height_m: float) -> bool:

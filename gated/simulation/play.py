@@ -147,7 +147,9 @@ class Player:
         if act.is_alone and self._on_stage:
             return
         self._next = None
-        staging = Staging(act, now_s, self._attendant, self._random.randrange(2**32))
+        heights_m = tuple(eye.height_m for eye in self._eyes)
+        seed = self._random.randrange(2**32)
+        staging = Staging(act, now_s, self._attendant, seed, heights_m)
         self.played.stagings.append(staging)
         self._on_stage.append(staging)
 

@@ -182,7 +182,7 @@ _PARTS: Mapping[Kind, tuple[_Part, ...]] = {
                 },
             ),
             body_c=(36.6, 36.6),
-            skin_error_c=0.95,
+            skin_error_c=1.1,
             issue=Office.staff,
             hold=DIM,
             mends=Prompt.BRIGHTER_SCREEN,

@@ -13,7 +13,7 @@ from gated.contents import AlarmName, Kind
 from gated.simulation.serial_devices import SerialScannerDevice, serial_on_stage
 from gated.simulation.stage import AMBIENT
 from gated.vocabulary import Prompt
-from tests.gate_processes import PATIENCE_S, wait_for
+from tests.gate_processes import PATIENCE_S, open_files, wait_for
 from tests.gate_rig import Event, StagedGate, staged_gate
 from tests.gate_stage import THERMOMETER
 
@@ -48,7 +48,8 @@ def gate(folder: Path) -> Iterator[StagedGate]:
 def reader(gate: StagedGate) -> Iterator[SerialScannerDevice]:
     with closing(SerialScannerDevice(serial_on_stage(gate.run_folder, "paper"))) as reader:
         gate.start()
-        wait_for(lambda: gate.status().get("devices", {}).get("paper") == "ok", "a reader")  # type: ignore[union-attr]  # an object
+        tty = Path(reader.tty)
+        wait_for(lambda: tty in open_files(gate.pid("scanner")), "a reader", log=gate.log)
         yield reader
 
 

@@ -262,7 +262,12 @@ def test_the_surroundings_are_what_was_seen_shortly_before_somebody_came(slow: F
     assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) == pytest.approx(29.0, abs=0.05)
 
 
-def test_surroundings_of_a_minute_ago_say_nothing(slow: Feeder) -> None:
+def test_somebody_on_the_way_is_no_sun(slow: Feeder) -> None:
+    slow.feed(*(22.0, 22.02) * 3, 26.5, 29.0)  # from 1.5 m up to the sensor
+    assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) == pytest.approx(22.0, abs=0.05)
+
+
+def test_surroundings_of_long_ago_say_nothing(slow: Feeder) -> None:
     assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) is not None
-    assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s + 61.0)) is None
+    assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s + 31.0)) is None
     assert Sampling("adult", SLOW).surroundings_c(MonoSeconds(0.0)) is None
