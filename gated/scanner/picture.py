@@ -8,6 +8,7 @@ height x width for grey.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,10 @@ MAX_PIXELS = 40_000_000
 MAX_FILE_BYTES = 64 * 1024 * 1024
 _COLOUR_AXES = 3
 _SHARPEN_RADIUS_PX = 1.5
+TEXTURE_CELLS = 5
+_MAX_ASPECT = 1.4
+_MIN_FILL = 0.78  # of a square's area: the rest are bites that a reflex takes
+_MIN_FILL_UPRIGHT = 0.45  # of the upright box around a turned square
 
 
 def require_opencv() -> None:
@@ -147,6 +152,18 @@ def blur(pixels: Pixels, radius_px: float) -> Pixels:
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), radius_px), np.uint8)
 
 
+def smear(pixels: Pixels, length_px: float, angle_deg: float) -> Pixels:
+    """Return ``pixels`` moved by ``length_px`` in the direction ``angle_deg`` while exposed."""
+    reach = math.ceil(length_px / 2)
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    steps = np.linspace(-length_px / 2, length_px / 2, 8 * reach + 1)
+    angle = math.radians(angle_deg)
+    x = np.rint(reach + steps * math.cos(angle)).astype(int)
+    y = np.rint(reach + steps * math.sin(angle)).astype(int)
+    np.add.at(kernel, (y, x), 1.0 / len(steps))
+    return np.asarray(cv2.filter2D(pixels, -1, kernel), np.uint8)
+
+
 def fill_quadrilateral(pixels: Pixels, corners: NDArray[np.float32], onto: Pixels) -> Pixels:
     """Return ``onto`` with ``pixels`` drawn in perspective between four ``corners``.
 
@@ -162,9 +179,116 @@ def fill_quadrilateral(pixels: Pixels, corners: NDArray[np.float32], onto: Pixel
     drawn = cv2.warpPerspective(pixels, homography, size, flags=cv2.INTER_LINEAR)
     whole = np.full((height, width), 255, np.uint8)
     mask = cv2.warpPerspective(whole, homography, size, flags=cv2.INTER_LINEAR)
-    share = (mask.astype(np.float32) / 255.0)[..., np.newaxis]
-    mixed = drawn.astype(np.float32) * share + onto.astype(np.float32) * (1.0 - share)
-    return mixed.astype(np.uint8)
+    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 1, 0)
+    right, bottom = np.maximum(np.ceil(corners.max(axis=0)).astype(int) + 2, 0)
+    there = np.s_[top:bottom, left:right]
+    share = (mask[there].astype(np.float32) / 255.0)[..., np.newaxis]
+    mixed = onto.copy()
+    mixed[there] = drawn[there].astype(np.float32) * share + onto[there] * (1.0 - share)
+    return mixed
+
+
+# --- what looks like a code ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A region that is about as wide as it's high.
+
+    Attributes:
+        x, y: of its middle, in cells of the map that it was found in.
+        width, height: along its own sides, in cells.
+        turn_deg: how far these are turned.
+        texture: the map's level well inside.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    turn_deg: float
+    texture: float
+
+    def corners(self) -> NDArray[np.float32]:
+        """Return its corners, 4 x 2 in cells, in the order of ``cv2.boxPoints``."""
+        box = ((self.x, self.y), (self.width, self.height), self.turn_deg)
+        return np.asarray(cv2.boxPoints(box), np.float32)
+
+
+def measure_texture(grey: Pixels) -> NDArray[np.float32]:
+    """Return how much ``grey`` changes from pixel to pixel, in levels, in cells of 2 x 2 px.
+
+    Counted is what changes both across and down, each on average over 5 x 5 cells: much in a code,
+    little along the edge of a phone or a door.
+    """
+    height, width = (max(0, n - 1) // 2 * 2 for n in grey.shape)
+    if not height or not width:
+        return np.zeros((1, 1), np.float32)
+    here, beside, below = grey[:height, :width], grey[:height, 1 : width + 1], grey[1 : height + 1]
+    across, down = (
+        cv2.resize(cv2.absdiff(there, here), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        for there in (beside, below[:, :width])
+    )
+    over = (TEXTURE_CELLS, TEXTURE_CELLS)
+    smooth = (cv2.blur(change.astype(np.float32), over) for change in (across, down))
+    return np.asarray(cv2.min(*smooth), np.float32)
+
+
+def find_squares(
+    texture: NDArray[np.float32], threshold: float, shortest: int, longest: int
+) -> list[Square]:
+    """Return the squares of cells above ``threshold``, ``shortest`` to ``longest`` cells wide."""
+    above = np.asarray(texture > threshold, np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=4)
+    width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    shorter, longer = np.minimum(width, height), np.maximum(width, height)
+    is_likely = (shorter >= shortest) & (longer <= longest) & (longer < _MAX_ASPECT * shorter)
+    is_likely &= stats[:, cv2.CC_STAT_AREA] > _MIN_FILL_UPRIGHT * width * height
+    is_likely[0] = False  # what is below the threshold
+    found = []
+    for label in np.nonzero(is_likely)[0]:
+        left, top, wide, high = (int(n) for n in stats[label, :4])
+        there = np.s_[top : top + high, left : left + wide]
+        mask = np.asarray(labels[there] == label, np.uint8)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        outline = max(outlines, key=cv2.contourArea)
+        (x, y), (own_width, own_height), turn_deg = cv2.minAreaRect(outline)
+        area = own_width * own_height
+        if area == 0 or cv2.contourArea(outline) < _MIN_FILL * area:
+            continue
+        if max(own_width, own_height) < _MAX_ASPECT * min(own_width, own_height):
+            inside = float(np.percentile(texture[there][mask > 0], 75))
+            # An average over so many cells rises from outside in over as many.
+            missing = 1 + 2 * TEXTURE_CELLS * (threshold / inside - 0.5)
+            found.append(
+                Square(
+                    x=left + x + 0.5,
+                    y=top + y + 0.5,
+                    width=own_width + missing,
+                    height=own_height + missing,
+                    turn_deg=turn_deg,
+                    texture=inside,
+                )
+            )
+    return found
+
+
+def flatten(grey: Pixels, corners: NDArray[np.float32], side_px: int, margin_px: int) -> Pixels:
+    """Return the square between ``corners`` (4 x 2, in px) seen from the front.
+
+    It is ``side_px`` wide, with ``margin_px`` of what surrounds it.
+    """
+    low, high = float(margin_px), float(margin_px + side_px)
+    onto = np.array([[low, high], [low, low], [high, low], [high, high]], np.float32)
+    whole = (side_px + 2 * margin_px, side_px + 2 * margin_px)
+    homography = cv2.getPerspectiveTransform(corners, onto)
+    seen = cv2.warpPerspective(grey, homography, whole, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen, np.uint8)
+
+
+def find_likeness(grey: Pixels, template: Pixels) -> float:
+    """Return how much the place most like ``template`` is like it, −1 to 1, whatever the light."""
+    return float(cv2.matchTemplate(grey, template, cv2.TM_CCOEFF_NORMED).max())
 
 
 # --- captures ------------------------------------------------------------------------------------

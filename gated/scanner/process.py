@@ -1,6 +1,7 @@
 """The scanner's one worker: frames in, sightings out.
 
     source ─► motion gate ─► cascade ─► presentations ─► datagram to the controller
+                                └► unread watch ─────────────┘
 
 It's the only process that looks at what strangers hold up, and it can do nothing but send
 datagrams. Texts stay in memory and go nowhere else: not to a log, not to a file.
@@ -16,12 +17,13 @@ from typing import Final, Protocol
 
 from gated.clock import Clock
 from gated.errors import DeviceError
-from gated.messages import CodeSeen
+from gated.messages import CodeSeen, CodeUnread
 from gated.scanner.cascade import Cascade, Decoded
 from gated.scanner.frames import Frame, FrameSource
 from gated.scanner.motion import Interest, MotionGate, StuckWatch, sample_frame
-from gated.scanner.presentation import Presentations
+from gated.scanner.presentation import Presentations, UnreadWatch
 from gated.scanner.sighting import HEALTH_EVERY_S, CameraState, ScannerHealth, encode_sighting
+from gated.scanner.unread import find_unread
 from gated.units import MonoSeconds
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class ScannerLoop:
         self._sender = sender
         self._clock = clock
         self._presentations = Presentations(hold_off_s, new_id)
+        self._unread = UnreadWatch(hold_off_s)
         self._motion = MotionGate()
         self._stuck = StuckWatch()
         self._is_open = False
@@ -85,7 +88,7 @@ class ScannerLoop:
         self._misses = 0
         self._last_frame_at: MonoSeconds | None = None
         self._started_at = clock.monotonic_s()
-        self._unsent: tuple[CodeSeen, MonoSeconds] | None = None
+        self._unsent: tuple[CodeSeen | CodeUnread, MonoSeconds] | None = None
         self._health_sent: tuple[CameraState, MonoSeconds] | None = None
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
@@ -157,10 +160,16 @@ class ScannerLoop:
         interest = self._motion.judge(sample, at)
         if interest is Interest.NONE:
             return
-        decoded = self._decode(frame, is_lively=interest is Interest.LIVELY)
-        seen = self._presentations.see(decoded.texts, decoded.decoder or "", at)
-        if seen is not None and not self._sender.send(encode_sighting(seen)):
-            self._unsent = (seen, at)
+        is_lively = interest is Interest.LIVELY
+        decoded = self._decode(frame, is_lively=is_lively)
+        sighting: CodeSeen | CodeUnread | None
+        sighting = self._presentations.see(decoded.texts, decoded.decoder or "", at)
+        if decoded.texts or decoded.unreadable:
+            self._unread.take_read(at)
+        elif self._unread.is_due(at, is_calm=not is_lively):
+            sighting = self._unread.look(find_unread(frame.pixels), at, is_calm=not is_lively)
+        if sighting is not None and not self._sender.send(encode_sighting(sighting)):
+            self._unsent = (sighting, at)
 
     def _decode(self, frame: Frame, *, is_lively: bool) -> Decoded:
         takes_all_steps = is_lively and (self._misses + 1) % SLOW_STEPS_EVERY_MISSES == 0

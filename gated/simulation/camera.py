@@ -14,16 +14,20 @@ from gated.scanner.sources.shared import SharedFrameWriter
 from gated.simulation.screens import (
     HEIGHT_PX,
     WIDTH_PX,
+    Shown,
     add_noise,
     fit_photo,
     render_empty,
-    render_phone,
+    render_shown,
 )
 from gated.units import MonoSeconds
 
 FRAME_RATE_HZ = 10.0
 NOISES = 4
-"""Prepared exposures of each picture; a camera never delivers the same one twice in a row."""
+"""Exposures of each picture; a camera never delivers the same one twice in a row."""
+
+Held = str | Path | Shown
+"""A code's text on a phone, a picture, or a code on something that's held in some way."""
 
 
 class StageCamera:
@@ -38,38 +42,42 @@ class StageCamera:
         self._writer = SharedFrameWriter(path, WIDTH_PX, HEIGHT_PX)
         self._clock = clock
         self._seed = seed
-        self._held: str | Path | None = None
-        self._empty = self._exposures(render_empty(seed))
-        self.first_frame: tuple[str | Path | None, MonoSeconds] = (None, clock.monotonic_s())
+        self._held: Held | None = None
+        self._scene: Pixels = render_empty(seed)
+        self._exposures: list[Pixels] = []
+        self.first_frame: tuple[Held | None, MonoSeconds] = (None, clock.monotonic_s())
         """What is held up as frames show it, and when the first of these was taken."""
 
-    def hold_up(self, what: str | Path | None) -> None:
-        """Show a code's text as a phone, a picture, or nothing, from the next frame on."""
+    def hold_up(self, what: Held | None) -> None:
+        """Show this, or nothing, from the next frame on."""
         self._held = what
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Write frames until ``stop``."""
-        shown, exposures, count = self._held, self._empty, 0
+        shown, count = None, 0
         while not stop.is_set():
             beat()
             held = self._held
             if held != shown:
-                shown, exposures = held, self._render(held)
+                shown, self._scene, self._exposures = held, self._render(held), []
             taken_at = self._clock.monotonic_s()
-            self._writer.write(exposures[count % NOISES], taken_at)
+            self._writer.write(self._exposure(count % NOISES), taken_at)
             if self.first_frame[0] != shown:
                 self.first_frame = (shown, taken_at)
             count += 1
             stop.wait(1 / FRAME_RATE_HZ)
         self._writer.close()
 
-    def _render(self, held: str | Path | None) -> list[Pixels]:
+    def _render(self, held: Held | None) -> Pixels:
         if held is None:
-            return self._empty
+            return render_empty(self._seed)
         if isinstance(held, Path):
-            return self._exposures(fit_photo(held))
-        return self._exposures(render_phone(held, seed=self._seed))
+            return fit_photo(held)
+        return render_shown(Shown(held) if isinstance(held, str) else held, self._seed)
 
-    def _exposures(self, frame: Pixels) -> list[Pixels]:
-        """Return ``frame`` under different noise, each unlike the one before."""
-        return [np.ascontiguousarray(add_noise(frame, self._seed + i)) for i in range(NOISES)]
+    def _exposure(self, number: int) -> Pixels:
+        """Return what is shown under one of several noises, made when it's first needed."""
+        while len(self._exposures) <= number:
+            noisy = add_noise(self._scene, self._seed + len(self._exposures))
+            self._exposures.append(np.ascontiguousarray(noisy))
+        return self._exposures[number]

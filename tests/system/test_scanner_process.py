@@ -13,13 +13,21 @@ import pytest
 
 from gated.clock import SystemClock
 from gated.datagrams import Receiver
-from gated.messages import CodeSeen
+from gated.messages import CodeSeen, CodeUnread
 from gated.scanner.main import SOCKET_NAME
 from gated.scanner.picture import Pixels
 from gated.scanner.sighting import CameraState, ScannerHealth, Sighting, decode_sighting
 from gated.scanner.sources.shared import SharedFrameWriter
-from gated.simulation.screens import add_noise, render_empty, render_phone
+from gated.simulation.screens import (
+    Hold,
+    Shown,
+    add_noise,
+    render_empty,
+    render_phone,
+    render_shown,
+)
 from gated.simulation.stage import FRAME_FILE
+from gated.vocabulary import UnreadCause
 from tests.config_texts import with_keys
 
 CLOCK = SystemClock()
@@ -76,6 +84,14 @@ class Stage:
         datagram = self.receiver.receive(timeout_s)
         return None if datagram is None else decode_sighting(datagram.payload)
 
+    def next_of_a_code(self, timeout_s: float = MOST_S) -> CodeSeen | CodeUnread | None:
+        deadline_s = CLOCK.monotonic_s() + timeout_s
+        while (left_s := deadline_s - CLOCK.monotonic_s()) > 0:
+            sighting = self.next_sighting(left_s)
+            if isinstance(sighting, CodeSeen | CodeUnread):
+                return sighting
+        return None
+
     def next_code(self, timeout_s: float = MOST_S) -> CodeSeen | None:
         deadline_s = CLOCK.monotonic_s() + timeout_s
         while (left_s := deadline_s - CLOCK.monotonic_s()) > 0:
@@ -122,6 +138,19 @@ def test_a_code_held_up_is_reported_once_and_again_only_after_it_was_away(stage:
     assert following is not None
     assert following.text == "GP1:NEXT"
     assert following.presentation != seen.presentation
+
+
+def test_a_dim_phone_is_told_as_such_and_read_once_it_is_brighter(stage: Stage) -> None:
+    text = "GP1:" + "DIM" * 60
+    stage.begin(render_empty(1))
+    assert stage.next_state(CameraState.OK) is not None
+    stage.show(render_shown(Shown(text, hold=Hold(brightness=0.035)), 1))
+    assert stage.next_of_a_code() == CodeUnread(UnreadCause.TOO_DARK)
+    stage.show(render_shown(Shown(text), 1))
+    seen = stage.next_of_a_code()
+    assert isinstance(seen, CodeSeen)
+    assert seen.text == text
+    assert stage.next_of_a_code(timeout_s=2.0) is None
 
 
 def test_a_camera_that_freezes_or_falls_silent_is_reported(stage: Stage) -> None:

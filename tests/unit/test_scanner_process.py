@@ -12,12 +12,14 @@ import pytest
 
 from gated.clock import FakeClock
 from gated.errors import DeviceLost
-from gated.messages import CodeSeen
+from gated.messages import CodeSeen, CodeUnread
 from gated.scanner.cascade import Cascade
 from gated.scanner.decoders import Reading
 from gated.scanner.picture import Pixels
 from gated.scanner.process import ScannerLoop
 from gated.scanner.sighting import CameraState, ScannerHealth, Sighting, decode_sighting
+from gated.simulation.screens import Hold, Shown, add_noise, render_shown
+from gated.vocabulary import UnreadCause
 from tests.frame_sources import ScriptedSource, noisy
 
 CODE_LEVEL = 200
@@ -52,6 +54,10 @@ class Outbox:
     @property
     def codes(self) -> list[CodeSeen]:
         return [sighting for sighting in self.sent if isinstance(sighting, CodeSeen)]
+
+    @property
+    def hints(self) -> list[UnreadCause]:
+        return [sighting.cause for sighting in self.sent if isinstance(sighting, CodeUnread)]
 
     @property
     def healths(self) -> list[ScannerHealth]:
@@ -196,6 +202,48 @@ def test_a_sighting_that_could_not_be_sent_is_not_sent_when_it_is_old() -> None:
     rig.outbox.is_away = False
     rig.steps(10)
     assert rig.outbox.codes == []
+
+
+def _dim(number: int) -> list[Pixels]:
+    """Return frames of a code that ``LevelDecoder`` can't read, nor anybody else."""
+    phone = render_shown(Shown("GP1:" + "DIM" * 60, hold=Hold(brightness=0.035)), 1)
+    return [add_noise(phone, seed) for seed in range(number)]
+
+
+def test_a_code_that_stands_unread_is_told_with_its_cause_once() -> None:
+    rig = Rig([*_empty(4), *_dim(16)])
+    rig.steps(9)
+    assert rig.outbox.hints == []
+    rig.steps(11)
+    assert rig.outbox.hints == [UnreadCause.TOO_DARK]
+    assert rig.outbox.codes == []
+
+
+def test_a_hint_that_could_not_be_sent_is_sent_a_moment_later() -> None:
+    rig = Rig([*_empty(4), *_dim(16)])
+    rig.outbox.is_away = True
+    rig.steps(12)
+    rig.outbox.is_away = False
+    rig.steps(1)
+    assert rig.outbox.hints == [UnreadCause.TOO_DARK]
+
+
+def test_after_a_code_was_read_what_is_lowered_gives_no_hint() -> None:
+    rig = Rig([*_code(3), *_dim(16)])
+    rig.steps(19)
+    assert len(rig.outbox.codes) == 1
+    assert rig.outbox.hints == []
+
+
+def test_a_code_whose_contents_are_no_text_was_read_and_gives_no_hint() -> None:
+    class Binary(LevelDecoder):
+        def read(self, view: Pixels) -> Reading:
+            return Reading(unreadable=1)
+
+    rig = Rig([*_empty(4), *_dim(16)])
+    rig.loop = ScannerLoop(rig.source, Cascade([Binary()]), rig.outbox, rig.clock, hold_off_s=3.0)
+    rig.steps(20)
+    assert rig.outbox.hints == []
 
 
 def test_a_text_with_control_characters_is_told_without_itself_and_never_logged(

@@ -16,11 +16,13 @@ from gated.scanner.motion import differs, sample_frame
 from gated.scanner.picture import encode_picture, enlarge
 from gated.simulation.screens import (
     Hold,
+    Shown,
     add_noise,
     fit_photo,
     render_empty,
     render_paper,
     render_phone,
+    render_shown,
 )
 from gated.vocabulary import CodeColour
 
@@ -60,6 +62,59 @@ def test_noise_changes_every_frame_a_little_and_stays_in_range() -> None:
     assert not np.array_equal(first, second)
     assert int(first.min()) >= 248
     assert int(first.max()) <= 255
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        Hold(brightness=0.5, veil_levels=60),
+        Hold(glare=0.25),
+        Hold(code_px=120),
+        Hold(code_px=600),
+        Hold(smear_px=6),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_paper", [False, True])
+def test_a_little_less_light_or_more_distance_does_no_harm(hold: Hold, is_paper: bool) -> None:
+    cascade = Cascade(load_decoders()[0])
+    assert cascade.decode_picture(render_shown(Shown("GP1:A", is_paper, hold), 3)).texts == (
+        "GP1:A",
+    )
+
+
+def test_a_dim_phone_is_dark_and_its_place_is_as_bright_as_before() -> None:
+    bright, dim = (
+        render_shown(Shown("A", hold=Hold(brightness=level)), 5).astype(int) for level in (1, 0.1)
+    )
+    assert dim[300:420, 560:720].max() < 50
+    assert np.array_equal(bright[:, :200], dim[:, :200])
+
+
+def test_a_veil_lifts_black_and_glare_hides_modules() -> None:
+    flat = Hold(tilt_deg=0)
+    plain, veiled, glaring = (
+        render_shown(Shown("A", hold=hold), 5)
+        for hold in (flat, Hold(tilt_deg=0, veil_levels=80), Hold(tilt_deg=0, glare=0.5))
+    )
+    code = np.s_[280:440, 560:720]
+    assert plain[code].min() < 20
+    assert veiled[code].min() >= 70
+    assert (glaring[code] > 240).mean() > (plain[code] > 240).mean() + 0.2
+
+
+def test_what_moves_is_smeared_and_the_place_behind_is_not() -> None:
+    still, moved = (
+        render_shown(Shown("A", hold=Hold(smear_px=px)), 5).astype(int) for px in (0, 20)
+    )
+    code = np.s_[280:440, 560:720]
+    assert np.abs(np.diff(moved[code], axis=0)).mean() < np.abs(np.diff(still[code], axis=0)).mean()
+    assert np.array_equal(still[:, :200], moved[:, :200])
+
+
+def test_a_code_nearer_than_the_frame_is_high_fills_it() -> None:
+    frame = render_shown(Shown("A", hold=Hold(code_px=1_000)), 5)
+    assert all((frame[row, 400:880] < 60).any() for row in (2, 360, 717))
 
 
 def test_a_text_too_long_for_a_code_is_refused() -> None:
