@@ -13,7 +13,7 @@ from gated.errors import ActuationError
 
 START_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 0.5
-OFF_LATE_S = 0.25
+OFF_LATE_S = 0.1
 """A guard that has not said "off" this long after a pulse's end hangs, and is killed."""
 
 

@@ -39,6 +39,7 @@ MAX_PULSE_MS = 5_000
 """No command can hold the relay longer than this, whatever the controller believes."""
 _COMMAND = re.compile(rb"pulse (\d{1,5}) ([0-9a-f]{1,32})")
 _READ_BYTES = 4_096
+CHECK_EVERY_S = 1.0
 
 
 def open_line(spec: str) -> OutputLine:
@@ -67,20 +68,18 @@ def guard(line: OutputLine, commands: int, answers: int) -> None:
     def answer(word: str, visit: bytes) -> None:
         os.write(answers, b"%s %s %d\n" % (word.encode(), visit, time.monotonic_ns()))
 
-    board = line if isinstance(line, LcusLine) else None
-    sources = [commands] if board is None else [commands, board.fileno()]
+    sources = [commands, line.fileno()] if isinstance(line, LcusLine) else [commands]
     buffered, visit = b"", b""
     ends_at_s: float | None = None
     while True:
-        timeout_s = None if ends_at_s is None else max(0.0, ends_at_s - time.monotonic())
+        timeout_s = CHECK_EVERY_S if ends_at_s is None else max(0.0, ends_at_s - time.monotonic())
         ready, _, _ = select.select(sources, [], [], timeout_s)
         if ends_at_s is not None and time.monotonic() >= ends_at_s:
             line.set(energised=False)
             ends_at_s = None
             answer("off", visit)
-        if board is not None and board.fileno() in ready:
-            board.check()
         if commands not in ready:
+            line.check()  # a chip or a board that has gone is said now, not to the next visitor
             continue
         data = os.read(commands, _READ_BYTES)
         if not data:

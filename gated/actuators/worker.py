@@ -25,6 +25,8 @@ RELAY, BUZZER, BELL = "relay", "buzzer", "call_staff"
 CALL_PULSE_S = 1.0
 REOPEN_AFTER_S = 2.0
 REOPEN_MAX_S = 16.0
+STOPS_WITHIN_S = 0.03
+"""From the guard's end by a signal to this process's own: both are sent at once."""
 WAIT_S = 0.5
 WAIT_ENERGISED_S = 0.02
 """While the relay should be energised its guard is looked at this often: a dead one drives nothing,
@@ -101,7 +103,8 @@ class ActuatorWorker:
                 self._keep_up()
                 with contextlib.suppress(queue.Empty):
                     self._perform(self._actions.get(timeout=self._wait_s()))
-                if not self._relay.is_alive():
+                # A stop of the service ends the guard as well: that is no fault to tell.
+                if not self._relay.is_alive() and not stop.wait(STOPS_WITHIN_S):
                     self._replace_guard()
         finally:
             self._close()

@@ -112,7 +112,7 @@ class Controller:
             software=__version__,
         )
         devices = make_devices(config, clock)
-        self._voice = devices.voice
+        self._voice, self._output_names = devices.voice, devices.outputs.names()
         # For whoever switches it off should this process and the guard die together.
         spec = devices.outputs.relay.spec.encode()
         write_atomically(config.paths.run / RELAY_SPEC_FILE, spec)
@@ -258,7 +258,7 @@ class Controller:
         names = [t.name for t in self._config.temperature.thermometers]
         if self._config.temperature.ambient is not None:
             names.append("ambient")
-        names += [*eye_names(self._config.scanner), "relay"]
+        names += [*eye_names(self._config.scanner), *self._output_names]
         if self._config.inputs.lines():
             names.append(INPUTS)
         if self._voice is not None:

@@ -17,7 +17,7 @@ import pytest
 
 from gated.actuators.line import AbsentLine
 from gated.actuators.relay import Relay
-from gated.actuators.relay_guard import MAX_PULSE_MS
+from gated.actuators.relay_guard import MAX_PULSE_MS, guard
 from gated.actuators.worker import REOPEN_AFTER_S, Action, ActuatorWorker, Outputs
 from gated.clock import FakeClock, SystemClock
 from gated.errors import ActuationError, ExitCode
@@ -158,6 +158,20 @@ def test_ctrl_c_is_not_the_guards_business(relay: Relay) -> None:
     os.kill(guard_pid(relay), signal.SIGINT)
     relay.pulse(VISIT, 0.02)
     assert relay.is_alive()
+
+
+def test_a_guard_whose_line_has_gone_ends_before_anybody_needs_it() -> None:
+    class Gone(AbsentLine):
+        def check(self) -> None:
+            raise ActuationError("relay: the chip has gone", device="relay")
+
+    commands, answers = os.pipe(), os.pipe()
+    try:
+        with pytest.raises(ActuationError, match="the chip has gone"):
+            guard(Gone(), commands[0], answers[1])
+    finally:
+        for end in (*commands, *answers):
+            os.close(end)
 
 
 # --- what is said to the guard -------------------------------------------------------------------

@@ -35,7 +35,7 @@ MISSING = {
     "lamp code (gpio GPIO24)": "no GPIO chip",
     "lamp observe (gpio GPIO26)": "no GPIO chip",
     "voice (alsa default)": "no sound card",
-    "inputs (passage GPIO5, attendant_button GPIO13)": "no GPIO chip",
+    "inputs (passage GPIO16, attendant_button GPIO13)": "no GPIO chip",
 }
 """Device → part of what mends it."""
 
