@@ -13,7 +13,7 @@ from pathlib import Path
 from gated.config import GateConfig
 from gated.devices import sensor_names
 from gated.sensors.compensation import SPOT_FOREHEAD
-from gated.simulation.camera import StageCamera
+from gated.simulation.camera import Held, StageCamera
 from gated.simulation.optics import SKIN_EMISSIVITY
 from gated.simulation.stage import (
     AMBIENT,
@@ -112,7 +112,7 @@ class Stage:
         )
         self._camera_thread.start()
 
-    def hold_up(self, what: str | Path | None) -> None:
+    def hold_up(self, what: Held | None) -> None:
         """Show a code's text, a picture, or nothing."""
         self._camera.hold_up(what)
 
@@ -140,7 +140,7 @@ class Stage:
         """Return when the relay was last told to open."""
         return next(edge.at_s for edge in reversed(self.relay) if edge.is_energised)
 
-    def first_frame(self) -> tuple[str | Path | None, float]:
+    def first_frame(self) -> tuple[Held | None, float]:
         """Return what the camera shows, and when the first frame of it was taken."""
         return self._camera.first_frame
 

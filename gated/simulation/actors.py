@@ -6,9 +6,9 @@ Pure: told the time and the prompts, it says what is seen, pressed and turned.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from gated.simulation.approach import Walker, seen_temperature_c
+from gated.simulation.camera import Held
 from gated.simulation.optics import forehead_height_m
 from gated.simulation.scenario import Act, Help, Role
 from gated.simulation.screens import Shown
@@ -70,7 +70,7 @@ class Actor:
     role: Role
     walker: Walker
     has_left: bool = False
-    shows: str | Path | Shown | None = None
+    shows: Held | None = None
     mends_at_s: float | None = None
     mended: Shown | None = None
 
@@ -79,7 +79,7 @@ class Actor:
             self.has_left = True
             self.walker.leave(at_s)
 
-    def held_up(self, at_s: float) -> str | Path | Shown | None:
+    def held_up(self, at_s: float) -> Held | None:
         if self.mends_at_s is not None and at_s >= self.mends_at_s:
             return self.mended
         return self.shows
@@ -202,7 +202,7 @@ class Staging:
                 return str(actor.role.shows)
         return None
 
-    def held_up(self, at_s: float) -> str | Path | Shown | None:
+    def held_up(self, at_s: float) -> Held | None:
         """Return what is before the camera."""
         if self.help_from_s is not None and self.act.help is not None:
             turn = int((at_s - self.help_from_s) // STAFF_SHOWS_S)

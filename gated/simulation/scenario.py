@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gated.contents import AlarmName
 from gated.simulation.approach import Person
+from gated.simulation.camera import Held
 from gated.simulation.office import Office
 from gated.simulation.screens import Hold, Shown
 from gated.vocabulary import (
@@ -42,7 +43,7 @@ CHILD_SHARE = 0.6
 PASSES_AFTER_S = 1.0
 """From seeing the go lamp to the light barrier."""
 FAR, NEAR = Hold(code_px=62.0), Hold()
-DIM = Hold(brightness=0.25, veil_levels=60.0)
+DIM = Hold(brightness=0.035, veil_levels=60.0)
 
 
 class Kind(enum.StrEnum):
@@ -85,7 +86,7 @@ class Role:
     """One person of an act."""
 
     person: Person
-    shows: str | Path | Shown | None  # a code's text, how it is held, a picture, or nothing
+    shows: Held | None  # a code's text, how it is held, a picture, or nothing
     expected: Expected
     stops: bool = True
     mends: Mapping[Prompt, Shown] = field(default_factory=dict)  # what they show once told

@@ -33,7 +33,7 @@ from gated.visit.state import (
     Phase,
     Visit,
 )
-from gated.visit.step import Step
+from gated.visit.step import HINT_OF_CAUSE, Step
 from gated.vocabulary import (
     Check,
     CredentialStatus,
@@ -151,7 +151,8 @@ class Front(Step):
                     visit = replace(visit, last_progress_at=event.at, has_hinted=False)
                 causes = (*(c for c in visit.unread if c is not event.cause), event.cause)
                 self._put(replace(visit, unread=causes))
-                self._refresh_prompt()
+                # At once, also while the face is still measured: that needs no help meanwhile.
+                self._show(HINT_OF_CAUSE[event.cause], visit.visit_id)
                 return
 
     def _credential_checked(self, credential: Credential, at: MonoSeconds) -> None:
@@ -252,7 +253,8 @@ class Front(Step):
         is_high = judgement.verdict is Verdict.HIGH and rules.check_temperature is Check.HARD
         if is_high and self.state.mode is not Mode.OBSERVE:
             return True  # known at once, whatever the code says; only observing waits for it
-        if judgement.verdict is Verdict.RECHECK and visit.thermometer is not None:
+        is_open = judgement.verdict is Verdict.RECHECK or self._may_steady(visit, judgement)
+        if is_open and visit.thermometer is not None:
             if visit.rechecks_asked < len(visit.readings):
                 self.commands.append(MeasureAgain(visit.thermometer))
                 self._put(replace(visit, rechecks_asked=len(visit.readings)))
@@ -267,6 +269,11 @@ class Front(Step):
             self._refresh_prompt()
             return False
         return True
+
+    def _may_steady(self, visit: Visit, judgement: Judgement) -> bool:
+        """Return whether somebody who moved is still there, with a reading left to stand still."""
+        has_moved = judgement.reasons == (Reason.SPREAD_TOO_LARGE,) and visit.is_present
+        return has_moved and len(visit.readings) < self.state.lane.rules.temperature.max_attempts
 
     def _decision(self, visit: Visit, judgement: Judgement, *, is_gone: bool) -> Decision:
         state, rules = self.state, self.state.lane.rules

@@ -168,6 +168,48 @@ def test_a_second_reading_that_fails_sends_to_staff() -> None:
     ]
 
 
+def test_who_moved_is_measured_once_more_before_anybody_is_called() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.show()
+    assert rig.measure(None, refusal=Reason.SPREAD_TOO_LARGE) == [
+        MeasureAgain("main"),
+        ShowPrompt(Prompt.MEASURE_AGAIN, IDS[0]),
+    ]
+    assert rig.measure(36.6) == [visit_commit(attempt=2)]
+
+
+def test_who_moves_again_is_told_to_rest_and_staff_is_called() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.show()
+    rig.measure(None, refusal=Reason.SPREAD_TOO_LARGE)
+    (commit,) = rig.measure(None, refusal=Reason.SPREAD_TOO_LARGE)
+    assert commit == visit_commit(
+        0,
+        Outcome.SEE_STAFF,
+        Prompt.AGAIN_LATER,
+        Reason.SPREAD_TOO_LARGE,
+        readings_c=(),
+        attempt=2,
+    )
+
+
+def test_who_moved_and_left_is_not_measured_again() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.show()
+    rig.leave()
+    assert rig.measure(None, refusal=Reason.SPREAD_TOO_LARGE)[0] == visit_commit(
+        0,
+        Outcome.SEE_STAFF,
+        Prompt.AGAIN_LATER,
+        Reason.SPREAD_TOO_LARGE,
+        readings_c=(),
+        attempt=1,
+    )
+
+
 def test_a_second_reading_that_never_comes_sends_to_staff() -> None:
     rig = LaneRig()
     rig.arrive()

@@ -194,11 +194,20 @@ def test_who_alternates_between_two_causes_is_sent_to_staff_all_the_same() -> No
     assert rig.visit().phase.value == "committing"
 
 
-def test_the_face_comes_before_the_code() -> None:
+def test_a_hint_for_the_code_does_not_wait_for_the_face() -> None:
     rig = LaneRig()
     rig.arrive()
-    assert rig.unread(UnreadCause.TOO_DARK) == []
-    assert rig.measure() == [ShowPrompt(Prompt.BRIGHTER_SCREEN, IDS[0])]
+    assert rig.unread(UnreadCause.TOO_DARK) == [ShowPrompt(Prompt.BRIGHTER_SCREEN, IDS[0])]
+    assert rig.measure() == []  # the code is still what is missing
+    assert rig.wait(2.9) == []
+    assert rig.wait(0.1) == [ShowPrompt(Prompt.BRIGHTER_SCREEN, IDS[0], is_spoken=True)]
+
+
+def test_a_face_that_is_not_measured_meanwhile_has_its_own_hint() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.unread(UnreadCause.TOO_DARK)
+    assert rig.wait(3.0) == [ShowPrompt(Prompt.STAND_STILL, IDS[0], is_spoken=True)]
 
 
 def test_a_code_like_thing_before_an_empty_lane_is_nobodys() -> None:
