@@ -10,34 +10,12 @@ from pathlib import Path
 
 from gated.clock import Clock, SystemClock
 from gated.config.devices import SerialScannerSettings
-from gated.messages import CodeSeen
 from gated.scanner.serial_scanner import CodePort, SerialScanner
-from gated.scanner.sighting import ScannerHealth, Sighting, decode_sighting
 from gated.serialport import SerialPort
+from tests.scanner_outbox import Outbox
 
 MOST_S = 10.0
 """Far above what anything takes: the machine may be busy."""
-
-
-class Outbox:
-    """The way to a controller that can be away."""
-
-    def __init__(self) -> None:
-        self.sent: list[Sighting] = []
-        self.is_away = False
-
-    def send(self, payload: bytes) -> bool:
-        if not self.is_away:
-            self.sent.append(decode_sighting(payload))
-        return not self.is_away
-
-    @property
-    def codes(self) -> list[str]:
-        return [sighting.text for sighting in self.sent if isinstance(sighting, CodeSeen)]
-
-    @property
-    def healths(self) -> list[ScannerHealth]:
-        return [sighting for sighting in self.sent if isinstance(sighting, ScannerHealth)]
 
 
 @dataclass
@@ -62,8 +40,8 @@ class SerialRig:
 
     def next_codes(self, number: int) -> list[str]:
         """Return all codes of the outbox, once there are so many."""
-        self.step_until(lambda: len(self.outbox.codes) >= number)
-        return self.outbox.codes
+        self.step_until(lambda: len(self.outbox.texts) >= number)
+        return self.outbox.texts
 
     def close(self) -> None:
         self.stop.set()

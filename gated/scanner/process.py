@@ -13,7 +13,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from gated.clock import Clock
 from gated.errors import DeviceError
@@ -22,7 +22,8 @@ from gated.scanner.cascade import Cascade, Decoded
 from gated.scanner.frames import Frame, FrameSource
 from gated.scanner.motion import Interest, MotionGate, StuckWatch, sample_frame
 from gated.scanner.presentation import Presentations, UnreadWatch
-from gated.scanner.sighting import HEALTH_EVERY_S, CameraState, ScannerHealth, encode_sighting
+from gated.scanner.reports import Reports, SightingSender, one_line
+from gated.scanner.sighting import CameraState, ScannerHealth
 from gated.scanner.unread import find_unread
 from gated.units import MonoSeconds
 
@@ -37,14 +38,6 @@ RETRY_FIRST_S: Final = 1.0
 RETRY_MOST_S: Final = 10.0
 SLOW_STEPS_EVERY_MISSES: Final = 3
 """Somebody moves and nothing is read: every third frame gets the whole cascade."""
-RESEND_WITHIN_S: Final = 1.0
-"""A sighting that couldn't be sent is kept this long; later it would open for a ghost."""
-
-
-class SightingSender(Protocol):
-    """``gated.datagrams.Sender``, as far as it's needed here."""
-
-    def send(self, payload: bytes) -> bool: ...
 
 
 class ScannerLoop:
@@ -71,7 +64,7 @@ class ScannerLoop:
     ) -> None:
         self._source = source
         self._cascade = cascade
-        self._sender = sender
+        self._reports = Reports(sender, clock)
         self._clock = clock
         self._presentations = Presentations(hold_off_s, new_id)
         self._unread = UnreadWatch(hold_off_s)
@@ -88,8 +81,6 @@ class ScannerLoop:
         self._misses = 0
         self._last_frame_at: MonoSeconds | None = None
         self._started_at = clock.monotonic_s()
-        self._unsent: tuple[CodeSeen | CodeUnread, MonoSeconds] | None = None
-        self._health_sent: tuple[CameraState, MonoSeconds] | None = None
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Scan until ``stop`` is set."""
@@ -105,8 +96,7 @@ class ScannerLoop:
         frame = self._take_frame(stop)
         if frame is not None:
             self._look_at(frame)
-        self._resend()
-        self._send_health()
+        self._reports.send_due(self._health(self._clock.monotonic_s()))
 
     # --- the source --------------------------------------------------------------------------
 
@@ -168,8 +158,8 @@ class ScannerLoop:
             self._unread.take_read(at)
         elif self._unread.is_due(at, is_calm=not is_lively):
             sighting = self._unread.look(find_unread(frame.pixels), at, is_calm=not is_lively)
-        if sighting is not None and not self._sender.send(encode_sighting(sighting)):
-            self._unsent = (sighting, at)
+        if sighting is not None:
+            self._reports.tell(sighting, at)
 
     def _decode(self, frame: Frame, *, is_lively: bool) -> Decoded:
         takes_all_steps = is_lively and (self._misses + 1) % SLOW_STEPS_EVERY_MISSES == 0
@@ -179,24 +169,6 @@ class ScannerLoop:
         return decoded
 
     # --- the controller ----------------------------------------------------------------------
-
-    def _resend(self) -> None:
-        if self._unsent is None:
-            return
-        seen, at = self._unsent
-        is_late = self._clock.monotonic_s() - at > RESEND_WITHIN_S
-        if is_late or self._sender.send(encode_sighting(seen)):
-            self._unsent = None
-
-    def _send_health(self) -> None:
-        now = self._clock.monotonic_s()
-        health = self._health(now)
-        if self._health_sent is not None:
-            state, at = self._health_sent
-            if health.state is state and now - at < HEALTH_EVERY_S:
-                return
-        self._sender.send(encode_sighting(health))
-        self._health_sent = (health.state, now)
 
     def _health(self, now: MonoSeconds) -> ScannerHealth:
         age_s = None if self._last_frame_at is None else now - self._last_frame_at
@@ -209,10 +181,6 @@ class ScannerLoop:
             frames=self._frames,
             last_frame_age_ms=None if age_s is None else max(0, round(age_s * 1_000)),
             state=state,
-            reason=_one_line(reason),
+            reason=one_line(reason),
             unreadable=self._unreadable + self._presentations.unreadable,
         )
-
-
-def _one_line(reason: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in reason).split())[:200]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from gated.clock import Clock
-from gated.messages import CodeSeen
+from gated.messages import CodeSeen, CodeUnread
 from gated.scanner.sighting import HEALTH_EVERY_S, CameraState, ScannerHealth, encode_sighting
 from gated.units import MonoSeconds
 
-SIGHTING_KEPT_S: Final = 1.0
+RESEND_WITHIN_S: Final = 1.0
 """A sighting that couldn't be sent is kept this long; later it would open for a ghost."""
 _MAX_REASON_CHARACTERS = 200
 
@@ -31,20 +31,20 @@ class Reports:
     def __init__(self, sender: SightingSender, clock: Clock) -> None:
         self._sender = sender
         self._clock = clock
-        self._unsent: tuple[CodeSeen, MonoSeconds] | None = None
+        self._unsent: tuple[CodeSeen | CodeUnread, MonoSeconds] | None = None
         self._health_sent: tuple[CameraState, MonoSeconds] | None = None
 
-    def tell(self, seen: CodeSeen) -> None:
-        """Send ``seen``, or keep it for ``send_due``; a newer one takes its place."""
-        if not self._sender.send(encode_sighting(seen)):
-            self._unsent = (seen, self._clock.monotonic_s())
+    def tell(self, sighting: CodeSeen | CodeUnread, at: MonoSeconds) -> None:
+        """Send what was seen ``at``, or keep it for ``send_due``; a newer one takes its place."""
+        if not self._sender.send(encode_sighting(sighting)):
+            self._unsent = (sighting, at)
 
     def send_due(self, health: ScannerHealth) -> None:
         """Send what was kept, and ``health`` if its state is another one or a second is over."""
         now = self._clock.monotonic_s()
         if self._unsent is not None:
             seen, at = self._unsent
-            if now - at > SIGHTING_KEPT_S or self._sender.send(encode_sighting(seen)):
+            if now - at > RESEND_WITHIN_S or self._sender.send(encode_sighting(seen)):
                 self._unsent = None
         if self._health_sent is not None:
             state, at = self._health_sent

@@ -155,7 +155,7 @@ class SerialScanner:
         self._last_code_at = now
         seen = self._presentations.see([text], DECODER, now)
         if seen is not None:
-            self._reports.tell(seen)
+            self._reports.tell(seen, now)
 
     def _health(self, now: MonoSeconds) -> ScannerHealth:
         flooded_since = self._lines.flooded_since

@@ -45,10 +45,12 @@ from gated.vocabulary import Reason
 log = logging.getLogger(__name__)
 
 LOST_AFTER_FAILURES = 5
+LOST_AFTER_S = 1.5
+"""Slow chips do not get five tries: two void samples without a good one for so long are a loss."""
 RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 10.0
 WAIT_SLICE_S = 0.5  # a worker beats at least once a second
-AMBIENT_EVERY_S = 5.0
+AMBIENT_EVERY_S = 1.0
 
 SensorEvent = PresenceStarted | PresenceEnded | ReadingTaken | DeviceChanged
 Publish = Callable[[SensorEvent], None]
@@ -69,8 +71,9 @@ class Fitted(Generic[DeviceT]):
 class _SensorWorker(ABC, Generic[DeviceT]):
     """Keeps one device open, and tells once when it is lost and once when it works (again).
 
-    A void sample is counted and dropped; the fifth in a row, or a bus that has gone, loses the
-    device, which is then closed and opened anew with capped back-off, for ever.
+    A void sample is counted and dropped; the fifth in a row, two or more over LOST_AFTER_S, or a bus
+    that has gone, lose the device, which is then closed and opened anew with capped back-off, for
+    ever.
     """
 
     def __init__(self, fitted: Fitted[DeviceT], clock: Clock, publish: Publish) -> None:
@@ -114,6 +117,7 @@ class _SensorWorker(ABC, Generic[DeviceT]):
 
     def _session(self, bus: I2CBus, pause: Pause) -> Generator[float]:
         fitted, failures = self._fitted, 0
+        good_at_s = self._clock.monotonic_s()
         with fitted.driver.make(bus, fitted.options, self._clock, pause) as device:
             while True:
                 yield self._period_s(device)
@@ -121,11 +125,12 @@ class _SensorWorker(ABC, Generic[DeviceT]):
                     self._use(device)
                 except (BusError, ChecksumError, SensorFault) as exc:
                     failures += 1
-                    if failures >= LOST_AFTER_FAILURES:
+                    is_long = self._clock.monotonic_s() - good_at_s >= LOST_AFTER_S
+                    if failures >= LOST_AFTER_FAILURES or (failures > 1 and is_long):
                         raise DeviceLost(str(exc), device=fitted.name) from exc
                     log.debug("%s: void sample: %s", fitted.name, exc)
                 else:
-                    failures = 0
+                    failures, good_at_s = 0, self._clock.monotonic_s()
                     self._find()
 
     def _lose(self, exc: DeviceError) -> None:

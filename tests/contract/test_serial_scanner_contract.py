@@ -69,7 +69,7 @@ def test_a_code_repeated_within_the_hold_off_is_one_presentation(
     rig.next_codes(1)
     bench.show()
     rig.step_until(lambda: rig.scanner._codes >= 2)
-    assert rig.outbox.codes == [TEXT]
+    assert rig.outbox.texts == [TEXT]
 
 
 def test_a_scanner_pulled_out_is_lost_and_works_again_by_itself_when_plugged_in(

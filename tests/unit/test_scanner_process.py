@@ -12,15 +12,15 @@ import pytest
 
 from gated.clock import FakeClock
 from gated.errors import DeviceLost
-from gated.messages import CodeSeen, CodeUnread
 from gated.scanner.cascade import Cascade
 from gated.scanner.decoders import Reading
 from gated.scanner.picture import Pixels
 from gated.scanner.process import ScannerLoop
-from gated.scanner.sighting import CameraState, ScannerHealth, Sighting, decode_sighting
+from gated.scanner.sighting import CameraState
 from gated.simulation.screens import Hold, Shown, add_noise, render_shown
 from gated.vocabulary import UnreadCause
 from tests.frame_sources import ScriptedSource, noisy
+from tests.scanner_outbox import Outbox
 
 CODE_LEVEL = 200
 """Frames this bright show a code to the decoder below; others show nothing."""
@@ -37,31 +37,6 @@ class LevelDecoder:
     def read(self, view: Pixels) -> Reading:
         self.reads += 1
         return Reading(("GP1:SHOWN",)) if int(view.mean()) >= CODE_LEVEL else Reading()
-
-
-class Outbox:
-    """The way to a controller that can be away."""
-
-    def __init__(self) -> None:
-        self.sent: list[Sighting] = []
-        self.is_away = False
-
-    def send(self, payload: bytes) -> bool:
-        if not self.is_away:
-            self.sent.append(decode_sighting(payload))
-        return not self.is_away
-
-    @property
-    def codes(self) -> list[CodeSeen]:
-        return [sighting for sighting in self.sent if isinstance(sighting, CodeSeen)]
-
-    @property
-    def hints(self) -> list[UnreadCause]:
-        return [sighting.cause for sighting in self.sent if isinstance(sighting, CodeUnread)]
-
-    @property
-    def healths(self) -> list[ScannerHealth]:
-        return [sighting for sighting in self.sent if isinstance(sighting, ScannerHealth)]
 
 
 class Rig:

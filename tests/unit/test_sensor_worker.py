@@ -200,10 +200,25 @@ def test_a_request_to_a_lost_sensor_is_answered_with_a_refusal(rig: Rig) -> None
     assert reading.refusal is Reason.SENSOR_LOST
 
 
-def test_four_void_samples_in_a_row_are_no_loss(rig: Rig) -> None:
+@pytest.mark.parametrize(("variant", "voids"), [("DCI", 2), ("DAA", 4)])
+def test_a_few_void_samples_in_a_row_are_no_loss(variant: str, voids: int) -> None:
+    rig = Rig(Unit(variant=variant))
+    rig.run_for(10.0)
     for _ in range(5):
-        rig.bus.inject(SPOT, Fault.BAD_CHECK, messages=4)
+        rig.bus.inject(SPOT, Fault.BAD_CHECK, messages=voids)
         assert rig.run_for(6.5) == []
+
+
+@pytest.mark.parametrize("variant", ["DCI", "DAA", "DCC"])
+def test_a_sensor_that_is_unplugged_is_told_soon_however_slow_it_is(variant: str) -> None:
+    rig = Rig(Unit(variant=variant))
+    rig.run_for(10.0)
+    rig.bus.detach(SPOT)
+    pulled_s = rig.clock.monotonic_s()
+    (lost,) = rig.run_for(10.0)
+    assert isinstance(lost, DeviceChanged)
+    assert not lost.is_working
+    assert lost.at - pulled_s < 3.0
 
 
 def test_loss_and_return_are_told_once_each(rig: Rig) -> None:

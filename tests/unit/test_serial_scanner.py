@@ -11,7 +11,7 @@ from gated.clock import FakeClock
 from gated.errors import DeviceLost, DeviceNotFound
 from gated.messages import CodeSeen
 from gated.scanner.presentation import MAX_REMEMBERED
-from gated.scanner.reports import SIGHTING_KEPT_S
+from gated.scanner.reports import RESEND_WITHIN_S
 from gated.scanner.serial_lines import QUIET_S
 from gated.scanner.serial_scanner import (
     FLOOD_LOST_AFTER_S,
@@ -115,10 +115,10 @@ def test_a_code_again_after_the_hold_off_is_a_new_presentation(
 ) -> None:
     socket.plug(b"GP1:A\r", b"GP1:A\r", b"GP1:A\r")
     rig.step(2)
-    assert rig.outbox.codes == ["GP1:A"]
+    assert rig.outbox.texts == ["GP1:A"]
     clock.advance(1.6)
     rig.step()
-    assert rig.outbox.codes == ["GP1:A", "GP1:A"]
+    assert rig.outbox.texts == ["GP1:A", "GP1:A"]
 
 
 @pytest.mark.parametrize("line", [b"A\x1dB\r", b"\xff\xff\r", b"x" * 20_000 + b"\r"])
@@ -127,7 +127,7 @@ def test_what_cannot_be_a_pass_is_told_without_its_text(
 ) -> None:
     socket.plug(*(line[at : at + 4_096] for at in range(0, len(line), 4_096)))
     rig.step(6)
-    assert rig.outbox.codes == [""]
+    assert rig.outbox.texts == [""]
     assert rig.scanner._health(rig.scanner._clock.monotonic_s()).unreadable == 1
 
 
@@ -167,7 +167,7 @@ def test_a_loss_is_told_at_once_closed_and_said_once_and_so_is_the_return(
     socket.plug(b"GP1:A\r")
     clock.advance(RETRY_MOST_S)
     rig.step()
-    assert rig.outbox.codes == ["GP1:A"], "what was begun before the loss was mixed in"
+    assert rig.outbox.texts == ["GP1:A"], "what was begun before the loss was mixed in"
     assert rig.outbox.healths[-1].state is CameraState.OK
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (
@@ -214,7 +214,7 @@ def test_a_sighting_that_could_not_be_sent_is_sent_once_the_controller_is_back(
     rig.step()
     rig.outbox.is_away = False
     rig.step(2)
-    assert rig.outbox.codes == ["GP1:A"]
+    assert rig.outbox.texts == ["GP1:A"]
 
 
 def test_a_sighting_that_is_old_is_not_sent_any_more(
@@ -223,10 +223,10 @@ def test_a_sighting_that_is_old_is_not_sent_any_more(
     socket.plug(b"GP1:A\r")
     rig.outbox.is_away = True
     rig.step()
-    clock.advance(SIGHTING_KEPT_S + 0.1)
+    clock.advance(RESEND_WITHIN_S + 0.1)
     rig.outbox.is_away = False
     rig.step(2)
-    assert rig.outbox.codes == []
+    assert rig.outbox.texts == []
 
 
 def test_a_flood_is_thrown_away_said_once_and_the_scanner_is_of_no_use_meanwhile(
@@ -237,7 +237,7 @@ def test_a_flood_is_thrown_away_said_once_and_the_scanner_is_of_no_use_meanwhile
         port.script.append(b"x" * 4_096)
         rig.step()
         clock.advance(FLOOD_LOST_AFTER_S / 100)
-    assert rig.outbox.codes == [""]
+    assert rig.outbox.texts == [""]
     assert port.discarded > 150
     useless = rig.outbox.healths[-1]
     assert (useless.state, useless.reason) == (
@@ -251,7 +251,7 @@ def test_a_flood_is_thrown_away_said_once_and_the_scanner_is_of_no_use_meanwhile
     rig.step()
     port.script.append(b"GP1:A\r")
     rig.step()
-    assert rig.outbox.codes == ["", "GP1:A"]
+    assert rig.outbox.texts == ["", "GP1:A"]
     assert rig.outbox.healths[-1].state is CameraState.OK
 
 
@@ -278,7 +278,7 @@ def test_no_text_of_a_code_reaches_the_log_and_few_are_remembered(
         clock.advance(0.05)
     port.script.append(LOST)
     rig.step()
-    assert len(rig.outbox.codes) == 100
+    assert len(rig.outbox.texts) == 100
     assert SECRET not in caplog.text
     assert len(rig.scanner._presentations._last_seen) <= MAX_REMEMBERED + 1
 
