@@ -18,6 +18,7 @@ from gated.errors import BusError, ChecksumError, DeviceNotFound, SensorFault
 from gated.sensors.port import Thermometer, ThermometerDriver
 from gated.sensors.registry import driver_names, load_driver
 from gated.simulation.bus import ChipModel, Fault, SimulatedBus
+from tests.sensor_contracts import ThermometerContract, options_elsewhere
 
 REQUIRED_OPTIONS: dict[str, dict[str, object]] = {"mlx90614": {"variant": "DCI"}}
 """What a driver's options cannot do without."""
@@ -39,10 +40,17 @@ class Bench:
         self.bus.attach(self.address, chip)
         driver = load_driver(name)
         assert isinstance(driver, ThermometerDriver)
-        self.options: BaseModel = driver.options.model_validate(REQUIRED_OPTIONS.get(name, {}))
+        raw = REQUIRED_OPTIONS.get(name, {})
+        self.options: BaseModel = driver.options.model_validate(raw)
         self.thermometer: Thermometer = driver.make(
             self.bus, self.options, self.clock, self.clock.advance
         )
+        elsewhere = options_elsewhere(driver, raw, {self.address})
+        self.absent: Thermometer = driver.make(self.bus, elsewhere, self.clock, self.clock.advance)
+
+    @property
+    def sensor(self) -> Thermometer:
+        return self.thermometer
 
     @staticmethod
     def _model(name: str) -> ChipModel:
@@ -84,19 +92,13 @@ def test_every_driver_says_in_its_docstring_what_it_drives(name: str) -> None:
         assert word.lower() in doc.lower()
 
 
-def test_traits_are_known_before_the_device_is_open(bench: Bench) -> None:
-    traits = bench.thermometer.traits
-    assert 0 < traits.fov_deg <= 180
-    assert traits.settle_s > 0
-    assert traits.noise_c > 0
+class TestOnTheSimulatedBus(ThermometerContract):
+    """What a real one keeps to as well."""
+
+
+def test_making_a_device_does_not_touch_the_bus(bench: Bench) -> None:
     assert bench.thermometer.chip_id == ""
-    assert not bench.bus.transcript, "making a device must not touch the bus"
-
-
-def test_open_identifies_the_chip(bench: Bench) -> None:
-    with bench.thermometer as thermometer:
-        assert thermometer.chip_id
-        assert set(thermometer.chip_id) <= set("0123456789abcdef")
+    assert not bench.bus.transcript
 
 
 @pytest.mark.parametrize("temperature_c", [34.0, 37.3, 22.0, 0.0, -20.0, 100.0])
@@ -107,14 +109,6 @@ def test_it_reads_what_is_in_view(bench: Bench, temperature_c: float) -> None:
         sample = thermometer.read()
     assert sample.object_c == pytest.approx(temperature_c, abs=6 * thermometer.traits.noise_c)
     assert -40 < sample.die_c < 125
-
-
-def test_a_sample_carries_the_time_of_its_reading(bench: Bench) -> None:
-    with bench.thermometer as thermometer:
-        bench.settle()
-        before = bench.clock.monotonic_s()
-        sample = thermometer.read()
-    assert before <= sample.taken_at <= bench.clock.monotonic_s()
 
 
 def test_nothing_is_smoothed_and_nothing_is_kept(bench: Bench) -> None:
@@ -240,28 +234,5 @@ def test_it_opens_after_a_failed_attempt(bench: Bench) -> None:
     with pytest.raises(DeviceNotFound):
         bench.thermometer.open()
     bench.bus.clear(bench.address)
-    bench.thermometer.open()
-    bench.thermometer.read()
-
-
-def test_close_twice_is_one_close(bench: Bench) -> None:
-    bench.thermometer.open()
-    bench.thermometer.close()
-    bench.thermometer.close()
-    assert bench.thermometer.chip_id == ""
-
-
-def test_a_read_before_open_or_after_close_is_refused(bench: Bench) -> None:
-    with pytest.raises(DeviceNotFound):
-        bench.thermometer.read()
-    bench.thermometer.open()
-    bench.thermometer.close()
-    with pytest.raises(DeviceNotFound):
-        bench.thermometer.read()
-
-
-def test_closing_the_device_leaves_the_bus_open(bench: Bench) -> None:
-    bench.thermometer.open()
-    bench.thermometer.close()
     bench.thermometer.open()
     bench.thermometer.read()
