@@ -21,10 +21,11 @@ from gated.messages import CodeSeen, CodeUnread
 from gated.scanner.cascade import Cascade, Decoded
 from gated.scanner.frames import Frame, FrameSource
 from gated.scanner.motion import Interest, MotionGate, StuckWatch, sample_frame
-from gated.scanner.presentation import Presentations, UnreadWatch
+from gated.scanner.presentation import Presentations
 from gated.scanner.reports import Reports, SightingSender, one_line
 from gated.scanner.sighting import CameraState, ScannerHealth
 from gated.scanner.unread import find_unread
+from gated.scanner.unread_watch import UnreadWatch
 from gated.units import MonoSeconds
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -208,21 +209,20 @@ def test_a_scanner_that_is_not_there_is_told_and_the_process_stays(tmp_path: Pat
 
 
 def test_without_a_camera_neither_numpy_nor_opencv_is_loaded(tmp_path: Path) -> None:
-    receiver = Receiver(tmp_path / "run" / SOCKET_NAME)
     config = write_config(tmp_path, 'serial = [{ name = "paper", device = "/dev/shm/absent" }]')
     code = (
         "import sys; from gated.cli import main\n"
         f"code = main(['scanner', '--config', {str(config)!r}])\n"
         "print(code, sorted({'numpy', 'cv2', 'zxingcpp', 'pyzbar'} & set(sys.modules)))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert receiver.receive(MOST_S) is not None
-    process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=MOST_S)
+    with closing(Receiver(tmp_path / "run" / SOCKET_NAME)) as receiver:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert receiver.receive(MOST_S) is not None
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=MOST_S)
     assert output.strip() == "0 []", errors
-    receiver.close()
 
 
 def test_on_a_stage_the_scanner_is_the_scenarios(tmp_path: Path) -> None:
