@@ -121,11 +121,16 @@ class Front(Step):
         for visit in self.state.visits:
             if visit.thermometer != gone or not visit.is_present:
                 continue
-            if visit.phase in (Phase.REFUSED, Phase.LEAVING):
+            if visit.phase in (Phase.REFUSED, Phase.LEAVING) or self._was_nobody(visit, event.at):
                 self._drop(visit)
             else:
                 self._put(replace(visit, is_present=False, left_at=event.at))
         self._refresh_prompt()
+
+    def _was_nobody(self, visit: Visit, at: MonoSeconds) -> bool:
+        """Return whether this was only whoever went through, seen a moment longer."""
+        has_shown_nothing = not visit.readings and visit.credential is None
+        return visit.is_greeted and has_shown_nothing and at - visit.started_at <= FLICKER_S
 
     def _reading_taken(self, reading: Reading, at: MonoSeconds) -> None:
         for visit in self._in(Phase.MEASURING):

@@ -92,7 +92,8 @@ class Passing(Front):
         if any(v.thermometer == thermometer for v in self._in(Phase.MEASURING)):
             return
         visit = self._visit_to_bind(thermometer) or self._new_visit(at)
-        self._put(replace(visit, thermometer=thermometer, is_present=True, last_progress_at=at))
+        visit = replace(visit, thermometer=thermometer, is_present=True, last_progress_at=at)
+        self._put(replace(visit, is_greeted=visit.credential is None))
         self.commands.append(MeasureAgain(thermometer))
 
     def _serve_the_next(self, at: MonoSeconds) -> None:

@@ -111,6 +111,7 @@ class Visit:
     credential: Credential | None = None
     decision: Decision | None = None
     has_hinted: bool = False
+    is_greeted: bool = False  # begun because somebody still stood there after a passage
     is_waiting_for_lane: bool = False  # everything is there; somebody else is passing
     deadline: MonoSeconds | None = None  # of the passage, or of leaving
     has_opened: bool = False  # the relay was commanded: never again for this visit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gated.contents import AlarmName, PassageContent
+from gated.contents import AlarmName, PassageContent, VisitContent
 from gated.messages import EnergiseRelay, MeasureAgain, ShowPrompt
 from gated.visit.state import Command, Commit, PassbackReset, Phase
 from gated.vocabulary import Outcome, PassageResult, Prompt, Reason
@@ -162,6 +162,27 @@ def test_somebody_still_there_after_a_passage_is_the_next() -> None:
         ShowPrompt(Prompt.FACE, IDS[1]),
     ]
     assert rig.visit(1).readings == ()
+
+
+def test_who_went_through_and_is_seen_a_moment_longer_is_no_visit_of_their_own() -> None:
+    rig = granted(LaneRig())
+    rig.pass_through()
+    assert rig.has(1)
+    rig.now += 1.0
+    assert rig.leave() == [ShowPrompt(Prompt.READY)]
+    assert rig.state.visits == ()
+    assert rig.wait(60.0) == []
+
+
+def test_who_steps_up_right_behind_and_leaves_later_is_a_visit() -> None:
+    rig = granted(LaneRig())
+    rig.pass_through()
+    rig.now += 1.7
+    rig.leave()
+    assert rig.has(1)
+    (commit,) = [c for c in rig.wait(5.0) if isinstance(c, Commit)]
+    assert isinstance(commit.content, VisitContent)
+    assert commit.content.outcome is Outcome.ABANDONED
 
 
 def test_nobody_passed_ends_the_opening_and_gives_the_use_back() -> None:
