@@ -43,6 +43,7 @@ TWO_DCI = {
     f"{CHILD.replace('DCI', 'DAA')} mount_height_m = 1 }},": (
         f"{CHILD} mount_height_m = 1.1 }}, {ADULT} mount_height_m = 1.6 }},"
     ),
+    "hint_after_s = 2.0\nstaff_after_s = 6.0": "hint_after_s = 3.0\nstaff_after_s = 15.0",
     'passage = { line = "GPIO5" }': 'passage = { line = "GPIO5" }\ncontact = { line = "GPIO6" }',
 }
 """At the heights of pupils' and of grown-ups' foreheads, as in ``gated demo``."""
@@ -167,7 +168,7 @@ def main() -> int:
         "noticed to decision, s": Spread.of([ms / 1_000 for ms in rhythm.took_ms]),
         "noticed before the last was through": f"{rhythm.overlaps()} of {args.persons - 1}",
         "told how to hold their code": len(rhythm.hinted),
-        "not served": len(rhythm.refused),
+        "not served": ", ".join(str(v.body["reasons"]) for v in rhythm.refused) or "none",
         "throughput.persons_per_minute": per_minute,
     }
     if not args.json:
