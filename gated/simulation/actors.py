@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gated.simulation.acts import Act, Help, Role
 from gated.simulation.approach import Walker, seen_temperature_c
 from gated.simulation.camera import Held
 from gated.simulation.optics import forehead_height_m
-from gated.simulation.scenario import Act, Help, Role
 from gated.simulation.screens import Shown
 from gated.vocabulary import Mode, Prompt
 
@@ -39,7 +39,8 @@ SUN_C = 7.0
 """What a wall in the sun is warmer than the air; a face more than that is still told from it."""
 SUN_LEAD_S = 4.5
 MODE_LEAD_S = 1.0
-"""The sun shines, and the mode holds, before anybody comes."""
+BREAK_LEAD_S = 3.5
+"""The sun shines, the mode holds, the failure has been noticed, before anybody comes."""
 
 _SENT_AWAY = frozenset(
     {
@@ -109,13 +110,15 @@ class Staging:
     has_released: bool = False
     _busy_until_s: float = 0.0
     _typed: bool = False
-    _is_mode_back: bool = False
+    _is_set_back: bool = False
 
     def __post_init__(self) -> None:
         lead_s = SUN_LEAD_S if self.act.is_sunny else 0.0
         if self.act.mode is not None:
             lead_s = MODE_LEAD_S
             self._ask_for_mode(self.starts_at_s, is_on=True)
+        if self.act.breaks is not None:
+            lead_s = BREAK_LEAD_S
         for index, role in enumerate(self.act.roles):
             arrives_at_s = self.starts_at_s + lead_s
             walker = Walker(
@@ -193,6 +196,11 @@ class Staging:
             return None
         return self.modes.pop(0)[1]
 
+    @property
+    def broken(self) -> str | None:
+        """The device that does not work at this moment."""
+        return None if self._is_set_back else self.act.breaks
+
     def typed(self, at_s: float) -> str | None:
         """Return the code that is shown to the serial reader, once."""
         for actor in self._carriers():
@@ -266,16 +274,16 @@ class Staging:
         return all(actor.has_left and actor.walker.is_gone(at_s + ahead_s) for actor in self.actors)
 
     def is_over(self, at_s: float) -> bool:
-        """Return whether nothing more will happen; asks for the mode back once nobody is there."""
+        """Return whether nothing more will happen; once nobody is there, put things back."""
         if at_s - self.starts_at_s > PATIENCE_S:
             return True
         if not all(actor.walker.is_gone(at_s) for actor in self.actors) or self.touches:
             return False
         if self.act.help is not None and not self.has_released:
             return False
-        if self.act.mode is not None and not self._is_mode_back:
-            self._is_mode_back = True
-            self._busy_until_s = at_s + MODE_LEAD_S
+        if (self.act.mode is not None or self.act.breaks is not None) and not self._is_set_back:
+            self._is_set_back = True
+            self._busy_until_s = at_s + (MODE_LEAD_S if self.act.breaks is None else BREAK_LEAD_S)
             self._ask_for_mode(at_s, is_on=False)
             return False
         return not self.modes and at_s >= self._busy_until_s

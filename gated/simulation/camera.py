@@ -45,6 +45,8 @@ class StageCamera:
         self._held: Held | None = None
         self._scene: Pixels = render_empty(seed)
         self._exposures: list[Pixels] = []
+        self.is_stalled = False
+        """While true, no frame comes. May be set from any thread."""
         self.first_frame: tuple[Held | None, MonoSeconds] = (None, clock.monotonic_s())
         """What is held up as frames show it, and when the first of these was taken."""
 
@@ -57,6 +59,9 @@ class StageCamera:
         shown, count = None, 0
         while not stop.is_set():
             beat()
+            if self.is_stalled:
+                stop.wait(1 / FRAME_RATE_HZ)
+                continue
             held = self._held
             if held != shown:
                 shown, self._scene, self._exposures = held, self._render(held), []

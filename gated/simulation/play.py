@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from gated.clock import Clock
 from gated.simulation.actors import Staging
+from gated.simulation.acts import CAMERA, LOW_READER, Act
 from gated.simulation.camera import StageCamera
 from gated.simulation.eye import Eye
-from gated.simulation.scenario import Act
+from gated.simulation.serial_devices import SerialScannerDevice
 from gated.simulation.stage import (
     AMBIENT,
+    UNPLUGGED_C,
     HeatLog,
     LineChanged,
     PromptShown,
@@ -46,7 +48,7 @@ class Player:
         attendant: the staff card's text.
         seed: of walks and sway.
         set_mode: asks the gate for a mode, as the command line does.
-        type_code: shows a code to the low serial reader.
+        reader: the low serial reader, if there is one.
     """
 
     def __init__(  # noqa: PLR0913 - wiring: each is a different part of the stage
@@ -62,7 +64,7 @@ class Player:
         attendant: str,
         seed: int,
         set_mode: Callable[[Mode], None] = lambda _: None,
-        type_code: Callable[[str], None] = lambda _: None,
+        reader: SerialScannerDevice | None = None,
     ) -> None:
         self._acts = acts
         self._next: Act | None = None
@@ -74,7 +76,8 @@ class Player:
         self._clock = clock
         self._attendant = attendant
         self._set_mode = set_mode
-        self._type_code = type_code
+        self._reader = reader
+        self._broken: str | None = None
         self._random = random.Random(seed)  # noqa: S311 - a scenario, seeded so that it repeats
         self._on_stage: list[Staging] = []
         self._relay_level = False
@@ -120,6 +123,7 @@ class Player:
         for staging in self._on_stage:
             self._act_out(staging, now_s)
         self._on_stage = [s for s in self._on_stage if not s.is_over(now_s)]
+        self._break(next((s.broken for s in self._on_stage if s.broken is not None), None))
         if all(staging.frees_front(now_s) for staging in self._on_stage):
             self._bring_next(now_s)
         held = (staging.held_up(now_s) for staging in reversed(self._on_stage))
@@ -131,13 +135,24 @@ class Player:
         mode, code = staging.due_mode(now_s), staging.typed(now_s)
         if mode is not None:
             self._set_mode(mode)
-        if code is not None:
-            self._type_code(code)
+        if code is not None and self._reader is not None:
+            self._reader.scan(code)
         for touch in staging.due_touches(now_s):
             if touch.level is None:
                 self._inputs.press(touch.name)
             else:
                 self._inputs.set_level(touch.name, on=touch.level)
+
+    def _break(self, device: str | None) -> None:
+        """Let ``device`` fail from now on, and mend what was broken before."""
+        if device == self._broken:
+            return
+        self._camera.is_stalled = device == CAMERA
+        if self._reader is not None and device == LOW_READER:
+            self._reader.pull_out()
+        elif self._reader is not None:
+            self._reader.plug_in()
+        self._broken = device
 
     def _bring_next(self, now_s: float) -> None:
         act = self._next = self._next or next(self._acts, None)
@@ -163,4 +178,6 @@ class Player:
             )
             for eye in self._eyes
         }
+        if self._broken in seen:
+            seen[self._broken] = UNPLUGGED_C
         self._heat.write(now_s, {**seen, AMBIENT: ambient_c})

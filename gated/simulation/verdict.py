@@ -9,10 +9,20 @@ from dataclasses import dataclass, field
 
 from gated.contents import AlarmName
 from gated.simulation.actors import PATIENCE_S, Staging
-from gated.simulation.scenario import Role
+from gated.simulation.acts import Role
 from gated.vocabulary import ClaimStep, Outcome, PassageResult, ReleaseResult
 
-GATE_ALARMS = frozenset({AlarmName.HELD_OPEN, AlarmName.GATE_SHUT_AGAIN, AlarmName.PASSAGE_FORCED})
+GATE_ALARMS = frozenset(
+    {
+        AlarmName.HELD_OPEN,
+        AlarmName.GATE_SHUT_AGAIN,
+        AlarmName.PASSAGE_FORCED,
+        AlarmName.DEVICE_LOST,
+        AlarmName.DEVICE_RETURNED,
+        AlarmName.SCANNER_LOST,
+        AlarmName.SCANNER_RETURNED,
+    }
+)
 """Those that an act expects or must not cause; the others follow from a visit's own record."""
 OPENS = frozenset({ReleaseResult.CLEARED, ReleaseResult.OVERRIDE})
 ANSWERS = frozenset({ClaimStep.BUTTON})
