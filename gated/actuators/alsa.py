@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from gated.actuators.wav import SAMPLE_BYTES
@@ -24,6 +26,9 @@ LATENCY_US = 200_000  # the card's buffer: what is still heard if nothing cut it
 WAIT_MS = 100
 STALLED_AFTER_S = 2.0
 PROOF_HZ, PROOF_CHANNELS = 16_000, 1  # the form of the built-in recordings
+
+NODES = Path("/dev/snd")
+_ABSENT = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
 
 EVERYTHING_PASSES = frozenset({"Master", "PCM", "Digital"})
 ONE_OF_THEM_SOUNDS = frozenset({"Front", "HDMI", "Headphone", "Line Out", "Speaker"})
@@ -91,6 +96,20 @@ def _silences(is_silent: Mapping[str, bool]) -> str:
             return name
     ends = sorted(ONE_OF_THEM_SOUNDS & is_silent.keys())
     return ends[0] if ends and all(is_silent[name] for name in ends) else ""
+
+
+def are_all_denied(
+    controls: Iterable[Path],
+    may_use: Callable[[Path], bool] = lambda node: os.access(node, os.R_OK | os.W_OK),
+) -> bool:
+    """Return whether there are cards, and this user may use none: to libasound there is none then.
+
+    Args:
+        controls: the cards' control nodes.
+        may_use: whether this user may open a node.
+    """
+    allowed = [may_use(node) for node in controls]
+    return bool(allowed) and not any(allowed)
 
 
 class AlsaSoundCard:
@@ -161,7 +180,7 @@ def _why_not_open(device: str, error: int) -> str:
             return f'no permission for the sound card "{device}": is the user in the group audio?'
         case errno.EINVAL:
             return f'"{device}" is not a name that ALSA knows: see what aplay -L prints'
-        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
+        case _ if error in _ABSENT:
             return f'no sound card "{device}": is it plugged in, and does aplay -L print it?'
         case _:
             return f'the sound card "{device}" does not open: {_in_words(error)}'
@@ -291,6 +310,8 @@ class Libasound:
     def open(self, name: str) -> int:
         pcm = ctypes.c_void_p()
         answer: int = self._c.snd_pcm_open(ctypes.byref(pcm), name.encode(), _PLAYBACK, _NONBLOCK)
+        if -answer in _ABSENT and are_all_denied(NODES.glob("controlC*")):
+            return -errno.EACCES
         return answer if answer < 0 else int(pcm.value or 0)
 
     def set_params(self, pcm: int, rate_hz: int, channels: int, latency_us: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -328,7 +329,10 @@ def open_video(path: Path) -> Capture:
     require_opencv()
     if not path.is_file():
         raise DeviceNotFound(f"{path}: no such video file", device=str(path))
-    return _opened(cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), str(path))
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise DeviceNotFound(f"{path} cannot be opened as a video", device=str(path))
+    return _OpenCvCapture(capture, str(path))
 
 
 def open_camera(device: str, *, width: int, height: int, frame_rate_hz: float) -> Capture:
@@ -344,11 +348,20 @@ def open_camera(device: str, *, width: int, height: int, frame_rate_hz: float) -
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
     capture.set(cv2.CAP_PROP_FPS, frame_rate_hz)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a queue of frames is a queue of old frames
-    return _opened(capture, device)
-
-
-def _opened(capture: cv2.VideoCapture, device: str) -> Capture:
     if not capture.isOpened():
         capture.release()
-        raise DeviceNotFound(f"{device} cannot be opened as a camera or a video", device=device)
+        raise DeviceNotFound(why_no_camera(device), device=device)
     return _OpenCvCapture(capture, device)
+
+
+def why_no_camera(device: str, open_node: Callable[[str, int], int] = os.open) -> str:
+    """Return why OpenCV could not open ``device``: all that it says itself is that it failed."""
+    try:
+        os.close(open_node(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+    except PermissionError:
+        return f"{device} may not be opened by this user: add it to the group video"
+    except OSError as exc:
+        return f"{device} cannot be opened: {exc.strerror}"
+    return (
+        f"{device} is no camera, or another process uses it: stop that one, or set scanner.device"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zlib
@@ -28,6 +29,7 @@ from gated.scanner.picture import (
     sharpen,
     shrink,
     to_grey,
+    why_no_camera,
 )
 
 FORMATS = (".png", ".jpg", ".webp", ".bmp")
@@ -172,5 +174,16 @@ def test_a_camera_or_video_that_is_not_there_is_named(tmp_path: Path) -> None:
     garbage.write_bytes(b"nothing of a video")
     with pytest.raises(DeviceNotFound, match="cannot be opened"):
         open_video(garbage)
-    with pytest.raises(DeviceNotFound, match="cannot be opened"):
+    with pytest.raises(DeviceNotFound, match="is no camera, or another process uses it: stop"):
         open_camera(str(garbage), width=640, height=480, frame_rate_hz=10.0)
+    with pytest.raises(DeviceNotFound, match="cannot be opened: Is a directory"):
+        open_camera(str(tmp_path), width=640, height=480, frame_rate_hz=10.0)
+
+
+def test_a_camera_that_this_user_may_not_open_names_the_group() -> None:
+    def open_node(path: str, flags: int) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    assert why_no_camera("/dev/video0", open_node) == (
+        "/dev/video0 may not be opened by this user: add it to the group video"
+    )

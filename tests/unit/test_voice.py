@@ -17,6 +17,7 @@ from gated.actuators.alsa import (
     AlsaSoundCard,
     MixerControl,
     SoundLibrary,
+    are_all_denied,
     why_unheard,
 )
 from gated.actuators.voice import PROMPTS_BOUND, Voice
@@ -171,6 +172,13 @@ def test_the_worker_beats_while_it_speaks(bench: Bench) -> None:
 
 
 # --- the card ------------------------------------------------------------------------------------
+
+
+def test_cards_of_which_this_user_may_use_none_are_denied_and_not_missing() -> None:
+    cards = [Path("/dev/snd/controlC0"), Path("/dev/snd/controlC1")]
+    assert are_all_denied(cards, lambda _: False)
+    assert not are_all_denied(cards, lambda node: node == cards[1])
+    assert not are_all_denied([], lambda _: False)
 
 
 def test_without_a_card_it_is_silent_says_so_once_and_looks_again_every_30_s(
