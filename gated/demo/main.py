@@ -26,6 +26,7 @@ from gated.ledger.reader import LedgerReader
 from gated.logs import LEVEL_VARIABLE
 from gated.processes import Children, gate_children, on_signals
 from gated.scanner.sources.pictures import SUFFIXES, list_pictures
+from gated.simulation.acts import LOW_READER
 from gated.simulation.broker import DemoBroker, free_port
 from gated.simulation.camera import StageCamera
 from gated.simulation.office import equip_gate, open_office
@@ -45,8 +46,6 @@ SETTLE_WITHIN_S = 30.0
 OPENS_AFTER_S = 2.5
 """The thermometers learn what the empty place looks like before the first person comes."""
 POLL_S = 0.2
-LOW_READER = "low"
-"""The serial scanner of demo.toml, at the height of a child's hands."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -167,7 +166,7 @@ class Demo:
             attendant=scenario.office.attendant(),
             seed=self._seed,
             set_mode=set_mode,
-            type_code=reader.scan,
+            reader=reader,
         )
         player.write_empty_stage()
         self._run_thread("camera", camera.run, stack)

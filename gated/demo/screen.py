@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 
-from gated.contents import Kind
+from gated.collector.texts import ALARMS
+from gated.contents import AlarmName, Kind
 from gated.ledger.reader import StoredEvent
 from gated.simulation.actors import Staging
 from gated.texts import CLAIM_STEPS, MODES, OUTCOMES, PASSAGES, PROMPTS, REASONS, RELEASES
@@ -63,6 +64,9 @@ def _line_of(kind: str, body: Mapping[str, object]) -> tuple[str, str] | None:
         case Kind.MODE:
             zh, en = MODES[Mode(str(body["to_mode"]))]
             return f"· mode: {en}, by {body['by']}  模式：{zh}", _QUIET
+        case Kind.ALARM if body["device"] is not None:
+            zh, en = ALARMS[AlarmName(str(body["alarm"]))]
+            return f"· {en}: {body['device']}  {zh}：{body['device']}", _QUIET
         case _:
             return None
 

@@ -14,8 +14,6 @@ from gated.simulation.optics import forehead_height_m
 from gated.simulation.screens import Shown
 from gated.vocabulary import Mode, Prompt
 
-LOOKS_FOR_PHONE_S = 0.5
-"""From standing still to holding the code up."""
 HOLDS_UP_EACH_S = 1.4
 """Two people with codes hold them up one after the other."""
 REACTS_AFTER_S = 0.4
@@ -33,11 +31,11 @@ WAITS_ASIDE_S = 1.0
 PATIENCE_S = 45.0
 PAUSE_S = 1.5
 """Somebody who walks through hesitates this long, too short to be measured and asked."""
-STAFF_SHOWS_S = 1.3
+STAFF_SHOWS_S = 1.0
 FOLLOWS_S = 1.0
 SUN_C = 7.0
 """What a wall in the sun is warmer than the air; a face more than that is still told from it."""
-SUN_LEAD_S = 4.5
+SUN_LEAD_S = 4.0
 MODE_LEAD_S = 1.0
 BREAK_LEAD_S = 3.5
 """The sun shines, the mode holds, the failure has been noticed, before anybody comes."""
@@ -204,7 +202,7 @@ class Staging:
     def typed(self, at_s: float) -> str | None:
         """Return the code that is shown to the serial reader, once."""
         for actor in self._carriers():
-            is_time = at_s >= actor.walker.stands_from_s + LOOKS_FOR_PHONE_S
+            is_time = at_s >= actor.walker.stands_from_s + actor.role.holds_up_after_s
             if actor.role.is_at_serial and is_time and not self._typed:
                 self._typed = True
                 return str(actor.role.shows)
@@ -221,7 +219,8 @@ class Staging:
         carriers = [actor for actor in self._carriers() if not actor.role.is_at_serial]
         if not carriers:
             return None
-        first_s = max(a.walker.stands_from_s for a in self.actors) + LOOKS_FOR_PHONE_S
+        first_s = max(a.walker.stands_from_s for a in self.actors)
+        first_s += carriers[0].role.holds_up_after_s
         if at_s < first_s:
             return None
         turn = min(int((at_s - first_s) // HOLDS_UP_EACH_S), len(carriers) - 1)

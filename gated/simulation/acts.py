@@ -21,6 +21,8 @@ from gated.vocabulary import (
 
 PASSES_AFTER_S = 1.0
 """From seeing the go lamp to the light barrier."""
+LOOKS_FOR_PHONE_S = 0.5
+"""From standing still to holding the code up."""
 CAMERA, LOW_READER, HIGH_THERMOMETER = "scanner", "low", "adult"
 """Devices that a scenario can break, by their names in the demo's configuration."""
 
@@ -74,6 +76,7 @@ class Role:
     mends: Mapping[Prompt, Shown] = field(default_factory=dict)  # what they show once told
     passes_after_s: float | None = PASSES_AFTER_S  # None: turns back
     is_at_serial: bool = False  # shows the code to the low serial reader
+    holds_up_after_s: float = LOOKS_FOR_PHONE_S
 
 
 @dataclass(frozen=True, slots=True)

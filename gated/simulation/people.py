@@ -9,6 +9,7 @@ from gated.contents import AlarmName
 from gated.simulation.acts import (
     CAMERA,
     HIGH_THERMOMETER,
+    LOOKS_FOR_PHONE_S,
     LOW_READER,
     PASSES_AFTER_S,
     Expected,
@@ -49,6 +50,7 @@ class Part:
     stops: bool = True
     passes_after_s: float | None = PASSES_AFTER_S
     is_at_serial: bool = False
+    holds_up_after_s: float = LOOKS_FOR_PHONE_S
 
 
 def ends(*outcomes: Outcome, prompt: Prompt | None = None, **record: object) -> Expected:
@@ -83,15 +85,15 @@ PARTS: Mapping[Kind, tuple[Part, ...]] = {
                 heard=frozenset({Prompt.BRIGHTER_SCREEN}),
                 record={
                     "unread_cause": UnreadCause.TOO_DARK,
-                    "attempt": 2,
                     "noted": [Reason.SUNLIT],
                 },
             ),
             body_c=(36.6, 36.6),
-            skin_error_c=1.1,
+            skin_error_c=1.2,
             issue=Office.staff,
             hold=DIM,
             mends=Prompt.BRIGHTER_SCREEN,
+            holds_up_after_s=-0.6,  # comes with the phone in hand
         ),
     ),
     Kind.PAIR: (
@@ -214,5 +216,5 @@ AROUND: Mapping[Kind, Mapping[str, object]] = {
     Kind.SENSOR_OUT: {"breaks": HIGH_THERMOMETER, "alarms": _DEVICE},
 }
 NEEDS_SERIAL = frozenset({Kind.READER_OUT, Kind.CAMERA_STALLS})
-FIRST = tuple(PARTS)[:11]
+FIRST = (*tuple(PARTS)[:10], Kind.HEALTHY)
 """Those whom everybody should see first: twelve persons, in this order."""

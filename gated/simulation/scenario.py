@@ -87,6 +87,7 @@ class Scenario:
             stops=part.stops,
             mends=mends,
             passes_after_s=part.passes_after_s,
+            holds_up_after_s=part.holds_up_after_s,
             is_at_serial=part.is_at_serial
             or (self.has_serial and is_child and part.is_child is None),
         )
