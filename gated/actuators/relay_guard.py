@@ -151,29 +151,32 @@ def main(spec: str) -> int:
         os.write(1, f"error {exc}\n".encode())
         return int(exc.exit_code)
     watcher = Watcher(line) if isinstance(line, LcusLine) else None
+    told = ""
     try:
         os.write(1, b"ready\n")
         guard(line, 0, 1)
     except BrokenPipeError:
         return int(ExitCode.UNAVAILABLE)
     except ActuationError as exc:
+        told = str(exc)
         with contextlib.suppress(BrokenPipeError):
-            os.write(1, f"error {exc}\n".encode())
+            os.write(1, f"error {told}\n".encode())
         return int(exc.exit_code)
     finally:
-        _let_go(line, watcher)
+        _let_go(line, watcher, told)
     return int(ExitCode.OK)
 
 
-def _let_go(line: OutputLine, watcher: Watcher | None) -> None:
+def _let_go(line: OutputLine, watcher: Watcher | None, told: str) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGABRT):
         signal.signal(number, signal.SIG_IGN)  # it is ending already
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         line.close()
     except ActuationError as exc:
-        os.write(2, f"{exc}\n".encode())  # the watcher, if there is one, tries once more
-        return
+        if str(exc) != told:  # a chip that has gone fails here as it failed before: say it once
+            os.write(2, f"{exc}\n".encode())
+        return  # the watcher, if there is one, tries once more
     if watcher is not None:
         watcher.dismiss()
 

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -197,6 +198,24 @@ def test_a_board_that_is_pulled_out_ends_the_guard_with_a_reason_and_may_come_ba
     relay.open()
     relay.pulse(VISIT, 0.05)
     assert board.wait_for(energised=True) or states(board)[-2:] == [True, False]
+
+
+def test_that_a_board_has_been_pulled_out_is_said_once(board: LcusBoard) -> None:
+    guard = subprocess.Popen(
+        [sys.executable, "-E", "-s", "-m", "gated.actuators.relay_guard", spec(board)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with guard:
+        assert guard.stdout is not None
+        assert guard.stderr is not None
+        assert guard.stdout.readline() == b"ready\n"
+        board.pull_out()
+        answers, errors = guard.stdout.read(), guard.stderr.read()
+    assert answers.startswith(b"error ")
+    assert answers.endswith(b"is lost: unplugged\n")
+    assert errors == b""
 
 
 def test_a_board_that_has_another_owner_is_refused_and_not_disturbed(
