@@ -72,7 +72,7 @@ def measure(rounds: int) -> dict[str, list[float]]:
             Trouble(
                 "scanner",
                 stage.stall_camera,
-                stage.start_camera,
+                lambda: stage.stall_camera(is_stalled=False),
                 AlarmName.SCANNER_LOST,
                 AlarmName.SCANNER_RETURNED,
             ),

@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import Spread, print_figures, surroundings
 from gated.contents import Kind
 from gated.devices import sensor_names, thermometer_eyes
+from gated.simulation.acts import Kind as PersonKind
 from gated.simulation.camera import StageCamera
 from gated.simulation.play import Player
-from gated.simulation.scenario import Kind as PersonKind
 from gated.simulation.scenario import Scenario
 from gated.simulation.stage import FRAME_FILE, HEAT_FILE, HeatLog, StageInputs, StageOutputs
 from gated.vocabulary import Outcome

@@ -73,11 +73,15 @@ class Stage:
         self._seen = dict.fromkeys(self._names, AMBIENT_C)
         self._outputs = StageOutputs(folder)
         self._inputs = StageInputs(folder)
-        self.start_camera()
+        self._camera = StageCamera(folder / FRAME_FILE, CLOCK, STAGE_SEED)
         self._stop = threading.Event()
         self._write_heat()
-        self._listener = threading.Thread(target=self._listen)
-        self._listener.start()
+        self._threads = [
+            threading.Thread(target=self._camera.run, args=(self._stop, lambda: None)),
+            threading.Thread(target=self._listen),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     # --- people -----------------------------------------------------------------------------------
 
@@ -99,18 +103,9 @@ class Stage:
         self._seen[sensor] = AMBIENT_C
         self._write_heat()
 
-    def stall_camera(self) -> None:
-        """Let no frame come any more; ``start_camera`` ends it."""
-        self._camera_stop.set()
-        self._camera_thread.join()
-
-    def start_camera(self) -> None:
-        self._camera = StageCamera(self.folder / FRAME_FILE, CLOCK, STAGE_SEED)
-        self._camera_stop = threading.Event()
-        self._camera_thread = threading.Thread(
-            target=self._camera.run, args=(self._camera_stop, lambda: None)
-        )
-        self._camera_thread.start()
+    def stall_camera(self, *, is_stalled: bool = True) -> None:
+        """Let no frame come any more, or let them come again."""
+        self._camera.is_stalled = is_stalled
 
     def hold_up(self, what: Held | None) -> None:
         """Show a code's text, a picture, or nothing."""
@@ -166,8 +161,8 @@ class Stage:
 
     def close(self) -> None:
         self._stop.set()
-        self._listener.join()
-        self.stall_camera()
+        for thread in self._threads:
+            thread.join()
         self._outputs.close()
         self._inputs.close()
         self._heat.close()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 Text = tuple[str, str]  # 中文, English
 
-_LAMP = "lamp "
+LAMP = "lamp "
 _BY_NAME: dict[str, Text] = {
     "scanner": (
         "扫码失效：检查摄像头及其接线，再看 journalctl -u gated-scanner",
@@ -64,6 +64,6 @@ def advice(device: str, serial: Collection[str]) -> Text:
     """Return what to do about ``device``. ``serial``: the names of the serial scanners."""
     if device in _BY_NAME:
         return _BY_NAME[device]
-    if device.startswith(_LAMP):
+    if device.startswith(LAMP):
         return _ANY_LAMP
     return _ANY_SERIAL if device in serial else _ANY_THERMOMETER

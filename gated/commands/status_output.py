@@ -6,14 +6,14 @@ Everything that is wrong is one line that says what to do. Pure.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from gated import __version__
 from gated.clock import TimeQuality
 from gated.commands.running import ControllerStatus, Silent
-from gated.commands.status_advice import Text, advice
+from gated.commands.status_advice import LAMP, Text, advice
 from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
 from gated.contents import Kind
 from gated.errors import ExitCode
@@ -118,11 +118,19 @@ def _running(
         f"{controller.threshold_c:g} °C, {say(('规则', 'rules'), language)} {controller.rules}",
     )
     states = {"ok": say(("正常", "ok"), language), "lost": say(("失联", "LOST"), language)}
-    devices = (f"{name} {states.get(state, state)}" for name, state in controller.devices.items())
+    shown = _without_good_lamps(controller.devices, say(("灯", "lamps"), language))
+    devices = (f"{name} {states.get(state, state)}" for name, state in shown.items())
     yield ("设备", "devices"), " · ".join(devices)
     if controller.gate is not None:
         gates = {"shut": ("关着", "shut"), "open": ("开着", "stands open")}
         yield ("闸门", "gate door"), say(gates[controller.gate], language)
+
+
+def _without_good_lamps(devices: Mapping[str, str], together: str) -> dict[str, str]:
+    """Return ``devices`` with all lamps that work as one."""
+    good = [name for name, state in devices.items() if name.startswith(LAMP) and state == "ok"]
+    others = {name: state for name, state in devices.items() if name not in good}
+    return {**others, together: "ok"} if good else others
 
 
 def _today(ledger: LedgerFacts, language: Language) -> str:

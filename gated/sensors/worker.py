@@ -71,9 +71,9 @@ class Fitted(Generic[DeviceT]):
 class _SensorWorker(ABC, Generic[DeviceT]):
     """Keeps one device open, and tells once when it is lost and once when it works (again).
 
-    A void sample is counted and dropped; the fifth in a row, two or more over LOST_AFTER_S, or a bus
-    that has gone, lose the device, which is then closed and opened anew with capped back-off, for
-    ever.
+    A void sample is counted and dropped; the fifth in a row, two or more over LOST_AFTER_S, or a
+    bus that has gone, lose the device, which is then closed and opened anew with capped back-off,
+    for ever.
     """
 
     def __init__(self, fitted: Fitted[DeviceT], clock: Clock, publish: Publish) -> None:

@@ -93,7 +93,7 @@ def test_a_camera_that_stalls_is_told_once_and_the_serial_reader_goes_on(
     reader.scan(gate.office.student())
     gate.stage.stand()
     gate.go_through(gate.wait_event(Kind.VISIT, 0, outcome="granted"))
-    gate.stage.start_camera()
+    gate.stage.stall_camera(is_stalled=False)
     returned = wait_alarm(gate, AlarmName.SCANNER_RETURNED, "scanner")
     gate.let_one_pass()
     assert gate.newest_seq() > returned.seq

@@ -184,6 +184,13 @@ def test_an_account_that_may_not_look_is_told_so_and_not_that_the_gate_is_dead(
     assert exit_code(hidden) is ExitCode.UNAVAILABLE
 
 
+def test_lamps_that_work_are_one_word_and_a_dark_one_has_its_name(gate: Gate) -> None:
+    gate.say_status(devices={"relay": "ok", "lamp go": "ok", "lamp wait": "ok"})
+    assert shown(gate.status())["devices"] == "relay ok · lamps ok"
+    gate.say_status(devices={"relay": "ok", "lamp go": "lost", "lamp wait": "ok"})
+    assert shown(gate.status())["devices"] == "relay ok · lamp go LOST · lamps ok"
+
+
 @pytest.mark.parametrize(("gate_is", "text"), [("open", "stands open"), ("shut", "shut")])
 def test_the_gates_own_contact_is_shown_where_there_is_one(
     gate: Gate, gate_is: str, text: str
