@@ -66,7 +66,10 @@ def load_site_key(path: Path) -> SiteKey:
             text = file.read(4 * SITE_KEY_BYTES)
         key = base64.b64decode(text.strip(), validate=True)
     except OSError as exc:
-        raise ConfigError(f"site key {path}: cannot be read ({exc.strerror})") from exc
+        raise ConfigError(
+            f"site key {path}: cannot be read ({exc.strerror}): copy the site's key there, or make "
+            f"it, once for all gates of the site, with gated pass sitekey --out {path}"
+        ) from exc
     except binascii.Error as exc:
         raise ConfigError(f"site key {path}: not base64; copy the office's file again") from exc
     if len(key) != SITE_KEY_BYTES:

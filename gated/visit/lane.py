@@ -35,6 +35,7 @@ from gated.visit.records import (
 from gated.visit.staff import Staff
 from gated.visit.state import (
     LEAVE_GRACE_S,
+    RELAY,
     ClockChanged,
     Command,
     Event,
@@ -265,6 +266,9 @@ class _Lane(Staff):
             return
         self.state = replace(self.state, lost=lost)
         self.commands.append(device_commit(event))
+        if event.device == RELAY and not event.is_working:
+            # Whoever was just told to go stands before a gate that does not open.
+            self.commands.extend(CallStaff(v.visit_id, None) for v in self._in(Phase.PASSING))
         self._refresh_prompt()
 
     def _mode_requested(self, request: ModeRequested) -> None:

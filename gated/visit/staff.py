@@ -45,7 +45,12 @@ class Staff(Passing):
     def _make_claim(self, claim: StaffClaim, step: ClaimStep) -> None:
         self.state = replace(self.state, claim=claim)
         self.commands.append(claim_commit(step, self._whom_to_release(claim), claim))
-        self._show(Prompt.STAFF_PRESS_BUTTON)
+        self._tell_staff(Prompt.STAFF_PRESS_BUTTON)
+
+    def _tell_staff(self, prompt: Prompt) -> None:
+        """Show staff what to do, unless somebody is on the way through: theirs is the go lamp."""
+        if not self._in(Phase.PASSING):
+            self._show(prompt)
 
     def _contact_value_seen(self, event: ContactValueSeen) -> None:
         claim = self._claim(event.at)
@@ -54,14 +59,14 @@ class Staff(Passing):
             visit = self._whom_to_release(None)
             step = ClaimStep.VALUE_WITHOUT_CARD
             self.commands.append(claim_commit(step, visit, None, event.contact_c))
-            self._show(Prompt.STAFF_CARD_FIRST)
+            self._tell_staff(Prompt.STAFF_CARD_FIRST)
             return
         until = MonoSeconds(event.at + CLAIM_S)
         claim = replace(claim, contact_c=event.contact_c, until=until)
         self.state = replace(self.state, claim=claim)
         visit = self._whom_to_release(claim)
         self.commands.append(claim_commit(ClaimStep.VALUE, visit, claim, event.contact_c))
-        self._show(Prompt.STAFF_PRESS_BUTTON)
+        self._tell_staff(Prompt.STAFF_PRESS_BUTTON)
 
     def _button_pressed(self, button: Button, at: MonoSeconds) -> None:
         if button is Button.CALL:

@@ -43,6 +43,8 @@ LEAVE_GRACE_S = 2.0
 """Somebody who bends to the code reader leaves the thermometer's spot for about this long."""
 FLICKER_S = 1.6
 """A presence that is back within this was hardly gone: two samples of the slowest thermometer."""
+RELAY = "relay"
+"""The device that opens the gate, as DeviceChanged names it."""
 CLAIM_S = 30.0
 """How long a staff card waits for the button inside the fence."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from gated.messages import ShowPrompt
 from gated.units import MonoSeconds
 from gated.visit.state import (
+    RELAY,
     Command,
     LaneState,
     Phase,
@@ -76,7 +77,8 @@ class Step:
             if visit.is_present and visit.decision is not None and visit.phase is not Phase.PASSING:
                 self._show(visit.decision.prompt, visit.visit_id)
                 return
-        self._show(Prompt.GO if self._in(Phase.PASSING) else idle_prompt(self.state))
+        is_open = self._in(Phase.PASSING) and RELAY not in self.state.lost
+        self._show(Prompt.GO if is_open else idle_prompt(self.state))
 
     def _need(self, visit: Visit) -> Prompt:
         rules = self.state.lane.rules
@@ -109,7 +111,7 @@ HINTS = frozenset({*HINT_OF_CAUSE.values(), Prompt.ONE_CODE_ONLY})
 def idle_prompt(state: LaneState) -> Prompt:
     """Return what is shown to whoever comes up next, with nobody in the lane."""
     thermometers = set(state.lane.thermometers)
-    if thermometers and thermometers <= state.lost:
+    if RELAY in state.lost or (thermometers and thermometers <= state.lost):
         return Prompt.OUT_OF_ORDER
     if state.gate is not None and state.gate.is_told:
         return Prompt.SHUT_GATE

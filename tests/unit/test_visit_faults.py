@@ -12,7 +12,7 @@ from gated.messages import CallStaff, MeasureAgain, Reading, ReadingTaken, ShowP
 from gated.policy import Rules, TemperatureRules
 from gated.visit.state import ClockChanged, Commit, Restarted, SettingsChanged
 from gated.vocabulary import Outcome, PassageResult, Prompt, Reason
-from tests.lane_rig import IDS, LANE, PAIR, PUPIL, LaneRig, lane_with, visit_commit
+from tests.lane_rig import IDS, LANE, PAIR, PUPIL, LaneRig, granted, lane_with, visit_commit
 from tests.policy_cases import card
 
 
@@ -113,8 +113,8 @@ def test_a_lost_scanner_has_an_alarm_of_its_own() -> None:
 
 
 def test_a_reason_of_any_length_fits_the_record() -> None:
-    commands = LaneRig().device("relay", works=False, reason="x" * 1_000)
-    assert commands == [device_alarm(AlarmName.DEVICE_LOST, "relay", "x" * 200)]
+    commands = LaneRig().device("buzzer", works=False, reason="x" * 1_000)
+    assert commands == [device_alarm(AlarmName.DEVICE_LOST, "buzzer", "x" * 200)]
 
 
 def test_a_thermometer_lost_while_somebody_stands_there_ends_with_staff() -> None:
@@ -211,3 +211,21 @@ def test_a_lane_at_rest_wants_no_tick() -> None:
     rig = LaneRig(replace(LANE))
     assert rig.deadline is None
     assert rig.wait(3_600.0) == []
+
+
+# --- the relay -----------------------------------------------------------------------------------
+
+
+def test_a_gate_that_cannot_open_says_so_to_whoever_was_told_to_go_and_calls_staff() -> None:
+    rig = granted(LaneRig())
+    lost = device_alarm(AlarmName.DEVICE_LOST, "relay", "no answer")
+    assert rig.device("relay", works=False, reason="no answer") == [
+        lost,
+        CallStaff(IDS[0], None),
+        ShowPrompt(Prompt.OUT_OF_ORDER),
+    ]
+    rig.leave()
+    rig.wait(5.0)
+    assert rig.state.prompt is Prompt.OUT_OF_ORDER
+    back = device_alarm(AlarmName.DEVICE_RETURNED, "relay")
+    assert rig.device("relay", works=True) == [back, ShowPrompt(Prompt.READY)]

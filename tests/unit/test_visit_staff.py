@@ -218,6 +218,16 @@ def test_while_somebody_waits_a_staff_card_never_opens_for_who_stands_at_the_sen
     assert rig.visit(1).credential is None
 
 
+def test_a_staff_card_does_not_put_out_the_lamp_of_whoever_is_going_through() -> None:
+    rig = feverish(LaneRig())
+    rig.arrive()
+    rig.measure()
+    rig.show(PUPIL)
+    rig.commit_visit(1)
+    assert rig.show(TEACHER) == [claim_commit(ClaimStep.CARD)]
+    assert rig.state.prompt is Prompt.GO
+
+
 def test_a_release_waits_until_the_lane_is_free() -> None:
     rig = feverish(LaneRig())
     rig.arrive()
