@@ -166,8 +166,11 @@ def test_a_defect_in_the_cameras_thread_ends_the_process_too(
     camera = attach(QUICK)
     camera.open()
     desk.failing["capture_request"] = ZeroDivisionError("a defect of ours")
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == "picamera2")
     with pytest.raises(CameraHung, match="traceback"):
         take(camera)
+    thread.join(MOST_S)  # its traceback is this test's, and not that of the one that comes next
+    assert not thread.is_alive()
 
 
 def test_the_cameras_thread_makes_calls_in_order_and_can_end() -> None:
