@@ -110,6 +110,7 @@ class InputWorker:
             beat()
             for key, _ in selector.select(WAIT_S):
                 key.data()
+            self._scanner.watch()
             if self._clock.monotonic_s() - watched_s >= WATCH_EVERY_S:
                 watched_s = self._clock.monotonic_s()
                 self._watch()
@@ -192,7 +193,6 @@ class InputWorker:
     def _watch(self) -> None:
         if self._wires is not None:
             self._take_events(self._wires.keep_open())
-        self._scanner.watch()
         for event in self._timekeeper.watch():
             self._publish(event)
         self._each_second()

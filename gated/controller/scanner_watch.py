@@ -10,7 +10,7 @@ from gated.messages import DeviceChanged
 from gated.scanner.sighting import CAMERA, CameraState, ScannerHealth
 from gated.units import MonoSeconds
 
-SILENT_S = 3.0
+SILENT_S = 2.5  # signs of life come each second
 STARTS_WITHIN_S = 10.0
 """A scanner loads its decoders first; a gate that has just started does not call it lost."""
 
@@ -48,7 +48,7 @@ class ScannerWatch:
         self._tell(health.device, is_well=is_well, reason=health.reason or health.state.value)
 
     def watch(self) -> None:
-        """Notice who has gone silent. Called once a second."""
+        """Notice who has gone silent. Called several times a second."""
         now_s = self._clock.monotonic_s()
         for name, heard_s in self._heard_s.items():
             if now_s - heard_s > SILENT_S:

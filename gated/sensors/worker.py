@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 LOST_AFTER_FAILURES = 5
 LOST_AFTER_S = 1.5
 """Slow chips do not get five tries: two void samples without a good one for so long are a loss."""
+SLOW_FAILURE_S = 0.5
+"""So long does a read fail only on a bus that hangs: the kernel gives each message up to 1 s."""
 RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 10.0
 WAIT_SLICE_S = 0.5  # a worker beats at least once a second
@@ -71,9 +73,9 @@ class Fitted(Generic[DeviceT]):
 class _SensorWorker(ABC, Generic[DeviceT]):
     """Keeps one device open, and tells once when it is lost and once when it works (again).
 
-    A void sample is counted and dropped; the fifth in a row, two or more over LOST_AFTER_S, or a
-    bus that has gone, lose the device, which is then closed and opened anew with capped back-off,
-    for ever.
+    A void sample is counted and dropped; the fifth in a row, two or more over LOST_AFTER_S (or one
+    of a bus that hangs), or a bus that has gone, lose the device, which is then closed and opened
+    anew with capped back-off, for ever.
     """
 
     def __init__(self, fitted: Fitted[DeviceT], clock: Clock, publish: Publish) -> None:
@@ -121,12 +123,15 @@ class _SensorWorker(ABC, Generic[DeviceT]):
         with fitted.driver.make(bus, fitted.options, self._clock, pause) as device:
             while True:
                 yield self._period_s(device)
+                began_s = self._clock.monotonic_s()
                 try:
                     self._use(device)
                 except (BusError, ChecksumError, SensorFault) as exc:
                     failures += 1
-                    is_long = self._clock.monotonic_s() - good_at_s >= LOST_AFTER_S
-                    if failures >= LOST_AFTER_FAILURES or (failures > 1 and is_long):
+                    now_s = self._clock.monotonic_s()
+                    is_long = now_s - good_at_s >= LOST_AFTER_S
+                    is_sure = failures > 1 or now_s - began_s >= SLOW_FAILURE_S
+                    if failures >= LOST_AFTER_FAILURES or (is_long and is_sure):
                         raise DeviceLost(str(exc), device=fitted.name) from exc
                     log.debug("%s: void sample: %s", fitted.name, exc)
                 else:

@@ -34,7 +34,7 @@ def test_a_scanner_that_starts_in_time_is_not_told() -> None:
     gate = Watched(CAMERA)
     gate.wait(STARTS_WITHIN_S)
     gate.hear(CAMERA)
-    gate.wait(3.0)
+    gate.wait(2.0)
     assert gate.told == []
 
 

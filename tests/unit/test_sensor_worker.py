@@ -25,7 +25,7 @@ from gated.sensors.worker import (
     SensorEvent,
     ThermometerWorker,
 )
-from gated.simulation.bus import Fault, SimulatedBus
+from gated.simulation.bus import Fault, NotAcknowledged, SimulatedBus
 from gated.simulation.chips.mlx90614 import Mlx90614Model, Unit
 from gated.simulation.chips.sht3x import Sht3xModel
 from gated.vocabulary import Reason
@@ -219,6 +219,31 @@ def test_a_sensor_that_is_unplugged_is_told_soon_however_slow_it_is(variant: str
     assert isinstance(lost, DeviceChanged)
     assert not lost.is_working
     assert lost.at - pulled_s < 3.0
+
+
+class HangingChip:
+    """Holds the clock low, until the kernel's driver gives the message up."""
+
+    fault: Fault | None = None
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def transfer(self, address: int, written: bytes, count: int, /) -> bytes:
+        self._clock.advance(1.0)
+        raise NotAcknowledged
+
+
+@pytest.mark.parametrize("variant", ["DCI", "DAA", "DCC"])
+def test_a_bus_that_hangs_is_told_soon_too(variant: str) -> None:
+    rig = Rig(Unit(variant=variant))
+    rig.run_for(10.0)
+    rig.bus.attach(SPOT, HangingChip(rig.clock))
+    hung_s = rig.clock.monotonic_s() - rig.waits[-1]  # right after the last good read
+    (lost,) = rig.run_for(10.0)
+    assert isinstance(lost, DeviceChanged)
+    assert not lost.is_working
+    assert lost.at - hung_s < 3.0
 
 
 def test_loss_and_return_are_told_once_each(rig: Rig) -> None:
