@@ -65,8 +65,9 @@ class StageCamera:
             held = self._held
             if held != shown:
                 shown, self._scene, self._exposures = held, self._render(held), []
+            exposure = self._exposure(count % NOISES)  # made before the time that it stands for
             taken_at = self._clock.monotonic_s()
-            self._writer.write(self._exposure(count % NOISES), taken_at)
+            self._writer.write(exposure, taken_at)
             if self.first_frame[0] != shown:
                 self.first_frame = (shown, taken_at)
             count += 1
