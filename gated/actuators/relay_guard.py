@@ -3,7 +3,8 @@
 It reads one command a line on standard input, ``pulse MILLISECONDS VISIT_ID``, and answers
 ``on VISIT_ID NANOSECONDS`` and ``off VISIT_ID NANOSECONDS`` (CLOCK_MONOTONIC). End-of-file, a line
 that it cannot read, or a signal de-energises and ends it. So neither a hung nor a killed controller
-can hold the gate open; ``ExecStopPost`` of the unit covers the guard's own death.
+can hold the gate open; ``ExecStopPost`` of the unit covers the guard's own death. A guard that
+hangs is killed by the kernel before its pulse is over, whatever the controller does.
 
 Started as ``python -m gated.actuators.relay_guard SPEC`` with SPEC ``gpio:LABEL:LINE:high|low``,
 ``lcus:CHANNEL:DEVICE`` or ``socket:PATH``. It imports nothing but what it needs: it must start fast
@@ -31,15 +32,20 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from gated.actuators.kill_timer import KillTimer
 from gated.actuators.lcus import LcusLine
 from gated.actuators.line import OutputLine, SocketLine
 from gated.errors import ActuationError, ExitCode
 
-MAX_PULSE_MS = 5_000
-"""No command can hold the relay longer than this, whatever the controller believes."""
+MIN_PULSE_MS, MAX_PULSE_MS = 100, 5_000
+"""No command can hold the relay longer, whatever the controller believes."""
 _COMMAND = re.compile(rb"pulse (\d{1,5}) ([0-9a-f]{1,32})")
 _READ_BYTES = 4_096
 CHECK_EVERY_S = 1.0
+ENDS_BEFORE_S = 0.05
+KILLED_BEFORE_S = 0.01
+"""A pulse is the longest that the relay may be energised: the guard ends it a little earlier, and
+is killed, if it has not, early enough for the line to fall in time."""
 
 
 def open_line(spec: str) -> OutputLine:
@@ -62,12 +68,13 @@ def open_line(spec: str) -> OutputLine:
 def guard(line: OutputLine, commands: int, answers: int) -> None:
     """Serve commands from one descriptor until end-of-file, answering on the other.
 
-    Raises: ActuationError: the line cannot be driven, or a board has gone.
+    Raises: ActuationError: the line cannot be driven, or a board has gone; there is no timer.
     """
 
     def answer(word: str, visit: bytes) -> None:
         os.write(answers, b"%s %s %d\n" % (word.encode(), visit, time.monotonic_ns()))
 
+    kill_timer = KillTimer()
     sources = [commands, line.fileno()] if isinstance(line, LcusLine) else [commands]
     buffered, visit = b"", b""
     ends_at_s: float | None = None
@@ -76,6 +83,7 @@ def guard(line: OutputLine, commands: int, answers: int) -> None:
         ready, _, _ = select.select(sources, [], [], timeout_s)
         if ends_at_s is not None and time.monotonic() >= ends_at_s:
             line.set(energised=False)
+            kill_timer.call_off()
             ends_at_s = None
             answer("off", visit)
         if commands not in ready:
@@ -87,11 +95,13 @@ def guard(line: OutputLine, commands: int, answers: int) -> None:
         *lines, buffered = (buffered + data).split(b"\n")
         for text in lines:
             match = _COMMAND.fullmatch(text)
-            if match is None or not 0 < int(match[1]) <= MAX_PULSE_MS:
+            if match is None or not MIN_PULSE_MS <= int(match[1]) <= MAX_PULSE_MS:
                 return  # not ours: whoever speaks here must not open
             visit = match[2]
+            pulse_s = int(match[1]) / 1_000
+            ends_at_s = time.monotonic() + pulse_s - ENDS_BEFORE_S
+            kill_timer.arm(pulse_s - KILLED_BEFORE_S)
             line.set(energised=True)
-            ends_at_s = time.monotonic() + int(match[1]) / 1_000
             answer("on", visit)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gated.actuators.line import AbsentLine, OpenLine
 from gated.actuators.output import Output
-from gated.actuators.relay import OFF_LATE_S, Relay
+from gated.actuators.relay import Relay
 from gated.actuators.signals import OFF, SIGNALS, Lamp, Pattern, light
 from gated.clock import Clock
 from gated.errors import ActuationError
@@ -28,7 +28,7 @@ REOPEN_MAX_S = 16.0
 STOPS_WITHIN_S = 0.03
 """From the guard's end by a signal to this process's own: both are sent at once."""
 WAIT_S = 0.5
-WAIT_ENERGISED_S = 0.02
+WAIT_ENERGISED_S, LOOKED_AFTER_S = 0.02, 0.1
 """While the relay should be energised its guard is looked at this often: a dead one drives nothing,
 but a Raspberry Pi's kernel may leave the line as it was until a successor takes it."""
 
@@ -84,7 +84,7 @@ class ActuatorWorker:
         self._is_relay_working = True
         self._reopen_at_s = 0.0
         self._reopen_s = REOPEN_AFTER_S
-        self._energised_until_s = 0.0
+        self._looked_at_until_s = 0.0
         self._lamps = {
             lamp: Output(lamp_name(lamp), open_line, clock, publish)
             for lamp, open_line in outputs.lamps.items()
@@ -114,8 +114,8 @@ class ActuatorWorker:
             output.keep_up()
 
     def _wait_s(self) -> float:
-        is_energised = self._clock.monotonic_s() < self._energised_until_s
-        longest_s = WAIT_ENERGISED_S if is_energised else WAIT_S
+        is_looked_at = self._clock.monotonic_s() < self._looked_at_until_s
+        longest_s = WAIT_ENERGISED_S if is_looked_at else WAIT_S
         return min(longest_s, *(output.due_in_s() for output in self._outputs))
 
     def _perform(self, action: Action) -> None:
@@ -136,8 +136,7 @@ class ActuatorWorker:
             if self._is_relay_working:  # otherwise it has been told, and a successor is due
                 self._relay_failed(str(exc))
             return
-        # Until then the guard must have ended the pulse, or be ended itself.
-        self._energised_until_s = self._clock.monotonic_s() + action.pulse_s + 2 * OFF_LATE_S
+        self._looked_at_until_s = self._clock.monotonic_s() + action.pulse_s + LOOKED_AFTER_S
         if action.ready_at is not None:
             log.debug(
                 "relay visit=%s ready_to_relay_ms=%.3f fsync_ms=%.3f",

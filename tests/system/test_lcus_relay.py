@@ -13,7 +13,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from gated.actuators.relay import OFF_LATE_S, Relay
+from gated.actuators.relay import Relay
+from gated.actuators.relay_guard import ENDS_BEFORE_S
 from gated.errors import ActuationError
 from gated.simulation.serial_devices import LcusBoard
 from tests.relay_wire import children_of, has_ended, lcus_board, start_parent
@@ -66,7 +67,7 @@ def test_a_pulse_energises_and_ends_by_itself(board: LcusBoard, relay: Relay) ->
     assert board.is_energised()
     assert board.wait_for(energised=False)
     on, off = board.changes()
-    assert 0.19 <= off.at - on.at < 0.2 + FALLS_WITHIN_S
+    assert 0.2 - 2 * ENDS_BEFORE_S <= off.at - on.at < 0.2 + FALLS_WITHIN_S
     assert relay.is_alive()
 
 
@@ -75,7 +76,7 @@ def test_a_device_path_with_colons_and_another_channel_are_understood() -> None:
         assert ":" in str(board.path)
         relay = Relay(spec(board, 8))
         relay.open()
-        relay.pulse(VISIT, 0.05)
+        relay.pulse(VISIT, 0.1)
         assert board.wait_for(energised=False, channel=8)
         relay.close()
         assert [(change.channel, change.energised) for change in board.changes()] == [
@@ -154,16 +155,13 @@ def test_a_guard_does_not_go_on_without_its_watcher(
     assert relay.fault == "the relay's guard has died"
 
 
-def test_a_hung_guard_is_killed_once_its_pulse_is_overdue(board: LcusBoard, relay: Relay) -> None:
+def test_a_hung_guard_is_killed_before_its_pulse_is_over(board: LcusBoard, relay: Relay) -> None:
     guard, _ = guard_and_watcher(relay)
-    relay.pulse(VISIT, 0.1)
+    relay.pulse(VISIT, 0.3)
     os.kill(guard, signal.SIGSTOP)
-    pause = threading.Event()
-    while relay.is_alive():
-        pause.wait(OFF_LATE_S / 10)
-    assert relay.fault == "the relay's guard hangs"
     assert has_ended(guard)
     assert board.wait_for(energised=False, within_s=FALLS_WITHIN_S)
+    assert not relay.is_alive()
 
 
 def test_when_both_are_killed_at_once_the_next_guard_de_energises(
@@ -196,7 +194,7 @@ def test_a_board_that_is_pulled_out_ends_the_guard_with_a_reason_and_may_come_ba
         relay.open()
     board.plug_in()
     relay.open()
-    relay.pulse(VISIT, 0.05)
+    relay.pulse(VISIT, 0.1)
     assert board.wait_for(energised=True) or states(board)[-2:] == [True, False]
 
 
