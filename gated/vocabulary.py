@@ -174,6 +174,14 @@ class UnreadCause(enum.StrEnum):
     BLURRED = "blurred"
 
 
+class Site(enum.StrEnum):
+    """Where on the face a thermometer looks; each has its own way to the body temperature."""
+
+    FOREHEAD_SPOT = "forehead_spot"  # one spot on the forehead
+    FOREHEAD_MAX = "forehead_max"  # the hottest small area of the forehead
+    HOTTEST = "hottest"  # the hottest small area of the whole face: mostly an eye's inner corner
+
+
 class WhenNotJudged(enum.StrEnum):
     """What a valid pass is worth when the temperature could not be judged."""
 

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 
 from gated.config.devices import Camera, VoiceDriver
 from gated.config.gate import ClockSource, GateConfig
 from gated.config.temperature import TemperatureSettings
+from gated.optics import reach_m
 from gated.vocabulary import Check, WhenNotJudged
 
 HIGH_THRESHOLD_C = 38.0
-FOREHEAD_RADIUS_M = 0.035
-"""The part of a forehead that is skin alone, as a disc (docs: 35 mm)."""
 LEAST_DISTANCE_M = 0.1
 """Nobody comes closer to a gate's sensor than this, nor should have to."""
 
 _PULLED_UP = re.compile(r"GPIO[0-8]")
 _CONSOLE = re.compile(r"GPIO1[45]")
-
-
-def farthest_m(fov_deg: float, share: float = 0.95) -> float:
-    """Return from how far ``share`` of a sensor's signal still comes from a forehead, in m.
-
-    Gaussian optics with half of the sensitivity at half of ``fov_deg``, Melexis' definition.
-    """
-    widths = math.sqrt(-math.log2(1 - share))
-    return FOREHEAD_RADIUS_M / (math.tan(math.radians(fov_deg) / 2) * widths)
 
 
 def warnings(config: GateConfig, fov_deg: Mapping[str, float] | None = None) -> list[str]:
@@ -69,10 +58,10 @@ def _of_temperature(settings: TemperatureSettings, fov_deg: Mapping[str, float])
                 "(环境温度计不要与红外测温头共用总线)"
             )
         view = fov_deg.get(thermometer.name)
-        if view is not None and farthest_m(view) < LEAST_DISTANCE_M:
+        if view is not None and reach_m(view) < LEAST_DISTANCE_M:
             yield (
                 f"temperature.thermometers[{thermometer.name}]: with {view:g}° optics a forehead "
-                f"fills the view only within {farthest_m(view) * 1_000:.0f} mm: it cannot measure "
+                f"fills the view only within {reach_m(view) * 1_000:.0f} mm: it cannot measure "
                 "at a gate; use a part of 5° to 12° (视场角过大，不适合闸机测温)"
             )
 

@@ -19,7 +19,7 @@ from gated.clock import Clock
 from gated.errors import BusError, ChecksumError, DeviceError
 from gated.probe.findings import Answer, I2CFound
 from gated.sensors.bus import I2CBus
-from gated.sensors.port import AmbientSample, Pause, TemperatureSample
+from gated.sensors.port import AmbientSample, DistanceSample, Pause, TemperatureSample
 from gated.sensors.registry import driver_names, load_driver
 
 FIRST_ADDRESS, LAST_ADDRESS = 0x08, 0x77  # the rest is reserved [I2C specification 3.1.12]
@@ -178,8 +178,11 @@ class _Scan:
         self.answers[address] = Answer(address, problem=self._complaints.get(address, ""))
 
 
-def in_words(sample: TemperatureSample | AmbientSample) -> str:
+def in_words(sample: TemperatureSample | AmbientSample | DistanceSample) -> str:
     """Return a sample for a maintainer: numbers and units only, the same in every language."""
     if isinstance(sample, TemperatureSample):
         return f"{sample.object_c:.2f} °C (chip {sample.die_c:.2f} °C)"
-    return f"{sample.ambient_c:.2f} °C, {sample.humidity_percent:.0f} %RH"
+    if isinstance(sample, DistanceSample):
+        return "> 4 m" if sample.distance_m is None else f"{sample.distance_m:.3f} m"
+    humidity = sample.humidity_percent
+    return f"{sample.ambient_c:.2f} °C" + ("" if humidity is None else f", {humidity:.0f} %RH")

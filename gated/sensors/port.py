@@ -12,6 +12,7 @@ from gated.clock import Clock
 from gated.errors import ConfigError
 from gated.sensors.bus import I2CBus
 from gated.units import MonoSeconds
+from gated.vocabulary import Site
 
 Pause = Callable[[float], object]
 """Wait the given number of seconds, or less when asked to stop (``threading.Event.wait`` fits)."""
@@ -19,11 +20,17 @@ Pause = Callable[[float], object]
 
 @dataclass(frozen=True, slots=True)
 class TemperatureSample:
-    """One reading as the chip says it: nothing corrected, nothing smoothed."""
+    """One reading as the chip says it, at emissivity 1: nothing corrected, nothing smoothed.
 
-    object_c: float
+    An array shows a picture; what it says of the face in it stands here (``gated.sensors.area``).
+    """
+
+    object_c: float  # of an array: the face's hottest small area
     die_c: float  # the chip's own temperature; warmer than the air around it
     taken_at: MonoSeconds
+    forehead_c: float | None = None  # arrays: the forehead's hottest small area
+    reference_c: float | None = None  # arrays: the reference plate, where one is in view
+    is_clear: bool = True  # arrays: False while no whole face, or a cup or a lamp, is in view
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,15 @@ class AmbientSample:
     """The air before the gate."""
 
     ambient_c: float
-    humidity_percent: float
+    humidity_percent: float | None  # None: this chip does not measure it
+    taken_at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class DistanceSample:
+    """How far away the nearest thing before the thermometer is."""
+
+    distance_m: float | None  # None: nothing in the sensor's range
     taken_at: MonoSeconds
 
 
@@ -39,10 +54,12 @@ class AmbientSample:
 class Traits:
     """What sampling and compensation must know of one thermometer's variant."""
 
-    fov_deg: float  # full angle between the points of half sensitivity
+    fov_deg: float  # full angle between the points of half sensitivity, of what one value covers
     settle_s: float  # the bus is left quiet this long before each read
     noise_c: float  # standard deviation of one reading
     supply_error_c: float  # what a supply other than the nominal one adds to each reading
+    site: Site = Site.FOREHEAD_SPOT  # where on the face ``object_c`` is measured
+    is_presence_only: bool = False  # too inaccurate to judge anybody: tells only that one is there
 
 
 class Device(Protocol):
@@ -69,7 +86,7 @@ class Device(Protocol):
 
 
 class Thermometer(Device, Protocol):
-    """A spot IR thermometer."""
+    """An IR thermometer."""
 
     @property
     def traits(self) -> Traits:
@@ -90,6 +107,13 @@ class AmbientSensor(Device, Protocol):
         """Return one reading. Raises: as ``Thermometer.read``."""
 
 
+class DistanceSensor(Device, Protocol):
+    """A sensor of the distance to whoever stands before a thermometer."""
+
+    def read(self) -> DistanceSample:
+        """Return one reading. Raises: as ``Thermometer.read``."""
+
+
 DeviceT_co = TypeVar("DeviceT_co", bound=Device, covariant=True)
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
@@ -100,6 +124,7 @@ class Driver(Generic[DeviceT_co]):
 
     options: type[BaseModel]  # this driver's part of the configuration
     make: Callable[[I2CBus, BaseModel, Clock, Pause], DeviceT_co]  # touches no hardware
+    has_checksum: bool = True  # False: a flipped bit cannot be told from a reading on the wire
 
     def read_options(self, raw: Mapping[str, object], device: str) -> BaseModel:
         """Return the driver's own keys of ``device``. Raises: ConfigError: says which are wrong."""
@@ -114,13 +139,19 @@ class Driver(Generic[DeviceT_co]):
 
 
 class ThermometerDriver(Driver[Thermometer]):
-    """Drives a spot IR thermometer."""
+    """Drives an IR thermometer: a spot, or an array with the search for the face built on it."""
 
     __slots__ = ()
 
 
 class AmbientDriver(Driver[AmbientSensor]):
-    """Drives an ambient sensor."""
+    """Drives an ambient sensor, or the one inside a reference plate."""
+
+    __slots__ = ()
+
+
+class DistanceDriver(Driver[DistanceSensor]):
+    """Drives a distance sensor."""
 
     __slots__ = ()
 

@@ -9,8 +9,9 @@ import re
 
 import gated.sensors
 from gated.errors import ConfigError
-from gated.sensors.port import AmbientDriver, ThermometerDriver
+from gated.sensors.port import AmbientDriver, DistanceDriver, ThermometerDriver
 
+AnyDriver = ThermometerDriver | AmbientDriver | DistanceDriver
 ENTRY_POINT_GROUP = "gated.sensors"
 """Out-of-tree drivers: an entry point of this group that names a ``Driver``."""
 NAME = re.compile(r"[a-z0-9_]+")
@@ -28,7 +29,7 @@ def driver_names() -> tuple[str, ...]:
     )
 
 
-def load_driver(name: str) -> ThermometerDriver | AmbientDriver:
+def load_driver(name: str) -> AnyDriver:
     """Return the driver ``name``. Raises: ConfigError: names the module that failed, and why."""
     if not NAME.fullmatch(name):
         raise ConfigError(f"driver {name!r}: small letters, digits and _ only")
@@ -39,7 +40,7 @@ def load_driver(name: str) -> ThermometerDriver | AmbientDriver:
         if exc.name != module_name:
             raise ConfigError(f"driver {name}: {module_name} needs {exc.name}") from exc
         found = _load_entry_point(name)
-    if not isinstance(found, ThermometerDriver | AmbientDriver):
+    if not isinstance(found, AnyDriver):
         raise ConfigError(
             f"driver {name!r} is not known: neither {module_name} nor an entry point of group "
             f"{ENTRY_POINT_GROUP} offers it. There are: {', '.join(driver_names())}"
@@ -60,6 +61,14 @@ def load_ambient_driver(name: str) -> AmbientDriver:
     driver = load_driver(name)
     if not isinstance(driver, AmbientDriver):
         raise ConfigError(f"driver {name!r} is not an ambient sensor's")
+    return driver
+
+
+def load_distance_driver(name: str) -> DistanceDriver:
+    """Return the distance driver ``name``. Raises: ConfigError: also if it drives another."""
+    driver = load_driver(name)
+    if not isinstance(driver, DistanceDriver):
+        raise ConfigError(f"driver {name!r} is not a distance sensor's")
     return driver
 
 

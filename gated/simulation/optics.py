@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gated.optics import FOREHEAD_RADIUS_M
 from gated.units import KELVIN_OFFSET_K
 
-FOREHEAD_RADIUS_M = 0.035
 FACE_RADIUS_M = 0.080
 TORSO_RADIUS_M = 0.200
 FACE_BELOW_FOREHEAD_C = 1.0
@@ -50,11 +50,6 @@ def share_in_disc(radius_m: float, distance_m: float, miss_m: float, fov_deg: fl
     aimed = 1 - 2 ** -((radius_m / half_m) ** 2)
     beyond_m = max(miss_m - AIM_LENIENCE * radius_m, 0.0)
     return float(aimed * 2 ** -((beyond_m / math.hypot(half_m, radius_m)) ** 2))
-
-
-def distance_at_share_m(radius_m: float, fov_deg: float, share: float) -> float:
-    """Return up to which distance a well-aimed disc gives ``share`` of the signal."""
-    return radius_m / (math.tan(math.radians(fov_deg / 2)) * math.sqrt(-math.log2(1 - share)))
 
 
 def seen_c(view: View | None, fov_deg: float, ambient_c: float) -> float:

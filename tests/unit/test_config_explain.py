@@ -16,8 +16,8 @@ from gated.config import (
     warnings,
     with_paths,
 )
-from gated.config.doubts import farthest_m
 from gated.config.explain import rows
+from gated.optics import reach_m
 from tests.config_texts import MINIMAL, with_keys
 
 SHIPPED = Path(__file__).resolve().parents[2] / "gated/config/example.toml"
@@ -163,7 +163,7 @@ def test_the_example_that_ships_gives_no_warning() -> None:
     [(5, 386), (10, 192), (12, 160), (35, 53), (50, 36), (90, 17)],
 )
 def test_the_distance_at_which_a_forehead_fills_the_view(fov_deg: float, distance_mm: int) -> None:
-    assert farthest_m(fov_deg) * 1_000 == pytest.approx(distance_mm, abs=0.6)
+    assert reach_m(fov_deg) * 1_000 == pytest.approx(distance_mm, abs=0.6)
 
 
 def test_wide_optics_are_doubted_and_narrow_ones_not() -> None:

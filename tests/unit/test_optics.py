@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gated.optics import FOREHEAD_RADIUS_M, reach_m
 from gated.simulation.optics import (
     FACE_RADIUS_M,
-    FOREHEAD_RADIUS_M,
     View,
     clothing_c,
-    distance_at_share_m,
     is_torso_behind,
     seen_c,
     share_in_disc,
@@ -32,12 +31,12 @@ def test_the_distances_at_which_a_disc_fills_95_and_99_percent(
     fov_deg: float, forehead_mm: tuple[int, int], face_mm: tuple[int, int]
 ) -> None:
     for radius_m, expected in ((FOREHEAD_RADIUS_M, forehead_mm), (FACE_RADIUS_M, face_mm)):
-        found = [1_000 * distance_at_share_m(radius_m, fov_deg, share) for share in (0.95, 0.99)]
+        found = [1_000 * reach_m(fov_deg, share, radius_m) for share in (0.95, 0.99)]
         assert found == [pytest.approx(mm, abs=0.6) for mm in expected]
 
 
 def test_a_well_aimed_disc_gives_the_share_of_its_distance() -> None:
-    distance_m = distance_at_share_m(FOREHEAD_RADIUS_M, 5.0, 0.95)
+    distance_m = reach_m(5.0)
     assert share_in_disc(FOREHEAD_RADIUS_M, distance_m, 0.0, 5.0) == pytest.approx(0.95)
 
 
