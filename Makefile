@@ -43,11 +43,13 @@ check: $(BASE) ## style, types, import levels
 	@$(VENV)/bin/lint-imports --no-logo
 	@echo "check: style, types and import levels are fine"
 
-bench: $(BASE) ## measure; one line per figure; PICTURES=folder with NAME.txt truths adds scanning
-	@for script in $(filter-out benchmarks/scanning.py,$(wildcard benchmarks/*.py)); do \
+bench: $(BASE) ## measure; PICTURES=folder with NAME.txt truths adds scanning, STUDY=folder temperature
+	@for script in $(filter-out benchmarks/scanning.py benchmarks/temperature.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(PY) "$$script" || exit 1; done
 	@if [ -n "$(PICTURES)" ]; then $(PY) benchmarks/scanning.py --data "$(PICTURES)"; \
 		else echo "== benchmarks/scanning.py left out: no PICTURES given"; fi
+	@if [ -n "$(STUDY)" ]; then $(PY) benchmarks/temperature.py --data "$(STUDY)"; \
+		else echo "== benchmarks/temperature.py left out: no STUDY given"; fi
 
 fmt: $(BASE) ## mend style where a tool can
 	@$(VENV)/bin/ruff check --fix --quiet || true

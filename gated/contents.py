@@ -23,6 +23,7 @@ from gated.vocabulary import (
     Prompt,
     Reason,
     ReleaseResult,
+    TemperatureFlag,
     UnreadCause,
 )
 
@@ -34,6 +35,7 @@ class Kind(enum.StrEnum):
     PASSAGE = "passage"
     RELEASE = "release"
     CLAIM = "claim"
+    CALIBRATION = "calibration"
     ALARM = "alarm"
     MODE = "mode"
     CONFIG = "config"
@@ -61,6 +63,8 @@ class AlarmName(enum.StrEnum):
     CHAIN_MISMATCH = "chain_mismatch"
     CODE_REFUSED_REPEATEDLY = "code_refused_repeatedly"
     COMMAND_REFUSED = "command_refused"
+    THERMOMETER_DRIFTING = "thermometer_drifting"
+    THERMOMETER_STEADY = "thermometer_steady"
 
 
 class Content(BaseModel):
@@ -79,7 +83,21 @@ class Content(BaseModel):
 
 class VisitContent(Content):
     kind: ClassVar[Kind] = Kind.VISIT
-    added: ClassVar[frozenset[str]] = frozenset({"surroundings_c", "hints", "unread_cause"})
+    added: ClassVar[frozenset[str]] = frozenset(
+        {
+            "surroundings_c",
+            "hints",
+            "unread_cause",
+            "object_c",
+            "die_c",
+            "surface_c",
+            "drift_c",
+            "site_offset_c",
+            "cohort_offset_c",
+            "forehead_c",
+            "temperature_flags",
+        }
+    )
     visit_id: str
     group_id: str | None = None
     direction: Direction
@@ -114,6 +132,15 @@ class VisitContent(Content):
     surroundings_c: float | None = None  # what the thermometer saw with nobody there
     hints: tuple[Prompt, ...] = ()  # what the visitor was told to do, in this order
     unread_cause: UnreadCause | None = None  # the last one, if a code could not be read at once
+    # The last reading, step by step: object → surface → skin → body.
+    object_c: float | None = None  # as the chip shows it
+    die_c: float | None = None  # the chip's own
+    surface_c: float | None = None  # supply, emissivity and reflection taken out
+    drift_c: float | None = None  # taken off: the error that the reference plate shows
+    site_offset_c: float | None = None  # added to skin_c: a − b · ambient_c
+    cohort_offset_c: float | None = None  # added: the slow correction by the people last admitted
+    forehead_c: float | None = None  # arrays: the forehead's hottest area, as the chip shows it
+    temperature_flags: tuple[TemperatureFlag, ...] = ()
 
 
 class PassageContent(Content):
@@ -166,6 +193,25 @@ class ConfigContent(Content):
     detail: str = Field(default="", max_length=1_000)
 
 
+class CalibrationContent(Content):
+    """A calibration that the controller has taken over: by whom, of which chip, what it says."""
+
+    kind: ClassVar[Kind] = Kind.CALIBRATION
+    thermometer: str
+    calibration: str  # its name in records: child.7; "default": none of its own any more
+    chip_id: str | None = None
+    made_at: str | None = None
+    made_by: str = Field(default="", max_length=64)
+    gain: float = 1.0
+    offset_c: float = 0.0
+    site_a_c: float | None = None  # None: as configured
+    site_b: float | None = None
+    pairs: int = 0  # contact readings that it rests on
+    bias_c: float | None = None
+    loa_low_c: float | None = None
+    loa_high_c: float | None = None
+
+
 class ClockContent(Content):
     kind: ClassVar[Kind] = Kind.CLOCK
     to_quality: TimeQuality
@@ -198,6 +244,7 @@ CONTENT_OF_KIND: dict[Kind, type[Content]] = {
         AlarmContent,
         ModeContent,
         ConfigContent,
+        CalibrationContent,
         ClockContent,
         BootContent,
         HealthContent,

@@ -5,10 +5,11 @@ The command line chooses, once and in so many words. Nothing here falls back to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from gated.actuators.alsa import AlsaSoundCard
 from gated.actuators.gpio import GpioLine
@@ -22,7 +23,7 @@ from gated.actuators.worker import BELL, BUZZER, Announcer, Outputs, lamp_name
 from gated.clock import Clock, FakeClock
 from gated.config import GateConfig, VoiceDriver
 from gated.config.devices import InputLine, RelayDriver
-from gated.config.temperature import DriverSettings
+from gated.config.sensors import DriverSettings
 from gated.controller.ports import Devices
 from gated.errors import DeviceNotFound
 from gated.sensors.bus import I2CBus
@@ -35,8 +36,10 @@ from gated.simulation.stage import (
     HEAT_FILE,
     INPUTS_SOCKET,
     OUTPUTS_SOCKET,
+    PLATE,
     HeatLog,
     StageAnnouncer,
+    distance_column,
 )
 from gated.vocabulary import Button, Key
 
@@ -144,9 +147,15 @@ def simulated_devices(stage: Path, config: GateConfig, clock: Clock) -> Devices:
     )
 
 
-def sensor_names(config: GateConfig) -> tuple[str, ...]:
-    """Return the columns of the stage's heat log."""
-    return (*(t.name for t in config.temperature.thermometers), AMBIENT)
+def heat_columns(config: GateConfig) -> tuple[str, ...]:
+    """Return the columns of the stage's heat log: what each sensor of ``config`` sees."""
+    columns = [*(t.name for t in config.temperature.thermometers), AMBIENT, PLATE]
+    for thermometer in config.temperature.thermometers:
+        if thermometer.distance is not None:
+            columns.append(distance_column(thermometer.name))
+        if _model_of(thermometer).sees_picture:
+            columns += _heads().head_columns(thermometer.name)
+    return tuple(columns)
 
 
 def thermometer_eyes(config: GateConfig) -> tuple[Eye, ...]:
@@ -155,23 +164,51 @@ def thermometer_eyes(config: GateConfig) -> tuple[Eye, ...]:
     eyes = []
     for thermometer in config.temperature.thermometers:
         driver = load_thermometer_driver(thermometer.driver)
-        options = driver.options.model_validate(thermometer.options)
+        options = driver.read_options(thermometer.options, thermometer.name)
         device = driver.make(SimulatedBus(), options, clock, lambda _: None)
-        eyes.append(Eye(thermometer.name, thermometer.mount_height_m, device.traits.fov_deg))
+        eyes.append(
+            Eye(
+                thermometer.name,
+                thermometer.mount_height_m,
+                device.traits.fov_deg,
+                is_array=_model_of(thermometer).sees_picture,
+                has_distance=thermometer.distance is not None,
+            )
+        )
     return tuple(eyes)
 
 
 def _simulated_buses(stage: Path, config: GateConfig, clock: Clock) -> dict[str, SimulatedBus]:
-    heat = HeatLog(stage / HEAT_FILE, sensor_names(config))
-    temperature = config.temperature
-    wanted: list[tuple[str, DriverSettings]] = [(t.name, t) for t in temperature.thermometers]
-    if temperature.ambient is not None:
-        wanted.append((AMBIENT, temperature.ambient))
+    heat = HeatLog(stage / HEAT_FILE, heat_columns(config))
     buses: dict[str, SimulatedBus] = {}
-    for seed, (name, settings) in enumerate(wanted):
-        model: ChipModel = import_module(f"gated.simulation.chips.{settings.driver}").MODEL
-        options = load_driver(settings.driver).options.model_validate(settings.options)
+    for seed, (name, settings) in enumerate(_wanted(config)):
+        model = _model_of(settings)
+        options = load_driver(settings.driver).read_options(settings.options, name)
         bus = buses.setdefault(settings.bus, SimulatedBus(settings.bus))
-        chip = model.build(clock, partial(heat.read, name), seed, options)
+        seen = _heads().StageScene(heat, name) if model.sees_picture else partial(heat.read, name)
+        chip = model.build(clock, seen, seed, options)
         bus.attach(getattr(options, "address", model.address), chip)
     return buses
+
+
+def _wanted(config: GateConfig) -> Iterator[tuple[str, DriverSettings]]:
+    """Yield (column of the heat log, device) of every sensor."""
+    temperature = config.temperature
+    for thermometer in temperature.thermometers:
+        yield thermometer.name, thermometer
+        if thermometer.distance is not None:
+            yield distance_column(thermometer.name), thermometer.distance
+    if temperature.ambient is not None:
+        yield AMBIENT, temperature.ambient
+    if temperature.reference is not None:
+        yield PLATE, temperature.reference
+
+
+def _model_of(settings: DriverSettings) -> ChipModel:
+    model: ChipModel = import_module(f"gated.simulation.chips.{settings.driver}").MODEL
+    return model
+
+
+def _heads() -> ModuleType:
+    """Return the module that draws pictures: it needs NumPy, which a gate without array has not."""
+    return import_module("gated.simulation.heads")

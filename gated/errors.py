@@ -68,6 +68,10 @@ class DeviceNotFound(DeviceError):
     """No answer, or another chip, at open. Tried again with back-off; the gate stays shut."""
 
 
+class WrongChip(DeviceNotFound):
+    """Not the chip that the calibration was made with: refused until staff confirm it."""
+
+
 class BusError(DeviceError, OSError):
     """Transient NACK, arbitration loss or time-out. Sampling discards the sample and counts it."""
 

@@ -15,6 +15,7 @@ from gated.vocabulary import (
     Mode,
     Prompt,
     Reason,
+    TemperatureFlag,
     UnreadCause,
 )
 
@@ -55,12 +56,20 @@ class Reading:
     thermometer: str
     taken_at: MonoSeconds
     body_c: float | None
-    skin_c: float | None = None
+    object_c: float | None = None  # the plateau as the chip shows it
+    die_c: float | None = None
+    surface_c: float | None = None  # supply, emissivity and reflection taken out
+    drift_c: float | None = None  # what the reference plate says is too much, taken off
+    skin_c: float | None = None  # this device's calibration and the drift applied
+    site_offset_c: float | None = None  # a − b · ambient, added
+    cohort_offset_c: float | None = None  # the slow correction, added
+    forehead_c: float | None = None  # arrays, as the chip shows it
     ambient_c: float | None = None
     distance_m: float | None = None
     samples: int = 0
     spread_c: float | None = None
     quality: str = "good"  # good | extrapolated
+    flags: tuple[TemperatureFlag, ...] = ()
     calibration: str = "default"
     refusal: Reason | None = None
     surroundings_c: float | None = None  # what it saw shortly before, with nobody there
@@ -81,6 +90,16 @@ class PresenceEnded:
 @dataclass(frozen=True, slots=True)
 class ReadingTaken:
     reading: Reading
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class DriftNoticed:
+    """A thermometer's readings have moved, or are as expected again. Sent once for each change."""
+
+    thermometer: str
+    is_drifting: bool
+    detail: str
     at: MonoSeconds
 
 

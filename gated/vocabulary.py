@@ -182,6 +182,24 @@ class Site(enum.StrEnum):
     HOTTEST = "hottest"  # the hottest small area of the whole face: mostly an eye's inner corner
 
 
+class BaselineUse(enum.StrEnum):
+    """What the median of the people last admitted is used for."""
+
+    OFF = "off"
+    ALARM = "alarm"
+    CORRECT = "correct"  # and an alarm
+
+
+class TemperatureFlag(enum.StrEnum):
+    """What should be known of a reading that was judged all the same."""
+
+    EXTRAPOLATED = "extrapolated"  # air outside the range of the study
+    GRADIENT = "gradient"  # the chip warms or cools
+    REFERENCE_UNSEEN = "reference_unseen"  # the reference plate, for too long
+    DRIFTING = "drifting"  # the people last admitted are all warmer or colder than expected
+    UNSETTLED = "unsettled"  # the people last measured differ more than settled faces do
+
+
 class WhenNotJudged(enum.StrEnum):
     """What a valid pass is worth when the temperature could not be judged."""
 

@@ -27,6 +27,7 @@ from gated.vocabulary import (
     Prompt,
     Reason,
     ReleaseResult,
+    TemperatureFlag,
     UnreadCause,
 )
 from gated.wire import Ack, CollectorState, GateState, Record
@@ -37,7 +38,7 @@ BEGIN, END = "<!-- tables: begin (scripts/mqtt_reference.py) -->", "<!-- tables:
 _ON_VOCABULARIES = "Later versions may add words: keep one that is not here, never fail on it."
 VOCABULARIES: tuple[type[enum.StrEnum], ...] = (
     Outcome, Reason, Prompt, Mode, Direction, TimeQuality, CredentialStatus, HolderCategory,
-    CodeColour, PassageResult, ReleaseResult, ClaimStep, UnreadCause, AlarmName,
+    CodeColour, PassageResult, ReleaseResult, ClaimStep, UnreadCause, TemperatureFlag, AlarmName,
 )  # fmt: skip
 
 MEANINGS = {
@@ -102,7 +103,7 @@ MEANINGS = {
     "seq": "counts from 1 in each epoch, without gaps",
     "session": "grows with every connection; ignore an offline state with a lower one",
     "site": "the school, village or venue",
-    "skin_c": "measured skin temperature before compensation, °C",
+    "skin_c": "skin temperature: surface_c by this device's calibration, less drift_c, °C",
     "software": "version of gated",
     "spread_c": "spread of the samples in the plateau, °C",
     "step": "what staff did on the way to a release",
@@ -117,6 +118,25 @@ MEANINGS = {
     "to_mode": "the new mode",
     "to_quality": "the new time quality",
     "took_ms": "from the beginning to this event, ms",
+    "bias_c": "contact readings minus the gate's before it, mean, °C; null: none were taken",
+    "chip_id": "identity of the chip that it was made with",
+    "cohort_offset_c": "slow correction by the people last admitted, added, °C; left out: off",
+    "die_c": "the thermometer chip's own temperature, °C",
+    "drift_c": "what the reference plate shows too much, taken off, °C; left out: no plate",
+    "forehead_c": "arrays: the forehead's hottest area as the chip shows it, °C",
+    "gain": "this device against a reference: true = gain x shown + offset_c",
+    "loa_high_c": "upper limit of agreement with contact readings, °C",
+    "loa_low_c": "lower limit of agreement with contact readings, °C",
+    "made_at": "when it was made, RFC 3339",
+    "made_by": "who made it",
+    "object_c": "the last reading as the chip shows it, °C",
+    "offset_c": "this device against a reference, °C",
+    "pairs": "contact readings that it rests on",
+    "site_a_c": "a in body = skin + a − b x ambient, °C; null: as configured",
+    "site_b": "b in the same rule; null: as configured",
+    "site_offset_c": "a − b x ambient, added to skin_c, °C",
+    "surface_c": "supply, emissivity and reflection taken out of object_c, °C",
+    "temperature_flags": "what should be known of a reading that was judged all the same",
     "unread_cause": "why a code could not be read at first; left out: it could, or there was none",
     "upto": "every seq up to here is stored",
     "v": "version of the format: 1",

@@ -7,12 +7,13 @@ view because the camera shows it. So an act takes as long as the gate needs, and
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gated.config import GateConfig
-from gated.devices import sensor_names
-from gated.sensors.compensation import SPOT_FOREHEAD
+from gated.devices import heat_columns
+from gated.sensors.site import SITES
 from gated.simulation.camera import Held, StageCamera
 from gated.simulation.optics import SKIN_EMISSIVITY
 from gated.simulation.stage import (
@@ -27,9 +28,10 @@ from gated.simulation.stage import (
     StageOutputs,
 )
 from gated.units import KELVIN_OFFSET_K
-from gated.vocabulary import Prompt
+from gated.vocabulary import Prompt, Site
 from tests.gate_processes import CLOCK, NeverHappened
 
+FOREHEAD = SITES[Site.FOREHEAD_SPOT]
 AMBIENT_C = 22.0
 HEALTHY_C = 36.5
 THERMOMETER = "child"
@@ -38,7 +40,7 @@ STAGE_SEED = 5
 
 def seen_of(body_c: float, ambient_c: float = AMBIENT_C) -> float:
     """Return what an ideal sensor sees of a forehead that fills its view, in °C."""
-    skin_k = body_c - SPOT_FOREHEAD.a_c + SPOT_FOREHEAD.b * ambient_c + KELVIN_OFFSET_K
+    skin_k = body_c - FOREHEAD.a_c + FOREHEAD.b * ambient_c + KELVIN_OFFSET_K
     ambient_k = ambient_c + KELVIN_OFFSET_K
     radiance = SKIN_EMISSIVITY * skin_k**4 + (1 - SKIN_EMISSIVITY) * ambient_k**4
     return float(radiance**0.25 - KELVIN_OFFSET_K)
@@ -68,7 +70,7 @@ class Stage:
         self.relay: list[Edge] = []
         self.bell: list[Edge] = []
         self.prompts: list[Shown] = []
-        self._names = sensor_names(config)
+        self._names = heat_columns(config)
         self._heat = HeatLog(folder / HEAT_FILE, self._names, create=True)
         self._seen = dict.fromkeys(self._names, AMBIENT_C)
         self._outputs = StageOutputs(folder)
@@ -92,6 +94,11 @@ class Stage:
 
     def step_away(self, thermometer: str = THERMOMETER) -> None:
         self._seen[thermometer] = AMBIENT_C
+        self._write_heat()
+
+    def see(self, values: Mapping[str, float]) -> None:
+        """Put ``values`` before the sensors, by their columns of the heat log."""
+        self._seen |= values
         self._write_heat()
 
     def unplug(self, sensor: str) -> None:

@@ -21,7 +21,7 @@ from gated.controller.ports import Devices
 from gated.probe.check import WITHIN_S, Bench, check_devices
 from gated.probe.findings import Checked, Kind
 from gated.scanner.picture import encode_picture
-from gated.simulation.bus import ChipModel, DeviceModel, SimulatedBus
+from gated.simulation.bus import ChipModel, DeviceModel, Fault, NotAcknowledged, SimulatedBus
 from gated.simulation.gpiochip import SimulatedChip, SimulatedGpiod
 from gated.simulation.sound import SimulatedLibasound
 from gated.vocabulary import Button
@@ -33,6 +33,17 @@ def chip(name: str, clock: FakeClock, celsius: float = 30.0) -> tuple[int, Devic
     """Return (address, chip at register level) of a driver; it measures ``celsius``."""
     model: ChipModel = import_module(f"gated.simulation.chips.{name}").MODEL
     return model.address, model.build(clock, lambda _: celsius, 1)
+
+
+class Plain:
+    """A chip that nobody here knows: it gives a byte to whoever reads."""
+
+    fault: Fault | None = None
+
+    def transfer(self, address: int, written: bytes, count: int) -> bytes:
+        if written:
+            raise NotAcknowledged
+        return b"\x17" * count
 
 
 def quiet(_what: str) -> None:
@@ -56,6 +67,9 @@ GATE = MINIMAL.replace(
     '[inputs]\nattendant_button = { line = "GPIO13" }',
 ).replace(
     "[temperature]", '[temperature]\nambient = { driver = "sht3x", bus = "/dev/i2c-0" }'
+).replace(
+    'variant = "DCI" }',
+    'variant = "DCI", distance = { driver = "vl53l1x", bus = "/dev/i2c-4" } }',
 )  # fmt: skip
 LINES = ("GPIO13", "GPIO17", "GPIO22", "GPIO23", "GPIO24", "GPIO25", "GPIO27")
 
@@ -83,9 +97,12 @@ class ProbedGate:
         self.header = SimulatedChip("pinctrl-bcm2711", LINES, self.clock)
         self.sound = SimulatedLibasound(self.clock)
         self.ports: list[Port] = []
-        self.buses = {name: SimulatedBus(name) for name in ("/dev/i2c-0", "/dev/i2c-1")}
+        self.buses = {
+            name: SimulatedBus(name) for name in ("/dev/i2c-0", "/dev/i2c-1", "/dev/i2c-4")
+        }
         self.buses["/dev/i2c-1"].attach(*chip("mlx90614", self.clock))
         self.buses["/dev/i2c-0"].attach(*chip("sht3x", self.clock, 20.0))
+        self.buses["/dev/i2c-4"].attach(*chip("vl53l1x", self.clock, 0.5))
 
     def devices(self) -> Devices:
         outputs, gpio = self.config.outputs, SimulatedGpiod(self.header).gpio()

@@ -25,6 +25,7 @@ KINDS: Mapping[str, Pair] = {
     Kind.ALARM: ("提醒", "alarm"),
     Kind.MODE: ("模式切换", "mode changed"),
     Kind.CONFIG: ("配置更新", "configuration"),
+    Kind.CALIBRATION: ("测温校准", "calibration"),
     Kind.CLOCK: ("时钟", "clock"),
     Kind.BOOT: ("闸机启动", "gate started"),
     Kind.HEALTH: ("设备状态", "health"),
@@ -67,6 +68,8 @@ ALARMS: Mapping[str, Pair] = {
     AlarmName.CHAIN_MISMATCH: ("记录链不一致，请检查存储卡", "chain mismatch: check the card"),
     AlarmName.CODE_REFUSED_REPEATEDLY: ("多次出示无效码", "codes refused again and again"),
     AlarmName.COMMAND_REFUSED: ("已拒绝无效指令", "a command was refused"),
+    AlarmName.THERMOMETER_DRIFTING: ("测温偏移，请校准", "thermometer has drifted: calibrate it"),
+    AlarmName.THERMOMETER_STEADY: ("测温恢复正常", "thermometer is as expected again"),
 }
 
 COMPLETENESS: Mapping[str, Pair] = {

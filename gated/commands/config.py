@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, NoReturn
 from gated.errors import BusError, ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from gated.config.doubts import Optics
     from gated.config.explain import Config
     from gated.config.gate import GateConfig
-    from gated.config.temperature import DriverSettings
+    from gated.config.sensors import DriverSettings
+    from gated.sensors.registry import AnyDriver
 
 HELP = "check, show and explain the configuration 检查、查看、说明配置"
 
@@ -96,8 +98,8 @@ def _check(path: Path, *, as_json: bool) -> int:
     if isinstance(found, tuple):
         faults = found
     elif isinstance(found, GateConfig):
-        faults, fov_deg = _ask_drivers(found)
-        doubts = warnings(found, fov_deg)
+        faults, optics = _ask_drivers(found)
+        doubts = warnings(found, optics)
     else:
         faults = ()
     if as_json:
@@ -112,30 +114,41 @@ def _check(path: Path, *, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _ask_drivers(config: GateConfig) -> tuple[tuple[str, ...], dict[str, float]]:
-    """Return (what the drivers refuse, field of view of each thermometer in degrees)."""
+def _ask_drivers(config: GateConfig) -> tuple[tuple[str, ...], dict[str, Optics]]:
+    """Return (what the drivers refuse, what they say of each thermometer)."""
     from gated.clock import SystemClock
+    from gated.config.doubts import Optics
     from gated.sensors import registry
 
     faults: list[str] = []
-    fov_deg: dict[str, float] = {}
+    optics: dict[str, Optics] = {}
     settings = config.temperature
     for thermometer in settings.thermometers:
         where = f"temperature.thermometers[{thermometer.name}]"
         try:
             driver = registry.load_thermometer_driver(thermometer.driver)
             options = driver.options.model_validate(thermometer.options)
-            device = driver.make(_NoBus(), options, SystemClock(), lambda _: None)
-            fov_deg[thermometer.name] = device.traits.fov_deg
+            traits = driver.make(_NoBus(), options, SystemClock(), lambda _: None).traits
+            optics[thermometer.name] = Optics(traits.fov_deg, traits.is_presence_only)
         except (ConfigError, ValueError) as exc:
             faults += _driver_faults(where, thermometer, exc)
-    if settings.ambient is not None:
-        try:
-            ambient = registry.load_ambient_driver(settings.ambient.driver)
-            ambient.options.model_validate(settings.ambient.options)
-        except (ConfigError, ValueError) as exc:
-            faults += _driver_faults("temperature.ambient", settings.ambient, exc)
-    return tuple(faults), fov_deg
+        if thermometer.distance is not None:
+            load = registry.load_distance_driver
+            faults += _ask_driver(f"{where}.distance", thermometer.distance, load)
+    for key, air in (("ambient", settings.ambient), ("reference", settings.reference)):
+        if air is not None:
+            faults += _ask_driver(f"temperature.{key}", air, registry.load_ambient_driver)
+    return tuple(faults), optics
+
+
+def _ask_driver(
+    where: str, device: DriverSettings, load: Callable[[str], AnyDriver]
+) -> Iterator[str]:
+    """Yield what is wrong with one device's own keys."""
+    try:
+        load(device.driver).options.model_validate(device.options)
+    except (ConfigError, ValueError) as exc:
+        yield from _driver_faults(where, device, exc)
 
 
 def _driver_faults(

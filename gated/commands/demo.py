@@ -28,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where ledger, configuration and keys are left to look at (default: %(default)s)",
     )
+    parser.add_argument(
+        "--array",
+        action="store_true",
+        help="measure with thermal arrays in place of spot thermometers 阵列测温",
+    )
     parser.add_argument("--page-port", type=int, default=8080, metavar="PORT", help="of the page")
 
 
@@ -42,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         frames=args.frames,
         page_port=args.page_port,
+        is_array=args.array,
     ).run()
 
 

@@ -33,6 +33,7 @@ Text = tuple[str, str]
 KINDS: dict[Kind, Text] = {
     Kind.THERMOMETER: ("测温头", "thermometer"),
     Kind.AMBIENT: ("环境温度计", "the air's thermometer"),
+    Kind.DISTANCE: ("测距传感器", "distance sensor"),
     Kind.CAMERA: ("摄像头", "camera"),
     Kind.SERIAL_SCANNER: ("串口扫码器", "serial scanner"),
     Kind.RELAY: ("开门继电器", "relay"),
@@ -52,6 +53,7 @@ CHECK_GPIO = "检查 GPIO 线名、outputs.chip 和权限"
 MEND_ZH: dict[Kind, str] = {
     Kind.THERMOMETER: "检查接线、供电和总线",
     Kind.AMBIENT: "没有它就不能判断体温：检查接线、供电和总线",
+    Kind.DISTANCE: "没有它就不能判断站得远近：检查接线、供电和总线",
     Kind.CAMERA: "检查摄像头及其接线",
     Kind.SERIAL_SCANNER: "检查 USB 线和稳定路径",
     Kind.RELAY: "没有它不能开门：检查接线和配置",

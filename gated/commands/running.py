@@ -30,6 +30,7 @@ class ControllerStatus(BaseModel):
     drill: bool
     prompt: Prompt
     gate: Literal["shut", "open"] | None = None  # by its contact
+    chips: dict[str, str] = {}  # identity of each thermometer's chip
     time_quality: TimeQuality
     devices: dict[str, str]  # name → ok | lost
     threshold_c: float

@@ -49,11 +49,13 @@ from gated.config.load import (
 )
 from gated.config.reference import schema
 from gated.config.secret import Secret, read_secret
-from gated.config.temperature import (
+from gated.config.sensors import (
     AmbientSettings,
-    TemperatureSettings,
+    DistanceSettings,
+    ReferenceSettings,
     ThermometerSettings,
 )
+from gated.config.temperature import TemperatureSettings
 
 __all__ = [
     "DEFAULT_FILE",
@@ -70,6 +72,7 @@ __all__ = [
     "CollectorSettings",
     "ColourUse",
     "CredentialSettings",
+    "DistanceSettings",
     "Endpoint",
     "GateConfig",
     "GateSettings",
@@ -79,6 +82,7 @@ __all__ = [
     "LedgerSettings",
     "OutputSettings",
     "PathSettings",
+    "ReferenceSettings",
     "RelaySettings",
     "ScannerSettings",
     "Secret",

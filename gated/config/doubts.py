@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from gated.config.devices import Camera, VoiceDriver
 from gated.config.gate import ClockSource, GateConfig
@@ -19,22 +20,31 @@ _PULLED_UP = re.compile(r"GPIO[0-8]")
 _CONSOLE = re.compile(r"GPIO1[45]")
 
 
-def warnings(config: GateConfig, fov_deg: Mapping[str, float] | None = None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """What a thermometer's driver says of it."""
+
+    fov_deg: float
+    is_presence_only: bool = False
+
+
+def warnings(config: GateConfig, optics: Mapping[str, Optics] | None = None) -> list[str]:
     """Return one line for each doubtful thing.
 
     Args:
         config: a valid configuration.
-        fov_deg: field of view of each thermometer, where its driver could be asked.
+        optics: of each thermometer, where its driver could be asked.
     """
     return [
-        *_of_temperature(config.temperature, fov_deg or {}),
+        *_of_temperature(config.temperature),
+        *_of_optics(config.temperature, optics or {}),
         *_of_checks(config),
         *_of_wiring(config),
         *_of_surroundings(config),
     ]
 
 
-def _of_temperature(settings: TemperatureSettings, fov_deg: Mapping[str, float]) -> Iterator[str]:
+def _of_temperature(settings: TemperatureSettings) -> Iterator[str]:
     if settings.fever_threshold_c > HIGH_THRESHOLD_C:
         yield (
             f"temperature.fever_threshold_c = {settings.fever_threshold_c} °C is high: most people "
@@ -50,19 +60,56 @@ def _of_temperature(settings: TemperatureSettings, fov_deg: Mapping[str, float])
             "temperature.ambient is not set: without the air's temperature no reading can be "
             "judged (未配置环境温度计，体温无法判断)"
         )
+    if settings.max_attempts == 1:
+        yield (
+            "temperature.max_attempts = 1: nobody near the threshold is measured again, so chance "
+            "decides (不复测，阈值附近由偶然决定)"
+        )
     for thermometer in settings.thermometers:
-        if settings.ambient is not None and settings.ambient.bus == thermometer.bus:
+        beside = {
+            "temperature.ambient": settings.ambient,
+            "temperature.reference": settings.reference,
+            **{
+                f"temperature.thermometers[{other.name}].distance": other.distance
+                for other in settings.thermometers
+            },
+        }
+        for key, device in beside.items():
+            if device is not None and device.bus == thermometer.bus:
+                yield (
+                    f"{key} shares {thermometer.bus} with thermometer {thermometer.name}: traffic "
+                    "on the bus disturbs its reading (不要与红外测温头共用总线)"
+                )
+
+
+def _of_optics(settings: TemperatureSettings, optics: Mapping[str, Optics]) -> Iterator[str]:
+    for thermometer in settings.thermometers:
+        key = f"temperature.thermometers[{thermometer.name}]"
+        if thermometer.distance is None:
             yield (
-                f"temperature.ambient shares {thermometer.bus} with thermometer "
-                f"{thermometer.name}: traffic on the bus disturbs its reading "
-                "(环境温度计不要与红外测温头共用总线)"
+                f"{key} has no distance: who stands too far away reads too cold, and nothing "
+                "notices; add a vl53l1x or mark the floor (没有测距，站远了读数偏低)"
             )
-        view = fov_deg.get(thermometer.name)
-        if view is not None and reach_m(view) < LEAST_DISTANCE_M:
+        view = optics.get(thermometer.name)
+        if view is None:
+            continue
+        if view.is_presence_only:
             yield (
-                f"temperature.thermometers[{thermometer.name}]: with {view:g}° optics a forehead "
-                f"fills the view only within {reach_m(view) * 1_000:.0f} mm: it cannot measure "
-                "at a gate; use a part of 5° to 12° (视场角过大，不适合闸机测温)"
+                f"{key}: {thermometer.driver} is for presence only: nothing it reads is judged "
+                "(只能感知有人，不能判断体温)"
+            )
+        reach = reach_m(view.fov_deg)
+        if reach < LEAST_DISTANCE_M:
+            yield (
+                f"{key}: with {view.fov_deg:g}° optics a forehead fills the view only within "
+                f"{reach * 1_000:.0f} mm: it cannot measure at a gate; use a part of 5° to 12°, or "
+                "an array (视场角过大，不适合闸机测温)"
+            )
+        elif thermometer.max_distance_m is not None and thermometer.max_distance_m > 1.1 * reach:
+            yield (
+                f"{key}.max_distance_m = {thermometer.max_distance_m} m is more than the "
+                f"{reach:.2f} m at which a forehead fills {view.fov_deg:g}° optics: readings from "
+                "there are too cold (超出镜头可测距离，读数偏低)"
             )
 
 

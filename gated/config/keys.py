@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gated.config.temperature import DriverSettings
+from gated.config.sensors import DriverSettings
 
 
 class Shape(enum.Enum):

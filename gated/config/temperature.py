@@ -1,89 +1,22 @@
-"""``[temperature]``: the threshold, its guard band, and the thermometers that measure for it."""
+"""``[temperature]``: the threshold, its guard band, and the way from a reading to a body."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
 
 from pydantic import (
-    ConfigDict,
-    Field,
-    FiniteFloat,
     StrictBool,
     StrictFloat,
     StrictInt,
-    StringConstraints,
     ValidationInfo,
     field_validator,
 )
 
+from gated.config.sensors import AmbientSettings, ReferenceSettings, ThermometerSettings
 from gated.config.settings import REQUIRED, Settings, setting
-from gated.vocabulary import WhenNotJudged
+from gated.vocabulary import BaselineUse, WhenNotJudged
 
 _live = partial(setting, live=True)
-
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
-DRIVER_PATTERN = r"^[a-z0-9_]{1,32}$"
-DEVICE_PATTERN = r"^/dev/[A-Za-z0-9._/-]{1,100}$"
-
-DriverOption = (
-    Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\x00-\x1f\x7f]*$")]
-    | StrictBool
-    | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
-    | FiniteFloat
-)
-"""What a driver's own key may hold; the driver's Options model says more."""
-
-
-class DriverSettings(Settings):
-    """One device. Keys other than these belong to its driver, which checks them."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, DriverOption]
-
-    driver: str = setting(
-        REQUIRED,
-        pattern=DRIVER_PATTERN,
-        example="mlx90614",
-        en="Driver: the name of a file in gated/sensors.",
-        zh="驱动名称",
-    )
-    bus: str = setting(
-        REQUIRED,
-        pattern=DEVICE_PATTERN,
-        example="/dev/i2c-1",
-        en="The bus it is wired to.",
-        zh="接在哪条总线",
-    )
-
-    @property
-    def options(self) -> dict[str, DriverOption]:
-        """The keys that belong to the driver: variant, address, supply_v, …"""
-        return dict(self.__pydantic_extra__ or {})
-
-
-class ThermometerSettings(DriverSettings):
-    """One infrared thermometer at one height."""
-
-    name: str = setting(
-        REQUIRED,
-        pattern=NAME_PATTERN,
-        example="child",
-        en="Its name in every record.",
-        zh="名称，写入每条记录",
-    )
-    mount_height_m: StrictFloat = setting(
-        REQUIRED,
-        ge=0.5,
-        le=2.5,
-        unit="m",
-        en="Height of the lens above the ground.",
-        zh="镜头离地高度",
-    )
-
-
-class AmbientSettings(DriverSettings):
-    """The thermometer in free air: not the infrared chip's own, which sits warmer."""
 
 
 class TemperatureSettings(Settings):
@@ -121,7 +54,7 @@ class TemperatureSettings(Settings):
     max_attempts: StrictInt = _live(
         2,
         ge=1,
-        le=3,
+        le=4,
         en="Readings in place, at most, before the verdict.",
         zh="最多测几次",
     )
@@ -201,21 +134,77 @@ class TemperatureSettings(Settings):
         en="Emissivity of skin, applied in software.",
         zh="皮肤发射率(软件修正)",
     )
-    offset_a_c: StrictFloat = _live(
-        5.64,
+    offset_a_c: StrictFloat | None = _live(
+        None,
         ge=0.0,
         le=10.0,
         unit="°C",
-        en="a in body = skin + a - b x ambient. Default: a spot on the forehead.",
-        zh="换算式 体温 = 皮肤 + a - b x 环境 中的 a(默认：额头)",
+        en="a in body = skin + a - b x ambient, for every thermometer without a calibration of its "
+        "own. Left out: as published for each thermometer's site.",
+        zh="换算式 体温 = 皮肤 + a - b x 环境 中的 a；不写则按测量部位取默认值",
     )
-    offset_b: StrictFloat = _live(
-        0.146,
+    offset_b: StrictFloat | None = _live(
+        None,
         ge=0.0,
         le=0.5,
         unit="°C/°C",
-        en="b in body = skin + a - b x ambient. Default: a spot on the forehead.",
-        zh="换算式中的 b(默认：额头)",
+        en="b in the same rule. Left out: as published for each thermometer's site.",
+        zh="换算式中的 b；不写则按测量部位取默认值",
+    )
+    reflected_c: StrictFloat | None = _live(
+        None,
+        ge=-30.0,
+        le=60.0,
+        unit="°C",
+        en="What the skin reflects into the thermometer. Left out: surroundings as warm as air.",
+        zh="皮肤反射的环境温度；不写则取气温",
+    )
+    gradient_noted_c_per_min: StrictFloat = _live(
+        0.2,
+        ge=0.02,
+        le=5.0,
+        unit="°C/min",
+        en="The chip's own temperature changes faster than this: readings are marked.",
+        zh="芯片温度变化超过此值：读数加标记",
+    )
+    gradient_refused_c_per_min: StrictFloat = _live(
+        1.0,
+        ge=0.05,
+        le=10.0,
+        unit="°C/min",
+        en="Faster than this: nothing is judged until it is steady (sun on the case, a draught).",
+        zh="超过此值：不判断，等其稳定(日晒、穿堂风)",
+    )
+    face_contrast_max_c: StrictFloat = _live(
+        2.0,
+        ge=0.5,
+        le=6.0,
+        unit="°C",
+        en="Arrays: a forehead colder than the face's hottest spot by more is a cold face.",
+        zh="阵列测温：额头比脸上最热处低得多于此值，视为脸冷",
+    )
+    baseline: BaselineUse = _live(
+        BaselineUse.ALARM,
+        en="What the last 50 admitted people's median is used for: nothing, an alarm when it "
+        "leaves baseline_expected_c, or also a slow correction (at most 0.05 °C an hour, 0.5 °C "
+        "in all).",
+        zh="用最近 50 位放行者的中位数：不用、偏离时报警、或再加缓慢修正",
+    )
+    baseline_expected_c: StrictFloat = _live(
+        36.85,
+        ge=36.0,
+        le=37.2,
+        unit="°C",
+        en="What that median should be: in the published study it is 36.85 to 36.9 at every site.",
+        zh="该中位数的期望值",
+    )
+    baseline_alarm_c: StrictFloat = _live(
+        0.4,
+        ge=0.1,
+        le=2.0,
+        unit="°C",
+        en="So far from it: alarm.",
+        zh="偏离多少报警",
     )
     thermometers: tuple[ThermometerSettings, ...] = setting(
         REQUIRED,
@@ -230,6 +219,11 @@ class TemperatureSettings(Settings):
         en="The air thermometer. Without it no reading can be judged.",
         zh="环境温度计；没有它就无法判断体温",
     )
+    reference: ReferenceSettings | None = setting(
+        None,
+        en="A reference plate in a thermometer's view.",
+        zh="测温头视野内的参考板",
+    )
 
     @field_validator("ambient_max_c")
     @classmethod
@@ -237,6 +231,27 @@ class TemperatureSettings(Settings):
         lowest = info.data.get("ambient_min_c")
         if lowest is not None and value <= lowest:
             raise ValueError(f"must be above ambient_min_c = {lowest} °C (须高于 ambient_min_c)")
+        return value
+
+    @field_validator("gradient_refused_c_per_min")
+    @classmethod
+    def _refused_after_noted(cls, value: float, info: ValidationInfo) -> float:
+        noted = info.data.get("gradient_noted_c_per_min")
+        if noted is not None and value < noted:
+            raise ValueError(
+                f"must be at least gradient_noted_c_per_min = {noted} °C/min (不得更小)"
+            )
+        return value
+
+    @field_validator("reference")
+    @classmethod
+    def _is_seen(cls, value: ReferenceSettings | None, info: ValidationInfo) -> object:
+        names = [t.name for t in info.data.get("thermometers", ())]
+        if value is not None and names and value.seen_by not in names:
+            raise ValueError(
+                f'seen_by = "{value.seen_by}" is none of the thermometers: {", ".join(names)} '
+                "(没有这支测温头)"
+            )
         return value
 
     @field_validator("extrapolated_above_c")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import queue
 import secrets
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -28,8 +27,16 @@ from gated.controller.control import CONTROL_SOCKET
 from gated.controller.decider import Decider, DeciderItem, Neighbours, Record
 from gated.controller.inputs import InputWorker, Sockets
 from gated.controller.ports import Devices, MakeDevices
-from gated.controller.rules import compensation_rules, lane_of, mode_rules
+from gated.controller.rules import lane_of, mode_rules
 from gated.controller.scanner_watch import eye_names
+from gated.controller.sensors import (
+    Calibrations,
+    SensorBank,
+    calibration_setting,
+    load_calibrations,
+    new_calibrations,
+    sensor_names,
+)
 from gated.controller.status import StatusWriter, one_line, write_atomically
 from gated.controller.timekeeper import Timekeeper
 from gated.datagrams import Receiver, Sender
@@ -39,9 +46,6 @@ from gated.ledger.reader import EventFilter, LedgerReader
 from gated.ledger.room import RoomLimits
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Ledger, Opened
-from gated.sensors.port import AmbientSample
-from gated.sensors.registry import load_ambient_driver, load_thermometer_driver
-from gated.sensors.worker import AmbientWorker, Fitted, ThermometerWorker
 from gated.supervisor import Supervisor
 from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged, Use
 from gated.vocabulary import Mode
@@ -111,7 +115,16 @@ class Controller:
             local_time=self._timekeeper.rfc3339,
             software=__version__,
         )
+        calibrations = load_calibrations(config)
         devices = make_devices(config, clock)
+        self._sensors = SensorBank(
+            config,
+            devices,
+            calibrations,
+            clock=clock,
+            publish=self._publish,
+            requests=self._decider.neighbours.thermometers,
+        )
         self._voice, self._output_names = devices.voice, devices.outputs.names()
         # For whoever switches it off should this process and the guard die together.
         spec = devices.outputs.relay.spec.encode()
@@ -122,13 +135,18 @@ class Controller:
             self._device_names(),
             clock,
             boot_nonce=secrets.token_hex(8),
+            chips=self._sensors.chips,
             lane_state=self._lane_state,
             publish=self._publish,
         )
-        self._thermometers: list[ThermometerWorker] = []
         self._inputs = self._make_inputs(devices, codes)
         self._wire(devices)
         self._record_start(opened)
+        self._recorded = {
+            thermometer: self._ledger.setting(calibration_setting(thermometer))
+            for thermometer in calibrations
+        }
+        self._record_calibrations(calibrations)
 
     def run(self) -> int:
         """Run until a signal or a failure; return the exit code."""
@@ -142,38 +160,12 @@ class Controller:
 
     def _wire(self, devices: Devices) -> None:
         """Register the workers. The ledger stops last: it answers what was handed in before."""
-        config, supervisor = self._config, self._supervisor
+        supervisor = self._supervisor
         outputs = ActuatorWorker(devices.outputs, self._actions, self._clock, self._publish)
         supervisor.add("actuators", outputs.run)
         if devices.voice is not None:
             supervisor.add("voice", partial(devices.voice.run, publish=self._publish))
-        newest: Callable[[], AmbientSample | None] = _no_ambient
-        if config.temperature.ambient is not None:
-            ambient = config.temperature.ambient
-            driver = load_ambient_driver(ambient.driver)
-            options = driver.read_options(ambient.options, "ambient")
-            fitted = Fitted("ambient", driver, options, partial(devices.open_bus, ambient.bus))
-            worker = AmbientWorker(fitted, clock=self._clock, publish=self._publish)
-            newest = worker.newest
-            supervisor.add("ambient", worker.run)
-        for thermometer in config.temperature.thermometers:
-            spot_driver = load_thermometer_driver(thermometer.driver)
-            spot = Fitted(
-                thermometer.name,
-                spot_driver,
-                spot_driver.read_options(thermometer.options, thermometer.name),
-                partial(devices.open_bus, thermometer.bus),
-            )
-            spot_worker = ThermometerWorker(
-                spot,
-                ambient=newest,
-                clock=self._clock,
-                publish=self._publish,
-                requests=self._decider.neighbours.thermometers[thermometer.name],
-                rules=compensation_rules(config),
-            )
-            self._thermometers.append(spot_worker)
-            supervisor.add(f"thermometer-{thermometer.name}", spot_worker.run)
+        self._sensors.add_to(supervisor)
         supervisor.add("inputs", self._inputs.run)
         supervisor.add("decider", self._decider.run)
         supervisor.add("ledger", self._make_ledger_service().run)
@@ -255,9 +247,7 @@ class Controller:
         )
 
     def _device_names(self) -> tuple[str, ...]:
-        names = [t.name for t in self._config.temperature.thermometers]
-        if self._config.temperature.ambient is not None:
-            names.append("ambient")
+        names = list(sensor_names(self._config))
         names += [*eye_names(self._config.scanner), *self._output_names]
         if self._config.inputs.lines():
             names.append(INPUTS)
@@ -305,6 +295,13 @@ class Controller:
             return
         self._publish(ModeRequested(state.mode, state.drill, by, at, for_s, expires_at))
 
+    def _record_calibrations(self, calibrations: Calibrations) -> None:
+        """Record those that are new, and that they are recorded, in one transaction each."""
+        for content in new_calibrations(calibrations, self._recorded):
+            setting = calibration_setting(content.thermometer)
+            self._publish(Record(content, settings=((setting, content.calibration),)))
+            self._recorded[content.thermometer] = content.calibration
+
     def _record_renewed(self, opened: Opened) -> None:
         self._publish(Record(_boot_content(opened)))
         self._publish(Record(_ledger_alarm(opened)))
@@ -316,6 +313,7 @@ class Controller:
         try:
             live, changed = take_live(self._config, load_gate(self._config_path))
             codes = load_code_rules(live, self._timezone)
+            calibrations = load_calibrations(live)
         except (ConfigError, ValidationError) as exc:
             log.error("configuration not reloaded, the old one stays: %s", exc)
             self._publish(Record(ConfigContent(accepted=False, detail=str(exc)[:1_000])))
@@ -324,8 +322,8 @@ class Controller:
         self._inputs.set_rules(codes, mode_rules(live))
         self._ledger.keep_person_days = live.uplink.keep_person_days
         self._timekeeper.set_passback_reset(live.checks.anti_passback_reset)
-        for worker in self._thermometers:
-            worker.set_rules(compensation_rules(live))
+        self._sensors.set_rules(live, calibrations)
+        self._record_calibrations(calibrations)
         if self._voice is not None:
             self._voice.set_volume(live.outputs.voice.volume_percent)
             self._voice.set_languages(live.gate.languages)
@@ -362,11 +360,6 @@ def _ledger_alarm(opened: Opened) -> AlarmContent:
     is_fork = opened.how == "forked"
     alarm = AlarmName.CHAIN_MISMATCH if is_fork else AlarmName.LEDGER_RECOVERED
     return AlarmContent(alarm=alarm, device="ledger", detail=opened.detail[:200])
-
-
-def _no_ambient() -> AmbientSample | None:
-    """Without an ambient sensor nothing is judged."""
-    return None
 
 
 def _nudge(sender: Sender) -> None:

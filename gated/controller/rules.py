@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from gated.config import GateConfig
+from dataclasses import replace
+
+from gated.config import GateConfig, ThermometerSettings
 from gated.config.devices import ColourUse
 from gated.config.explain import rules_version
 from gated.controller.inputs import ModeRules
 from gated.policy import Rules, TemperatureRules
-from gated.sensors.compensation import SPOT_FOREHEAD, CompensationRules, SiteOffset
+from gated.sensors.calibration import Calibration
+from gated.sensors.compensation import CompensationRules, DeviceCalibration
 from gated.visit.state import Lane, Timing
-from gated.vocabulary import Mode
+from gated.vocabulary import BaselineUse, Mode
 
 SECONDS_AN_HOUR = 3_600.0
+SECONDS_A_MINUTE = 60.0
 
 
 def policy_rules(config: GateConfig) -> Rules:
@@ -67,19 +71,50 @@ def mode_rules(config: GateConfig) -> ModeRules:
     )
 
 
-def compensation_rules(config: GateConfig) -> CompensationRules:
-    temperature = config.temperature
-    site = SPOT_FOREHEAD
-    if (temperature.offset_a_c, temperature.offset_b) != (site.a_c, site.b):
-        site = SiteOffset(temperature.offset_a_c, temperature.offset_b)
-    return CompensationRules(
-        site=site,
+def compensation_rules(
+    config: GateConfig, thermometer: ThermometerSettings, calibration: Calibration | None
+) -> CompensationRules:
+    """Return what one thermometer's readings go through.
+
+    Its own calibration comes before the file's offset_a_c and offset_b.
+    """
+    temperature, reference = config.temperature, config.temperature.reference
+    a_c, b, device = temperature.offset_a_c, temperature.offset_b, DeviceCalibration()
+    if calibration is not None:
+        a_c = a_c if calibration.site_a_c is None else calibration.site_a_c
+        b = b if calibration.site_b is None else calibration.site_b
+        device = DeviceCalibration(
+            calibration.name, calibration.gain, calibration.offset_c, calibration.chip_id
+        )
+    rules = CompensationRules(
+        calibration=device,
+        site=thermometer.site,
+        site_a_c=a_c,
+        site_b=b,
         emissivity=temperature.emissivity,
+        reflected_c=temperature.reflected_c,
         ambient_min_c=temperature.ambient_min_c,
         ambient_max_c=temperature.ambient_max_c,
         known_ambient_min_c=temperature.extrapolated_below_c,
         known_ambient_max_c=temperature.extrapolated_above_c,
         cold_face_below_c=temperature.cold_face_below_c,
+        max_face_contrast_c=temperature.face_contrast_max_c,
         max_spread_c=temperature.max_spread_c,
         warm_up_s=temperature.warm_up_s,
+        gradient_noted_c_per_min=temperature.gradient_noted_c_per_min,
+        gradient_refused_c_per_min=temperature.gradient_refused_c_per_min,
+        max_distance_m=thermometer.max_distance_m,
+        corrects_by_cohort=temperature.baseline is BaselineUse.CORRECT,
+        alarms_by_cohort=temperature.baseline is not BaselineUse.OFF,
+        cohort_expected_c=temperature.baseline_expected_c,
+        cohort_alarm_c=temperature.baseline_alarm_c,
+        admitted_below_c=temperature.fever_threshold_c,
+    )
+    if reference is None:
+        return rules
+    return replace(
+        rules,
+        plate_emissivity=reference.emissivity,
+        plate_every_s=reference.every_min * SECONDS_A_MINUTE,
+        max_drift_c=reference.max_drift_c,
     )

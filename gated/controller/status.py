@@ -30,10 +30,11 @@ class StatusWriter:
 
     Args:
         devices: names of all devices, so that a working one is said to be.
+        chips: identity of each thermometer's chip, for its calibration.
         boot_nonce: what commands from the centre must quote; new at each start.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wiring: each is another source of the status
         self,
         run_folder: Path,
         state_folder: Path,
@@ -41,6 +42,7 @@ class StatusWriter:
         clock: Clock,
         *,
         boot_nonce: str,
+        chips: Callable[[], dict[str, str]],
         lane_state: Callable[[], LaneState],
         publish: Callable[[DeciderItem], None],
     ) -> None:
@@ -49,6 +51,7 @@ class StatusWriter:
         self._devices = devices
         self._clock = clock
         self._boot_nonce = boot_nonce
+        self._chips = chips
         self._lane_state = lane_state
         self._publish = publish
         self._reader = LedgerReader(state_folder / "ledger.db")
@@ -70,6 +73,7 @@ class StatusWriter:
             "prompt": state.prompt.value,
             "time_quality": state.time_quality.value,
             "devices": devices,
+            "chips": self._chips(),
             "threshold_c": state.lane.rules.temperature.fever_threshold_c,
             "rules": state.lane.rules.version,
             "boot_nonce": self._boot_nonce,

@@ -9,8 +9,10 @@ import shutil
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 from gated.clock import SystemClock
 from gated.config import GateConfig
@@ -20,7 +22,7 @@ from gated.controller.control import CONTROL_SOCKET, ModeRequest, encode_request
 from gated.datagrams import Sender
 from gated.demo.screen import Screen
 from gated.demo.tally import Tally, take_tally
-from gated.devices import sensor_names, thermometer_eyes
+from gated.devices import heat_columns, thermometer_eyes
 from gated.errors import ConfigError, ExitCode, GatedError
 from gated.ledger.reader import LedgerReader
 from gated.logs import LEVEL_VARIABLE
@@ -31,7 +33,7 @@ from gated.simulation.broker import DemoBroker, free_port
 from gated.simulation.camera import StageCamera
 from gated.simulation.office import equip_gate, open_office
 from gated.simulation.play import Player
-from gated.simulation.scenario import Scenario
+from gated.simulation.scenario import ARRAY_STOP_M, STOP_M, Scenario
 from gated.simulation.serial_devices import SerialScannerDevice, serial_on_stage
 from gated.simulation.stage import FRAME_FILE, HEAT_FILE, HeatLog, StageInputs, StageOutputs
 from gated.supervisor import Work
@@ -55,6 +57,7 @@ class Demo:
     Args:
         folder: everything is left there; a former demo's is emptied, its office's keys stay.
         visits: how many persons come; None: for ever.
+        is_array: whether thermal arrays measure in place of spots.
         frames: pictures that people hold up instead of their own codes.
     """
 
@@ -66,12 +69,14 @@ class Demo:
         seed: int,
         frames: Path | None,
         page_port: int,
+        is_array: bool = False,
     ) -> None:
         self._folder = folder
         self._visits = visits
         self._seed = seed
         self._frames = frames
         self._page_port = page_port
+        self._is_array = is_array
         self._clock = SystemClock()
         self._screen = Screen()
         self._stop = threading.Event()
@@ -103,7 +108,15 @@ class Demo:
                 self._folder / "persons.txt",
             )
             player = self._build_stage(
-                config, Scenario(office, self._seed, pictures, has_serial=True), stack
+                config,
+                Scenario(
+                    office,
+                    self._seed,
+                    pictures,
+                    has_serial=True,
+                    stop_m=ARRAY_STOP_M if self._is_array else STOP_M,
+                ),
+                stack,
             )
             children = self._start_children(stack)
             if not children.wait_ready(START_WITHIN_S, stop=self._stop):
@@ -127,6 +140,9 @@ class Demo:
         )
         raw = config.model_dump()
         raw["credentials"]["persons_list_file"] = self._folder / "persons.txt"
+        if self._is_array:
+            spots = raw["temperature"]["thermometers"]
+            raw["temperature"]["thermometers"] = [as_array(spot) for spot in spots]
         config = GateConfig.model_validate(raw)
         self._config_file.write_text(dump_toml(config), encoding="utf-8")
         self._config_file.chmod(0o644)
@@ -144,7 +160,7 @@ class Demo:
         stage = config.paths.run
         stage.mkdir(parents=True, exist_ok=True)
         heat = stack.enter_context(
-            closing(HeatLog(stage / HEAT_FILE, sensor_names(config), create=True))
+            closing(HeatLog(stage / HEAT_FILE, heat_columns(config), create=True))
         )
         camera = StageCamera(stage / FRAME_FILE, self._clock, self._seed)
         outputs = stack.enter_context(closing(StageOutputs(stage)))
@@ -247,6 +263,12 @@ class Demo:
         self._screen.say(str(tally))
         is_asked = self._visits is not None and not self._is_interrupted
         return int(ExitCode.OK if tally.is_clean or not is_asked else ExitCode.FAILED)
+
+
+def as_array(spot: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spot thermometer's table with an array in its place."""
+    kept = ("name", "bus", "mount_height_m", "distance")
+    return {**{key: spot[key] for key in kept}, "driver": "mlx90640", "optics": "BAB"}
 
 
 def _prepare_folder(folder: Path) -> None:

@@ -27,21 +27,27 @@ from gated.clock import Clock
 from gated.config import Camera, GateConfig, ScannerSettings, VoiceDriver
 from gated.config.devices import SerialScannerSettings
 from gated.config.faults import explain
-from gated.config.temperature import DriverSettings
+from gated.config.sensors import DriverSettings
 from gated.controller.ports import Devices
+from gated.controller.sensors import AMBIENT, PLATE, distance_name
 from gated.errors import ConfigError, DeviceError, GatedError
 from gated.probe.bounded import Overdue, bounded
 from gated.probe.cameras import FRAME_WITHIN_S, look
 from gated.probe.findings import Checked, Kind, State
 from gated.probe.i2c import in_words
 from gated.sensors.port import Device, Driver, Pause
-from gated.sensors.registry import load_ambient_driver, load_thermometer_driver
+from gated.sensors.registry import (
+    load_ambient_driver,
+    load_distance_driver,
+    load_thermometer_driver,
+)
 from gated.serialport import SerialPort
 
 WITHIN_S: Mapping[Kind, float] = {
     # Four words of an MLX90614's identity and two of a reading, each for up to a second.
     Kind.THERMOMETER: 8.0,
     Kind.AMBIENT: 8.0,
+    Kind.DISTANCE: 8.0,
     # A camera that works at all starts within 2 s; the first one on a cold machine within 10 s.
     Kind.CAMERA: FRAME_WITHIN_S + 10.0,
     Kind.SERIAL_SCANNER: 3.0,
@@ -126,10 +132,14 @@ def _sensors(bench: Bench) -> Iterator[Target]:
         key = f"temperature.thermometers[{spot.name}]"
         read = partial(_read_spot, spot, bench)
         yield Target(Kind.THERMOMETER, spot.name, key, _chip(spot), read)
-    if settings.ambient is not None:
-        read = partial(_read_air, settings.ambient, bench)
-        chip = _chip(settings.ambient)
-        yield Target(Kind.AMBIENT, "ambient", "temperature.ambient", chip, read)
+        if spot.distance is not None:
+            name = distance_name(spot.name)
+            read = partial(_read_distance, spot.distance, bench)
+            yield Target(Kind.DISTANCE, name, f"{key}.distance", _chip(spot.distance), read)
+    for name, air in ((AMBIENT, settings.ambient), (PLATE, settings.reference)):
+        if air is not None:
+            read = partial(_read_air, air, bench)
+            yield Target(Kind.AMBIENT, name, f"temperature.{name}", _chip(air), read)
 
 
 def _read_spot(settings: DriverSettings, bench: Bench) -> str:
@@ -140,6 +150,11 @@ def _read_spot(settings: DriverSettings, bench: Bench) -> str:
 def _read_air(settings: DriverSettings, bench: Bench) -> str:
     with _opened(load_ambient_driver(settings.driver), settings, bench) as ambient:
         return in_words(ambient.read())
+
+
+def _read_distance(settings: DriverSettings, bench: Bench) -> str:
+    with _opened(load_distance_driver(settings.driver), settings, bench) as distance:
+        return in_words(distance.read())
 
 
 @contextmanager

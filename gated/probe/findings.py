@@ -10,6 +10,7 @@ class Kind(enum.StrEnum):
     """What a device of the configuration is for."""
 
     THERMOMETER = "thermometer"
+    DISTANCE = "distance"
     AMBIENT = "ambient"
     CAMERA = "camera"
     SERIAL_SCANNER = "serial_scanner"

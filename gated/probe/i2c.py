@@ -1,7 +1,8 @@
 """I2C buses and what answers on them. Known chips are asked by their own drivers.
 
-Nothing is ever written but a driver's own question for the chip's identity. Every other address
-gets a one-byte read, as ``i2cdetect -r`` does it, except where that is known to do harm.
+Nothing is ever written but a driver's own question for the chip's identity, and to a chip that it
+has recognised what the gate would write as well. Every other address gets a one-byte read, as
+``i2cdetect -r`` does it, except where that is known to do harm.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ from gated.sensors.registry import driver_names, load_driver
 
 FIRST_ADDRESS, LAST_ADDRESS = 0x08, 0x77  # the rest is reserved [I2C specification 3.1.12]
 RISKY = frozenset({0x69})
-"""Clock chips that are write-only lock the bus when they are read [i2cdetect(8), -r]."""
+"""Clock chips that are write-only lock the bus when they are read [i2cdetect(8), -r]. Only a driver
+asks there, and none on a bus of the kind that has such chips, the one of a PC's main board."""
+MAIN_BOARD = "SMBus "
+"""How Linux begins the names of those: "SMBus I801 adapter at efa0", "SMBus PIIX4 adapter …"."""
+EXPANDERS = range(0x38, 0x40)
+"""Where a PCF8574A is: an expander without registers, so that any byte written to it switches its
+outputs, and a relay with them. Whoever answers there is asked by no driver unless a plain read
+tells it apart: an expander gives the same byte, its pins', each time."""
+EXPANDER_LOOKS = 4
 FEW_ADDRESSES = 8
 """A driver that allows so many addresses is looked for at each; else at its default alone."""
 STUCK_AFTER = 3
@@ -128,22 +137,31 @@ class _Scan:
         self._pause = pause
         self._tell = tell
         self._failures = 0
-        self._complaints: dict[int, str] = {}  # of drivers that got an answer, but a garbled one
+        self._complaints: dict[int, str] = {}  # of drivers that got an answer, but not theirs
         self.answers: dict[int, Answer] = {}
 
     def run(self, wire: I2CBus) -> None:
         """Fill ``answers``. Raises: BusError: the bus does not work."""
+        risky = RISKY if self._bus.name.startswith(MAIN_BOARD) else frozenset()
         for name in driver_names():
             for address in addresses_of(load_driver(name).options):
-                if address not in self._bus.in_kernel and address not in self.answers:
+                if address not in {*self._bus.in_kernel, *self.answers, *risky}:
                     self._tell(f"{self._bus.path} 0x{address:02X} {name}")
                     self._identify(wire, name, address)
         for address in range(FIRST_ADDRESS, LAST_ADDRESS + 1):
             if address not in {*self._bus.in_kernel, *self.answers, *RISKY}:
                 self._tell(f"{self._bus.path} 0x{address:02X}")
                 self._listen(wire, address)
+        for address, complaint in self._complaints.items():
+            self.answers.setdefault(address, Answer(address, problem=complaint))
 
     def _identify(self, wire: I2CBus, name: str, address: int) -> None:
+        if address in EXPANDERS and _is_like_an_expander(wire, address):
+            self._complaints[address] = (
+                f"{self._bus.path}/0x{address:02X}: answers as an I/O expander does, so {name} was "
+                "not asked for: that might have switched something"
+            )
+            return
         driver = load_driver(name)
         # Not validated: what else the driver wants to be told (the optics, the supply) does not
         # show in a chip's identity, and nobody has written it down yet.
@@ -151,11 +169,12 @@ class _Scan:
         device = driver.make(wire, options, self._clock, self._pause)
         try:
             device.open()
-        except ChecksumError as exc:
-            self._complaints[address] = str(exc)
+        except DeviceError as exc:
+            # A driver that heard nothing says so because of a bus error. One that heard another
+            # chip, or its own in a state that no gate can use, says what it heard.
+            if isinstance(exc, ChecksumError) or not isinstance(exc.__cause__, BusError):
+                self._complaints[address] = str(exc)
             return
-        except DeviceError:
-            return  # another chip, or none
         try:
             reading, problem = in_words(device.read()), ""
         except DeviceError as exc:
@@ -178,11 +197,18 @@ class _Scan:
         self.answers[address] = Answer(address, problem=self._complaints.get(address, ""))
 
 
+def _is_like_an_expander(wire: I2CBus, address: int) -> bool:
+    try:
+        return len(set(wire.read(address, EXPANDER_LOOKS))) == 1
+    except BusError:  # an expander would have answered
+        return False
+
+
 def in_words(sample: TemperatureSample | AmbientSample | DistanceSample) -> str:
     """Return a sample for a maintainer: numbers and units only, the same in every language."""
     if isinstance(sample, TemperatureSample):
         return f"{sample.object_c:.2f} °C (chip {sample.die_c:.2f} °C)"
     if isinstance(sample, DistanceSample):
-        return "> 4 m" if sample.distance_m is None else f"{sample.distance_m:.3f} m"
+        return "– m" if sample.distance_m is None else f"{sample.distance_m:.3f} m"
     humidity = sample.humidity_percent
     return f"{sample.ambient_c:.2f} °C" + ("" if humidity is None else f", {humidity:.0f} %RH")

@@ -10,15 +10,33 @@
 - Accuracy: Dxx ±0.2 °C for objects of 36–38 °C at a die of 16–40 °C, others ±0.5 °C; both only
   while the package has one temperature: allow 30 minutes.
 - Order code, three letters: supply and accuracy (A 5 V, B 3 V, D 3 V medical), inside (A one zone,
-  B two zones, C one zone, compensated for gradients), optics (A 90°, C 35°, K 13°, H 12°, F 10°,
-  I 5°). The usual GY-906 module carries a 90° chip, whose spot is a forehead only at 17 mm.
+  B two zones, of which only the first is read, C one zone, compensated for gradients), optics
+  (A 90°, C 35°, K 13°, H 12°, F 10°, I 5°). The usual GY-906 module carries a 90° chip, whose spot
+  is a forehead only at 17 mm.
+- First data 0.25 s after power-on; until then the temperatures read as 0 K, a fault here.
 
-Never written to: emissivity is corrected in software, because a wrong EEPROM write costs the
-factory calibration.
+Decisions:
+
+- **Never written to.** Emissivity is corrected in software, because a wrong EEPROM write costs the
+  factory calibration. A chip whose emissivity cell is not 1 is refused rather than recomputed:
+  somebody has written to it, and the cell stands in a ratio to another of the calibration.
+- **The PEC is always demanded.** Figure 8 of the datasheet shows it on reads, and drivers that
+  check it work; a comment in Linux' own driver says that none valid comes. A chip of that kind
+  would be refused at ``open``: without the PEC nothing tells a flipped bit from a fever, and two
+  readings that agree may share one bad wire.
+- **Asleep, or in PWM mode** [8.4.7, 8.6] it is silent. Waking it takes 33 ms of SDA held low, and
+  leaving PWM mode 1.44 ms of SCL held low: no Linux I2C port can do either, so the message says
+  what the maintainer can. This driver never sends the chip to sleep.
+- **Flags** [8.4.6] are for diagnosis, and the datasheet describes their read without the repeated
+  start that Linux always makes. So an answer without a right PEC is no fault; one with it, which
+  says that the EEPROM is dead, is.
+- **Retries** are the worker's business, which leaves the bus quiet before each one.
 """
 
 from __future__ import annotations
 
+import errno
+import logging
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,8 +55,14 @@ from gated.sensors.port import (
 )
 from gated.units import KELVIN_OFFSET_K
 
+log = logging.getLogger(__name__)
+
 RAM_DIE = 0x06
 RAM_OBJECT = 0x07
+EEPROM_PWM = 0x22
+EEPROM_EMISSIVITY = 0x24
+EEPROM_CONFIG = 0x25
+READ_FLAGS = 0xF0
 EEPROM_ID = (0x3C, 0x3D, 0x3E, 0x3F)  # cells 1C–1F, most significant word first
 
 LSB_K = 0.02
@@ -47,10 +71,19 @@ RAW_LIMITS = {
     RAM_OBJECT: (0x27AD, 0x7FFF),  # −70.01 … 382.19 °C [8.7]
     RAM_DIE: (0x2DE4, 0x4DC4),  # −38.2 … 125.0 °C [8.7]
 }
+PWM_ENABLED = 0x0002
+FULL_EMISSIVITY = 0xFFFF
+CONFIG_DUAL_ZONE = 0x0040
+CONFIG_FIR = 0x0700  # all set: 1,024 samples, as every part leaves the factory
+FLAG_EEPROM_DEAD = 0x0020
+FLAG_INITIALISED = 0x0010
 NO_ID = (0x0000_0000_0000_0000, 0xFFFF_FFFF_FFFF_FFFF)
 
 MESSAGE_GAP_S = 0.002
 """Between two messages: back-to-back reads are answered with NACKs (dotnet/iot#832)."""
+
+FIRST_DATA_S = 0.25
+"""After power-on."""
 
 SUPPLY_C_PER_V = 0.6
 NOMINAL_SUPPLY_V = {"A": 5.0, "B": 3.0, "D": 3.0}
@@ -136,22 +169,61 @@ class Mlx90614:
         return self._chip_id
 
     def open(self) -> None:
-        words = []
-        for cell in EEPROM_ID:
-            try:
-                words.append(self._word(cell))
-            except BusError as exc:
-                raise DeviceNotFound(
-                    f"{self._device}: no MLX90614 answers: check its wires and supply",
-                    device=self._device,
-                ) from exc
-            self._pause(MESSAGE_GAP_S)
-        identity = int.from_bytes(b"".join(word[::-1] for word in words))
-        if identity in NO_ID:
-            raise DeviceNotFound(
-                f"{self._device}: something answers, but not an MLX90614", device=self._device
-            )
+        try:
+            words = [self._ask(cell) for cell in EEPROM_ID]
+            identity = int.from_bytes(b"".join(word.to_bytes(2) for word in words))
+            if identity in NO_ID:
+                raise self._refusal("something answers, but not an MLX90614")
+            self._check_eeprom()
+        except BusError as exc:
+            raise self._refusal(_why_silent(exc)) from exc
+        self._check_flags()
         self._chip_id = f"{identity:016x}"
+
+    def _check_eeprom(self) -> None:
+        """Raises: DeviceNotFound: the chip is set up in a way that gives other temperatures."""
+        emissivity = self._ask(EEPROM_EMISSIVITY)
+        if emissivity != FULL_EMISSIVITY:
+            raise self._refusal(
+                f"its EEPROM sets the emissivity to {emissivity / FULL_EMISSIVITY:.3f}, where it "
+                "is taken to be 1, as from the factory: write 0xFFFF to cell 0x04 or change the "
+                "chip"
+            )
+        config = self._ask(EEPROM_CONFIG)
+        if "variant" in self._options.model_fields_set:  # not while only its identity is asked
+            has_two_zones = bool(config & CONFIG_DUAL_ZONE)
+            if has_two_zones != (self._options.variant[1] == "B"):
+                raise self._refusal(
+                    f"it has {'two zones' if has_two_zones else 'one zone'}, which variant "
+                    f"{self._options.variant} has not: name the order code on the part"
+                )
+        if config & CONFIG_FIR != CONFIG_FIR:
+            log.info("%s: its filter (0x%04X) is not the factory's", self._device, config)
+        if self._ask(EEPROM_PWM) & PWM_ENABLED:
+            raise self._refusal(
+                "its EEPROM puts it into PWM mode, silent, at its next power-on: clear bit 1 of "
+                "cell 0x02 or change the chip"
+            )
+
+    def _check_flags(self) -> None:
+        try:
+            flags = self._ask(READ_FLAGS)
+        except (BusError, ChecksumError):
+            return  # this chip does not tell them to a master that makes a repeated start
+        if flags & FLAG_EEPROM_DEAD:
+            raise self._refusal("its EEPROM is dead, and its calibration with it: change the chip")
+        if not flags & FLAG_INITIALISED:
+            self._pause(FIRST_DATA_S)
+
+    def _ask(self, command: int) -> int:
+        """Return one word, and leave time for the next message."""
+        try:
+            return int.from_bytes(self._word(command), "little")
+        finally:
+            self._pause(MESSAGE_GAP_S)
+
+    def _refusal(self, why: str) -> DeviceNotFound:
+        return DeviceNotFound(f"{self._device}: {why}", device=self._device)
 
     def read(self) -> TemperatureSample:
         if not self._chip_id:
@@ -181,6 +253,19 @@ class Mlx90614:
             return checked(address, command, self._bus.read_word_with_pec(address, command))
         except ChecksumError as exc:
             raise ChecksumError(f"{self._device}: {exc}", device=self._device) from exc
+        except BusError as exc:
+            if exc.errno == errno.EBADMSG:  # an adapter that checks the PEC itself
+                raise ChecksumError(str(exc), device=self._device) from exc
+            raise
+
+
+def _why_silent(exc: BusError) -> str:
+    if exc.errno == errno.EBUSY:
+        return "a kernel driver holds this chip: unload it, or take its overlay out of config.txt"
+    return (
+        "no MLX90614 answers: check its wires and supply; if it is asleep, switch its power off "
+        "and on; if it is in PWM mode, change it"
+    )
 
 
 def make(bus: I2CBus, options: BaseModel, clock: Clock, pause: Pause) -> Thermometer:

@@ -30,7 +30,7 @@ class TemperatureSample:
     taken_at: MonoSeconds
     forehead_c: float | None = None  # arrays: the forehead's hottest small area
     reference_c: float | None = None  # arrays: the reference plate, where one is in view
-    is_clear: bool = True  # arrays: False while no whole face, or a cup or a lamp, is in view
+    is_clear: bool = True  # arrays: False: no whole face in reach, or something hot beside it
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,16 @@ Pure: told the time and the prompts, it says what is seen, pressed and turned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
+from gated.sensors.site import SITES
 from gated.simulation.acts import Act, Help, Role
-from gated.simulation.approach import Walker, seen_temperature_c
+from gated.simulation.approach import Walker, forehead_c, seen_temperature_c
 from gated.simulation.camera import Held
-from gated.simulation.optics import forehead_height_m
+from gated.simulation.optics import View, forehead_height_m
 from gated.simulation.screens import Shown
-from gated.vocabulary import Mode, Prompt
+from gated.vocabulary import Mode, Prompt, Site
 
 HOLDS_UP_EACH_S = 1.4
 """Two people with codes hold them up one after the other."""
@@ -37,6 +39,10 @@ SUN_C = 7.0
 """What a wall in the sun is warmer than the air; a face more than that is still told from it."""
 SUN_LEAD_S = 4.0
 MODE_LEAD_S = 1.0
+ARRAY_SITE = SITES[Site.FOREHEAD_MAX]
+DISTANCE_CONE = math.tan(math.radians(27.0 / 2))
+"""Half of a VL53L1X's field of view."""
+BODY_HALF_M = 0.15
 BREAK_LEAD_S = 3.5
 """The sun shines, the mode holds, the failure has been noticed, before anybody comes."""
 
@@ -155,6 +161,8 @@ class Staging:
             if self.act.help is not None and self.help_from_s is None:
                 self._call_for_help(self.act.help, at_s + WAITS_ASIDE_S)
         for actor in self.actors:
+            if prompt is Prompt.COME_CLOSER and not actor.has_left:
+                actor.walker.come_closer(at_s + REACTS_AFTER_S)
             if prompt in actor.role.mends and actor.mends_at_s is None:
                 actor.mends_at_s, actor.mended = at_s + MENDS_AFTER_S, actor.role.mends[prompt]
 
@@ -247,7 +255,40 @@ class Staging:
             ),
             default=ambient_c,
         )
-        return max(people_c, ambient_c + SUN_C) if self.act.is_sunny else people_c
+        return max(people_c, self.background_c(ambient_c))
+
+    def background_c(self, ambient_c: float) -> float:
+        """Return what stands behind these people, in °C."""
+        return ambient_c + SUN_C if self.act.is_sunny else ambient_c
+
+    def views(self, height_m: float, at_s: float, ambient_c: float) -> list[View]:
+        """Return the heads that a thermal array at ``height_m`` has before it."""
+        seen = []
+        for actor in self.actors:
+            if not self._stands_before(actor, height_m):
+                continue
+            here_s = max(at_s - actor.walker.arrives_at_s, 0.0)
+            skin_c = forehead_c(actor.role.person, ambient_c, ARRAY_SITE, here_s=here_s)
+            bends = self._bends_to(actor, height_m)
+            view = actor.walker.view(at_s, height_m, skin_c, bends=bends)
+            if view is not None:
+                is_low = forehead_height_m(actor.role.person.stature_m) < height_m
+                above_m = -view.above_m if is_low else view.above_m
+                seen.append(replace(view, above_m=above_m))
+        return seen
+
+    def distance_m(self, height_m: float, at_s: float) -> float:
+        """Return how far away the nearest of these people is before a distance sensor, in m."""
+        near_m = math.inf
+        for actor in self.actors:
+            view = actor.walker.view(at_s, height_m, 0.0)
+            if view is None:
+                continue
+            cone_m = DISTANCE_CONE * view.distance_m
+            is_tall_enough = actor.role.person.stature_m > height_m - cone_m
+            if is_tall_enough and view.aside_m < BODY_HALF_M + cone_m:
+                near_m = min(near_m, view.distance_m)
+        return near_m
 
     def _stands_before(self, actor: Actor, height_m: float) -> bool:
         """Return whether this person is the one before it: the nearest head, where two stand."""

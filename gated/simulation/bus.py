@@ -11,7 +11,7 @@ import errno
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -22,7 +22,7 @@ TRANSCRIPT_LENGTH = 1_000
 FIRST_ADDRESS, LAST_ADDRESS = 0x08, 0x77  # the rest is reserved [I2C specification 3.1.12]
 
 Signal = Callable[[float], float]
-"""A quantity over time: monotonic seconds → °C, or %."""
+"""A quantity over time: monotonic seconds → °C, %, V or m. Pure: it may be asked of the past."""
 
 
 class Fault(enum.Enum):
@@ -35,14 +35,17 @@ class Fault(enum.Enum):
     ALL_ZEROS = "all zeros"  # a data line held low
     ERROR_FLAG = "error flag"
     STUCK = "stuck"  # the chip repeats its last value
+    HALTED = "halted"  # the chip answers, but has no new measurement any more
     ASLEEP = "asleep"  # the chip answers nothing until it is woken
+    PWM = "pwm"  # an MLX90614 whose EEPROM makes it put out pulses: it answers nothing
 
 
 WIRE_ERRORS = {
     Fault.NACK: OSError(errno.EREMOTEIO, "Remote I/O error"),
     Fault.TIMEOUT: OSError(errno.ETIMEDOUT, "Connection timed out"),
 }
-INSIDE_CHIP = frozenset({Fault.ERROR_FLAG, Fault.STUCK, Fault.ASLEEP})
+SILENT = frozenset({Fault.ASLEEP, Fault.PWM})
+INSIDE_CHIP = SILENT | {Fault.ERROR_FLAG, Fault.STUCK, Fault.HALTED}
 
 
 class NotAcknowledged(Exception):
@@ -58,8 +61,16 @@ class DeviceModel(Protocol):
         """Take one message: ``written``, then (repeated start) ``count`` bytes read."""
 
 
+@runtime_checkable
+class Overhearing(Protocol):
+    """A chip that the traffic of the others on its bus disturbs."""
+
+    def overhear(self) -> None:
+        """A message to another address has just ended."""
+
+
 class BuildChip(Protocol):
-    """Builds a chip that measures ``temperature``; ``seed`` is its noise's.
+    """Builds a chip that measures ``temperature`` (a distance sensor: m); ``seed``: of its noise.
 
     ``options`` are its driver's: the specimen they describe. None: the commonest one.
     """
@@ -75,6 +86,7 @@ class ChipModel:
 
     address: int
     build: BuildChip
+    sees_picture: bool = False  # an array: ``temperature`` may be a whole scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +179,9 @@ class SimulatedBus:
                 answer = self._ask(address, written, count, fault)
             except NotAcknowledged:
                 cause = WIRE_ERRORS[Fault.NACK]
+        for other, chip in self._chips.items():
+            if other != address and isinstance(chip, Overhearing):
+                chip.overhear()
         self.transcript.append(Message(address, written, answer, cause.errno if cause else None))
         if cause is not None:
             raise bus_error(cause, device)
@@ -178,7 +193,7 @@ class SimulatedBus:
         if fault is Fault.ALL_ZEROS:
             return b"\x00" * count
         chip = self._chips.get(address)
-        if chip is None or chip.fault is Fault.ASLEEP:
+        if chip is None or chip.fault in SILENT:
             raise NotAcknowledged
         answer = chip.transfer(address, written, count)
         if fault is Fault.BAD_CHECK and answer:

@@ -12,3 +12,5 @@ class Eye:
     name: str
     height_m: float
     fov_deg: float
+    is_array: bool = False  # it sees a picture
+    has_distance: bool = False  # there is a distance sensor beside it

@@ -2,7 +2,7 @@
 
 Sensitivity over the angle is Gaussian with its half points at FOV/2, which is Melexis' definition
 of the field of view. The forehead is a disc inside the disc of the face; below the head is
-clothing; around all that, the background.
+clothing; around all that is whatever stands behind, down to the background.
 """
 
 from __future__ import annotations
@@ -52,13 +52,38 @@ def share_in_disc(radius_m: float, distance_m: float, miss_m: float, fov_deg: fl
     return float(aimed * 2 ** -((beyond_m / math.hypot(half_m, radius_m)) ** 2))
 
 
-def seen_c(view: View | None, fov_deg: float, ambient_c: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A disc before the thermometer that is not a head: a hand, a cup, a lamp."""
+
+    distance_m: float
+    radius_m: float
+    surface_c: float
+    emissivity: float = SKIN_EMISSIVITY
+    aside_m: float = 0.0
+
+
+def seen_c(
+    view: View | None,
+    fov_deg: float,
+    ambient_c: float,
+    *,
+    behind_c: float | None = None,
+    reflected_c: float | None = None,
+) -> float:
     """Return the temperature that a sensor set to emissivity 1 sees, before its lag and noise.
 
-    The background is as warm as the air. None: nobody is there.
+    Args:
+        view: the head before it; None: nobody is there.
+        fov_deg: of the sensor.
+        ambient_c: the air's temperature.
+        behind_c: what would be seen without them; None: a background as warm as the air.
+        reflected_c: what skin reflects; None: surroundings as warm as the air.
     """
+    if behind_c is None:
+        behind_c = ambient_c
     if view is None:
-        return ambient_c
+        return behind_c
     place = (view.distance_m, math.hypot(view.aside_m, view.above_m), fov_deg)
     forehead = share_in_disc(FOREHEAD_RADIUS_M, *place)
     face = max(share_in_disc(FACE_RADIUS_M, *place), forehead)
@@ -68,16 +93,23 @@ def seen_c(view: View | None, fov_deg: float, ambient_c: float) -> float:
         if view.is_torso_behind
         else face
     )
-    ambient_k4 = _k4(ambient_c)
     skin_k4 = forehead * _k4(view.forehead_c) + (face - forehead) * _k4(
         view.forehead_c - FACE_BELOW_FOREHEAD_C
     )
     clothing_k4 = (torso - face) * _k4(clothing_c(ambient_c))
-    reflected_k4 = (1 - SKIN_EMISSIVITY) * torso * ambient_k4
+    around_k4 = _k4(ambient_c if reflected_c is None else reflected_c)
+    reflected_k4 = (1 - SKIN_EMISSIVITY) * torso * around_k4
     radiance_k4 = (
-        SKIN_EMISSIVITY * (skin_k4 + clothing_k4) + reflected_k4 + (1 - torso) * ambient_k4
+        SKIN_EMISSIVITY * (skin_k4 + clothing_k4) + reflected_k4 + (1 - torso) * _k4(behind_c)
     )
     return float(radiance_k4**0.25 - KELVIN_OFFSET_K)
+
+
+def seen_past_c(thing: Thing, fov_deg: float, ambient_c: float, behind_c: float) -> float:
+    """Return what is seen with ``thing`` held before a view that shows ``behind_c``."""
+    share = share_in_disc(thing.radius_m, thing.distance_m, thing.aside_m, fov_deg)
+    own_k4 = thing.emissivity * _k4(thing.surface_c) + (1 - thing.emissivity) * _k4(ambient_c)
+    return float((share * own_k4 + (1 - share) * _k4(behind_c)) ** 0.25 - KELVIN_OFFSET_K)
 
 
 def vertical_miss_m(stature_m: float, mount_height_m: float, *, bends: bool = True) -> float:

@@ -13,15 +13,18 @@ from gated.simulation.actors import Staging
 from gated.simulation.acts import CAMERA, LOW_READER, Act
 from gated.simulation.camera import StageCamera
 from gated.simulation.eye import Eye
+from gated.simulation.heads import head_values
 from gated.simulation.serial_devices import SerialScannerDevice
 from gated.simulation.stage import (
     AMBIENT,
+    PLATE,
     UNPLUGGED_C,
     HeatLog,
     LineChanged,
     PromptShown,
     StageInputs,
     StageOutputs,
+    distance_column,
 )
 from gated.vocabulary import Mode
 
@@ -171,13 +174,25 @@ class Player:
     def _write_heat(self, now_s: float) -> None:
         phase = 2 * math.pi * now_s / AMBIENT_PERIOD_S
         ambient_c = AMBIENT_MEAN_C + AMBIENT_SWING_C * math.sin(phase)
-        seen = {
-            eye.name: max(
-                (s.seen_c(eye.height_m, eye.fov_deg, now_s, ambient_c) for s in self._on_stage),
-                default=ambient_c,
-            )
-            for eye in self._eyes
-        }
+        seen = {AMBIENT: ambient_c, PLATE: ambient_c}
+        for eye in self._eyes:
+            seen |= self._seen_by(eye, now_s, ambient_c)
         if self._broken in seen:
             seen[self._broken] = UNPLUGGED_C
-        self._heat.write(now_s, {**seen, AMBIENT: ambient_c})
+        self._heat.write(now_s, seen)
+
+    def _seen_by(self, eye: Eye, now_s: float, ambient_c: float) -> dict[str, float]:
+        """Return what one thermometer and the distance sensor beside it see, by their columns."""
+        on_stage, height_m = self._on_stage, eye.height_m
+        seen: dict[str, float] = {}
+        if eye.is_array:
+            views = [v for s in on_stage for v in s.views(height_m, now_s, ambient_c)]
+            seen |= head_values(eye.name, sorted(views, key=lambda view: view.distance_m))
+            seen[eye.name] = max((s.background_c(ambient_c) for s in on_stage), default=ambient_c)
+        else:
+            each = (s.seen_c(height_m, eye.fov_deg, now_s, ambient_c) for s in on_stage)
+            seen[eye.name] = max(each, default=ambient_c)
+        if eye.has_distance:
+            near = (s.distance_m(height_m, now_s) for s in on_stage)
+            seen[distance_column(eye.name)] = min(near, default=math.inf)
+        return seen

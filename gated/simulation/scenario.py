@@ -20,6 +20,8 @@ from gated.simulation.screens import Shown
 from gated.vocabulary import Outcome, Prompt
 
 STOP_M = 0.30
+ARRAY_STOP_M = 0.45
+"""Where the mark on the floor is: 30 cm before a spot of 5°, further away before an array."""
 STOP_SPREAD_M = 0.03
 SKIN_SPREAD_C = 0.12
 """Of one person's forehead against the average rule. The real spread is larger: this scenario shows
@@ -39,6 +41,7 @@ class Scenario:
         pictures: if there are any, every act holds one of these up, in turn.
         has_serial: whether children show their codes to a low serial reader.
         kinds: only these, in turn, in place of the whole programme.
+        stop_m: how far from the thermometer they stop, on average.
     """
 
     office: Office
@@ -46,6 +49,7 @@ class Scenario:
     pictures: Sequence[Path] = ()
     has_serial: bool = False
     kinds: Sequence[Kind] = ()
+    stop_m: float = STOP_M
 
     def acts(self, visits: int | None) -> Iterator[Act]:
         """Yield acts with ``visits`` persons in all, or for ever."""
@@ -81,7 +85,7 @@ class Scenario:
             if part.mends is not None:
                 mends = {part.mends: Shown(text, part.is_paper)}
         return Role(
-            person=_person(part, rng, is_child=is_child),
+            person=_person(part, rng, self.stop_m, is_child=is_child),
             shows=shows,
             expected=part.expected,
             stops=part.stops,
@@ -96,7 +100,7 @@ class Scenario:
 def hold_up(picture: Path, rng: random.Random) -> Act:
     """Return a healthy person who holds up ``picture``, whatever can be read there."""
     part = Part(ends(Outcome.GRANTED, Outcome.DENIED, Outcome.SEE_STAFF))
-    person = _person(part, rng, is_child=False)
+    person = _person(part, rng, STOP_M, is_child=False)
     return Act(Kind.PICTURE, (Role(person, picture, part.expected),))
 
 
@@ -112,12 +116,12 @@ def _programme(rng: random.Random, *, has_serial: bool) -> Iterator[Kind]:
         others = known
 
 
-def _person(part: Part, rng: random.Random, *, is_child: bool) -> Person:
+def _person(part: Part, rng: random.Random, stop_m: float, *, is_child: bool) -> Person:
     error_c = max(-0.3, min(0.3, rng.gauss(0.0, SKIN_SPREAD_C)))
     stature_m = part.stature_m or (CHILD_M if is_child else ADULT_M)
     return Person(
         body_c=rng.uniform(*part.body_c),
         stature_m=rng.uniform(*stature_m),
         skin_error_c=error_c if part.skin_error_c is None else part.skin_error_c,
-        stop_m=max(0.22, rng.gauss(STOP_M, STOP_SPREAD_M)),
+        stop_m=max(0.22, rng.gauss(stop_m, STOP_SPREAD_M)),
     )

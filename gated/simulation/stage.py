@@ -31,6 +31,7 @@ FRAME_FILE = "stage.frame"
 OUTPUTS_SOCKET = "stage.sock"
 INPUTS_SOCKET = "inputs.sock"
 AMBIENT = "ambient"
+PLATE = "reference"
 
 UNPLUGGED_C = math.nan
 """In place of a temperature: the sensor's plug has been pulled."""
@@ -41,8 +42,13 @@ _COUNT = struct.Struct("<q")
 _DOUBLE_BYTES = 8
 
 
+def distance_column(thermometer: str) -> str:
+    """Return the column of the distance sensor beside ``thermometer``, in m."""
+    return f"distance {thermometer}"
+
+
 class HeatLog:
-    """The temperature before each sensor over the last seconds, in a memory-mapped file.
+    """What is before each sensor over the last seconds, in a memory-mapped file.
 
     One writer, any number of readers. An entry is written before it is counted, so that a reader
     never sees half of one; the oldest are overwritten.
@@ -73,25 +79,28 @@ class HeatLog:
         _COUNT.pack_into(self._map, 0, count + 1)
 
     def read(self, name: str, at_s: float) -> float:
-        """Return what ``name`` saw at ``at_s``: the newest entry not after it, else the oldest.
+        """Return what ``name`` saw at ``at_s``. Raises: NotAcknowledged: it says UNPLUGGED_C."""
+        return self.entry(at_s, unplugged_by=name)[name]
 
-        Raises: NotAcknowledged: it says UNPLUGGED_C.
+    def entry(self, at_s: float, *, unplugged_by: str) -> dict[str, float]:
+        """Return what each sensor saw at ``at_s``: the newest entry not after it, else the oldest.
+
+        Raises: NotAcknowledged: that of ``unplugged_by`` says UNPLUGGED_C.
         """
-        column = 1 + self._names.index(name)
         count: int = _COUNT.unpack_from(self._map)[0]
         if count == 0:
             raise DeviceNotFound("the stage has no heat yet: is the scenario running?")
         oldest = max(0, count - HISTORY + 1)  # the very oldest may be being overwritten
-        value_c = 0.0
+        entry: tuple[float, ...] = ()
         for index in range(count - 1, oldest - 1, -1):
             offset = _COUNT.size + index % HISTORY * self._entry.size
             entry = self._entry.unpack_from(self._map, offset)
-            value_c = entry[column]
             if entry[0] <= at_s:
                 break
-        if math.isnan(value_c):
+        seen = dict(zip(self._names, entry[1:], strict=True))
+        if math.isnan(seen[unplugged_by]):
             raise NotAcknowledged
-        return value_c
+        return seen
 
     def close(self) -> None:
         self._map.close()

@@ -28,12 +28,13 @@ from gated.visit.records import (
     visit_commit,
 )
 from gated.visit.state import (
+    COME_CLOSER_S,
     FLICKER_S,
     LEAVE_GRACE_S,
     Phase,
     Visit,
 )
-from gated.visit.step import HINT_OF_CAUSE, Step
+from gated.visit.step import HINT_OF_CAUSE, Step, has_been_near
 from gated.vocabulary import (
     Check,
     CredentialStatus,
@@ -45,6 +46,7 @@ from gated.vocabulary import (
     Verdict,
 )
 
+FAR = Reason.OUT_OF_DISTANCE
 LANE_TAKEN = frozenset({Phase.PASSING, Phase.RELEASING})
 DENIED_ALARM_AFTER = 5
 """Refusals in a row that raise an alarm (GB 50396: at most five wrong tries)."""
@@ -136,15 +138,30 @@ class Front(Step):
         for visit in self._in(Phase.MEASURING):
             if visit.thermometer == reading.thermometer and not visit.is_waiting_for_lane:
                 admitted = admit_reading(reading, at, self.state.lane.rules.temperature)
+                measured = tuple(r for r in visit.readings if r.refusal is not FAR)
+                if admitted.refusal is FAR:
+                    self._too_far(replace(visit, readings=measured or (admitted,)))
+                    return
                 visit = replace(
                     visit,
-                    readings=(*visit.readings, admitted),
+                    readings=(*measured, admitted),
                     last_progress_at=at,
                     has_hinted=False,
                 )
                 self._put(visit)
                 self._evaluate(visit, at)
                 return
+        if reading.refusal is FAR:
+            # Too far away even to be felt as a person: there is no visit yet.
+            until = MonoSeconds(at + COME_CLOSER_S)
+            self.state = replace(self.state, come_closer_until=until)
+            self._refresh_prompt()
+
+    def _too_far(self, visit: Visit) -> None:
+        """Ask them to come closer. No attempt is spent, and standing there is no progress."""
+        self._put(visit)
+        self._show(Prompt.COME_CLOSER, visit.visit_id)
+        self._remember_hint(Prompt.COME_CLOSER, visit.visit_id, is_spoken=True)
 
     # --- what they show -----------------------------------------------------------------------
 
@@ -265,7 +282,7 @@ class Front(Step):
                 self._put(replace(visit, rechecks_asked=len(visit.readings)))
             self._refresh_prompt()
             return False
-        needs_reading = rules.check_temperature is not Check.OFF and not visit.readings
+        needs_reading = rules.check_temperature is not Check.OFF and not has_been_near(visit)
         if self.state.mode is Mode.OBSERVE:
             hint_at = visit.last_progress_at + self.state.lane.timing.hint_after_s
             needs_reading = needs_reading and at < hint_at

@@ -15,6 +15,7 @@ from gated.messages import (
     ContactValueSeen,
     CredentialChecked,
     DeviceChanged,
+    DriftNoticed,
     GateMoved,
     KeyTurned,
     PassageSensed,
@@ -29,6 +30,7 @@ from gated.visit.records import (
     alarm_commit,
     clock_commit,
     device_commit,
+    drift_commit,
     mode_commit,
     restart_commit,
 )
@@ -69,6 +71,8 @@ def next_deadline(state: LaneState) -> MonoSeconds | None:
         times.append(state.claim.until)
     if state.mode_until is not None:
         times.append(state.mode_until)
+    if state.come_closer_until is not None:
+        times.append(state.come_closer_until)
     held_open = held_open_at(state)
     if held_open is not None:
         times.append(held_open)
@@ -130,6 +134,8 @@ class _Lane(Staff):
                 self._button_pressed(event.button, event.at)
             case DeviceChanged():
                 self._device_changed(event)
+            case DriftNoticed():
+                self.commands.append(drift_commit(event))
             case Committed():
                 self._committed(event)
                 self._tell_unrecorded()  # after the relay, which comes first
@@ -220,6 +226,10 @@ class _Lane(Staff):
             self.state = replace(self.state, mode_until=MonoSeconds(at + MODE_RETRY_S))
             if self.state.pending_mode is None:
                 self._mode_requested(ModeRequested(Mode.NORMAL, False, "expiry", at))
+        until = self.state.come_closer_until
+        if until is not None and until <= at:
+            self.state = replace(self.state, come_closer_until=None)
+            self._refresh_prompt()
         # A passage that ends serves whoever waits: last, so that nobody is ticked as they were.
         for visit in sorted(self.state.visits, key=lambda visit: visit.phase is Phase.PASSING):
             self._tick_visit(visit, at)

@@ -15,7 +15,7 @@ from gated.contents import (
     ReleaseContent,
     VisitContent,
 )
-from gated.messages import DeviceChanged
+from gated.messages import DeviceChanged, DriftNoticed
 from gated.policy import Decision, Judgement, Rules
 from gated.units import MonoSeconds, to_microcelsius
 from gated.visit.state import Commit, ModeRequested, StaffClaim, Visit
@@ -70,6 +70,14 @@ def visit_commit(
         surroundings_c=_rounded(last.surroundings_c) if last else None,
         hints=visit.hints,
         unread_cause=visit.unread[-1] if visit.unread else None,
+        object_c=_rounded(last.object_c) if last else None,
+        die_c=_rounded(last.die_c) if last else None,
+        surface_c=_rounded(last.surface_c) if last else None,
+        drift_c=_rounded(last.drift_c) if last else None,
+        site_offset_c=_rounded(last.site_offset_c) if last else None,
+        cohort_offset_c=_rounded(last.cohort_offset_c) if last else None,
+        forehead_c=_rounded(last.forehead_c) if last else None,
+        temperature_flags=last.flags if last else (),
     )
     is_granted = decision.outcome == "granted"
     is_known = credential is not None and credential.status is CredentialStatus.VALID
@@ -181,6 +189,15 @@ def device_commit(event: DeviceChanged) -> Commit:
     return Commit(
         tag=f"alarm/{alarm}",
         content=AlarmContent(alarm=alarm, device=event.device, detail=event.reason[:200]),
+    )
+
+
+def drift_commit(event: DriftNoticed) -> Commit:
+    """Return the alarm of a thermometer whose readings have moved, or are as expected again."""
+    alarm = AlarmName.THERMOMETER_DRIFTING if event.is_drifting else AlarmName.THERMOMETER_STEADY
+    return Commit(
+        tag=f"alarm/{alarm}",
+        content=AlarmContent(alarm=alarm, device=event.thermometer, detail=event.detail[:200]),
     )
 
 

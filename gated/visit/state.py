@@ -22,6 +22,7 @@ from gated.messages import (
     Credential,
     CredentialChecked,
     DeviceChanged,
+    DriftNoticed,
     EnergiseRelay,
     GateMoved,
     KeyTurned,
@@ -45,6 +46,8 @@ FLICKER_S = 1.6
 """A presence that is back within this was hardly gone: two samples of the slowest thermometer."""
 RELAY = "relay"
 """The device that opens the gate, as DeviceChanged names it."""
+COME_CLOSER_S = 2.0
+"""The thermometer repeats it about once a second while they stand there."""
 CLAIM_S = 30.0
 """How long a staff card waits for the button inside the fence."""
 
@@ -169,6 +172,7 @@ class LaneState:
     is_gate_known: bool = False  # the contact has said something since the start
     prompt: Prompt = Prompt.READY
     prompt_mode: Mode = Mode.NORMAL  # in force when the prompt was shown
+    come_closer_until: MonoSeconds | None = None  # somebody is near, too far to be measured
     count: int = 0  # visits so far, for ids
     denied_in_a_row: int = 0
     unrecorded: int = 0  # events that could not be made durable since the last one that was
@@ -232,6 +236,7 @@ Event = (
     | PassageSensed
     | ButtonPressed
     | DeviceChanged
+    | DriftNoticed
     | Committed
     | CommitFailed
     | Tick

@@ -15,7 +15,7 @@ from gated.visit.state import (
     Visit,
     new_visit_id,
 )
-from gated.vocabulary import Check, Mode, Prompt, UnreadCause
+from gated.vocabulary import Check, Mode, Prompt, Reason, UnreadCause
 
 
 class Step:
@@ -88,13 +88,18 @@ class Step:
             return Prompt.CLOSED
         if visit.credential is not None and visit.credential.is_ambiguous:
             return Prompt.ONE_CODE_ONLY
-        if not visit.readings and rules.check_temperature is not Check.OFF:
-            if visit.thermometer is None:
+        if not has_been_near(visit) and rules.check_temperature is not Check.OFF:
+            if visit.thermometer is None or visit.readings:
                 return Prompt.COME_CLOSER
             return Prompt.STAND_STILL if visit.has_hinted else Prompt.FACE
         if visit.rechecks_asked >= len(visit.readings) > 0:
             return Prompt.MEASURE_AGAIN
         return HINT_OF_CAUSE[visit.unread[-1]] if visit.unread else Prompt.SHOW_CODE
+
+
+def has_been_near(visit: Visit) -> bool:
+    """Return whether there is a reading that was not only refused for being too far away."""
+    return any(reading.refusal is not Reason.OUT_OF_DISTANCE for reading in visit.readings)
 
 
 HINT_OF_CAUSE: Mapping[UnreadCause, Prompt] = {
@@ -115,4 +120,6 @@ def idle_prompt(state: LaneState) -> Prompt:
         return Prompt.OUT_OF_ORDER
     if state.gate is not None and state.gate.is_told:
         return Prompt.SHUT_GATE
-    return Prompt.CLOSED if state.mode is Mode.CLOSED else Prompt.READY
+    if state.mode is Mode.CLOSED:
+        return Prompt.CLOSED
+    return Prompt.READY if state.come_closer_until is None else Prompt.COME_CLOSER

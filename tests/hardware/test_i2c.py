@@ -1,12 +1,13 @@
-"""The contracts of thermometers and ambient sensors over a real bus (``pytest --hw``).
+"""The contracts of all sensors over a real bus (``pytest --hw``).
 
 ``GATED_TEST_I2C`` names what is wired, several separated by ``;``, each as "BUS DRIVER KEY=VALUE…",
 the keys being the driver's own in the configuration:
 
     GATED_TEST_I2C="/dev/i2c-1 mlx90614 variant=DCI; /dev/i2c-1 sht3x address=0x44"
 
-Nothing is written to a chip but its driver's questions. The address that must stay silent is the
-lowest one that the driver allows and that is not named here.
+Nothing is written to a chip but its driver's questions and settings, no EEPROM of any. The address
+that must stay silent is the lowest one that the driver allows and that is not named here; a driver
+of one address is not asked for that.
 """
 
 from __future__ import annotations
@@ -22,12 +23,21 @@ import pytest
 
 from gated.clock import SystemClock
 from gated.errors import BusError, DeviceNotFound
-from gated.sensors.port import AmbientDriver, AmbientSensor, Driver, Thermometer, ThermometerDriver
+from gated.sensors.port import (
+    AmbientDriver,
+    AmbientSensor,
+    DistanceDriver,
+    DistanceSensor,
+    Driver,
+    Thermometer,
+    ThermometerDriver,
+)
 from gated.sensors.registry import load_driver
 from gated.sensors.smbus2_bus import Smbus2Bus
 from tests.sensor_contracts import (
     AmbientContract,
     DeviceT,
+    DistanceContract,
     ThermometerContract,
     options_elsewhere,
 )
@@ -88,7 +98,9 @@ class Bench(Generic[DeviceT]):
         there = driver.options.model_validate(wired.raw)
         elsewhere = options_elsewhere(driver, wired.raw, taken)
         self.sensor: DeviceT = driver.make(bus, there, self.clock, self._pause)
-        self.absent: DeviceT = driver.make(bus, elsewhere, self.clock, self._pause)
+        self.absent: DeviceT | None = (
+            None if elsewhere is None else driver.make(bus, elsewhere, self.clock, self._pause)
+        )
 
     def settle(self) -> None:
         traits = getattr(self.sensor, "traits", None)
@@ -117,6 +129,16 @@ class TestRealAmbientSensor(AmbientContract):
         wired = required(request.param)
         driver = load_driver(wired.driver)
         assert isinstance(driver, AmbientDriver)
+        with closing(Smbus2Bus(wired.bus)) as bus:
+            yield Bench(wired, bus, driver)
+
+
+class TestRealDistanceSensor(DistanceContract):
+    @pytest.fixture(params=of_kind(DistanceDriver), ids=name)
+    def bench(self, request: pytest.FixtureRequest) -> Iterator[Bench[DistanceSensor]]:
+        wired = required(request.param)
+        driver = load_driver(wired.driver)
+        assert isinstance(driver, DistanceDriver)
         with closing(Smbus2Bus(wired.bus)) as bus:
             yield Bench(wired, bus, driver)
 

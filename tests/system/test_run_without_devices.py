@@ -26,6 +26,8 @@ pytestmark = pytest.mark.skipif(
 MISSING = {
     "child (thermometer, mlx90614 DCI /dev/i2c-1)": "switch I2C on",
     "adult (thermometer, mlx90614 DCI /dev/i2c-3)": "switch I2C on",
+    "distance child (distance sensor, vl53l1x /dev/i2c-4)": "switch I2C on",
+    "distance adult (distance sensor, vl53l1x /dev/i2c-5)": "switch I2C on",
     "ambient (the air's thermometer, sht3x /dev/i2c-0 0x44)": "switch I2C on",
     "camera (picamera2)": "apt install python3-picamera2",
     "relay (gpio GPIO17)": "no GPIO chip",

@@ -6,20 +6,33 @@ import queue
 import random
 import statistics
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
-from gated.clock import FakeClock
 from gated.messages import MeasureAgain, PresenceEnded, PresenceStarted, Reading, ReadingTaken
 from gated.sensors.compensation import CompensationRules
-from gated.sensors.mlx90614 import DRIVER, Options
+from gated.sensors.mlx90614 import DRIVER
+from gated.sensors.owner import Fitted, SensorEvent
 from gated.sensors.port import AmbientSample
-from gated.sensors.worker import Fitted, SensorEvent, ThermometerWorker
-from gated.simulation.approach import COMES_INTO_VIEW_M, Person, Walker, seen_temperature_c
-from gated.simulation.bus import SimulatedBus
-from gated.simulation.chips.mlx90614 import Mlx90614Model, Unit
+from gated.sensors.worker import Beside, ThermometerWorker
+from gated.simulation.approach import (
+    BRAKES_OVER_M,
+    COMES_INTO_VIEW_M,
+    Person,
+    RandomWalk,
+    Walker,
+    cold_face_c,
+    forehead_c,
+    seen_temperature_c,
+)
+from gated.simulation.chips.mlx90614 import Unit
+from gated.simulation.faults import Comes, Rehearsal
+from gated.simulation.physics import Air
+from gated.vocabulary import Reason
 
 MOUNT_M = 1.60
+STANDS_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,19 @@ class Pass:
     def readings(self) -> list[Reading]:
         return [event.reading for event in self.events if isinstance(event, ReadingTaken)]
 
+    @property
+    def refusals(self) -> set[Reason | None]:
+        return {reading.refusal for reading in self.readings}
+
+    def judged(self) -> Reading:
+        """Return the reading that has a number; there must be one."""
+        (reading,) = [reading for reading in self.readings if reading.body_c is not None]
+        return reading
+
+    def error_c(self, reading: Reading) -> float:
+        assert reading.body_c is not None
+        return reading.body_c - self.body_c
+
 
 def play(
     seed: int,
@@ -44,78 +70,77 @@ def play(
     ambient_c: float = 22.0,
     stature_m: float = 1.68,
     asks_again: bool = False,
+    has_distance: bool = True,
 ) -> Pass:
     """Let one person walk up and stand for 4 s, or walk through."""
     chance = random.Random(seed)
-    clock, bus = FakeClock(), SimulatedBus()
     body_c = chance.gauss(36.8, 0.35)
-    walker = Walker(
-        Person(body_c, stature_m=stature_m, stop_m=stop_m),
-        seed=seed,
-        arrives_at_s=clock.elapsed_s + 3.0 + chance.random(),
-        stops=stops,
-    )
-    options = Options(variant=variant)
-
-    def heat(at_s: float) -> float:
-        return seen_temperature_c(walker, MOUNT_M, options.traits().fov_deg, at_s, ambient_c)
-
-    bus.attach(0x5A, Mlx90614Model(clock, heat, unit=Unit(variant=variant), seed=seed))
+    person = Person(body_c, stature_m=stature_m, stop_m=stop_m)
+    stands_s = STANDS_S + (3.0 if asks_again else 0.0)
+    comes = Comes(3.0 + chance.random(), person, stands_s=stands_s, stops=stops)
+    rehearsal = Rehearsal([comes], seed=seed, unit=Unit(variant=variant), air=Air(ambient_c))
+    clock = rehearsal.clock
     events: list[SensorEvent] = []
     requests: queue.SimpleQueue[MeasureAgain] = queue.SimpleQueue()
     worker = ThermometerWorker(
-        Fitted("adult", DRIVER, options, bus.open),
-        ambient=lambda: AmbientSample(ambient_c, 45.0, clock.monotonic_s()),
+        Fitted("adult", DRIVER, rehearsal.options, rehearsal.bus.open),
+        beside=Beside(
+            ambient=lambda: AmbientSample(ambient_c, 45.0, clock.monotonic_s()),
+            distance=rehearsal.distance if has_distance else None,
+        ),
         clock=clock,
         publish=events.append,
         requests=requests,
         rules=CompensationRules(warm_up_s=0.0),
     )
-    end_s = walker.stands_from_s + 4.0
+    (walker,) = rehearsal.scene.people
     has_asked = not asks_again
-    for wait_s in worker.steps(clock.advance):
-        clock.advance(wait_s)
+    for wait_s in worker.steps(rehearsal.advance):
+        rehearsal.advance(wait_s)
         if not has_asked and any(isinstance(event, ReadingTaken) for event in events):
             requests.put(MeasureAgain("adult"))
-            end_s, has_asked = end_s + 3.0, True
-        if stops and clock.elapsed_s >= end_s:
-            walker.leave(end_s)
-        if clock.elapsed_s > end_s + 4.0:
+            has_asked = True
+        if clock.elapsed_s > walker.stands_from_s + stands_s + 4.0:
             break
     return Pass(events, body_c, walker.stands_from_s)
 
 
-@pytest.mark.parametrize(("stop_m", "approaches"), [(0.25, 60), (0.30, 200), (0.35, 60)])
+@pytest.mark.parametrize("has_distance", [True, False])
+@pytest.mark.parametrize(("stop_m", "approaches"), [(0.25, 60), (0.30, 120), (0.35, 60)])
 def test_who_stands_before_5_degree_optics_is_measured_without_bias(
-    stop_m: float, approaches: int
+    stop_m: float, approaches: int, *, has_distance: bool
 ) -> None:
     errors_c, waits_s = [], []
     for seed in range(approaches):
-        done = play(seed, stop_m=stop_m)
-        (reading,) = done.readings
-        assert reading.body_c is not None
-        errors_c.append(reading.body_c - done.body_c)
-        waits_s.append(reading.taken_at - done.stands_from_s)
-    # What remains is aim and sway: part of the spot is face beside the forehead, 1 °C colder.
-    assert abs(statistics.fmean(errors_c)) < 0.08
+        done = play(seed, stop_m=stop_m, has_distance=has_distance)
+        for reading in done.readings:
+            if reading.body_c is not None:
+                errors_c.append(done.error_c(reading))
+                waits_s.append(reading.taken_at - done.stands_from_s)
+    assert len(errors_c) >= 0.95 * approaches
+    assert abs(statistics.fmean(errors_c)) < 0.05
     assert statistics.stdev(errors_c) < 0.12
     assert max(errors_c) < 0.3
-    within = sum(wait_s <= 2.5 for wait_s in waits_s)
-    assert within >= 0.95 * approaches
+    assert sum(wait_s <= 2.5 for wait_s in waits_s) >= 0.95 * len(waits_s)
 
 
+@pytest.mark.parametrize("has_distance", [True, False])
 @pytest.mark.parametrize("variant", ["DCI", "DCH", "DCC", "DAA"])
-def test_who_walks_through_without_stopping_gets_no_reading(variant: str) -> None:
-    done = [play(seed, variant=variant, stops=False) for seed in range(25)]
-    assert [reading for one in done for reading in one.readings] == []
+def test_who_walks_through_without_stopping_gets_no_reading(
+    variant: str, *, has_distance: bool
+) -> None:
+    done = [
+        play(seed, variant=variant, stops=False, has_distance=has_distance) for seed in range(20)
+    ]
+    assert [r.body_c for one in done for r in one.readings if r.body_c is not None] == []
 
 
 def test_a_fast_chip_answers_within_1200_ms_of_standing_still() -> None:
     waits_s = []
     for seed in range(25):
-        done = play(seed, variant="DCC", stop_m=0.05)
-        (reading,) = done.readings
-        waits_s.append(reading.taken_at - done.stands_from_s)
+        done = play(seed, variant="DCC", stop_m=0.04)
+        waits_s += [r.taken_at - done.stands_from_s for r in done.readings if r.body_c is not None]
+    assert len(waits_s) >= 20
     assert statistics.median(waits_s) <= 1.2
 
 
@@ -123,12 +148,13 @@ def test_a_second_reading_is_as_good_and_independent() -> None:
     first_c, second_c = [], []
     for seed in range(60):
         done = play(seed, asks_again=True)
-        readings = done.readings
-        assert len(readings) == 2
+        readings = [reading for reading in done.readings if reading.body_c is not None]
+        if len(readings) < 2:
+            continue
         assert readings[1].taken_at - readings[0].taken_at >= 3 * 0.65 - 0.01
-        errors_c = [r.body_c - done.body_c for r in readings if r.body_c is not None]
-        first_c.append(errors_c[0])
-        second_c.append(errors_c[1])
+        first_c.append(done.error_c(readings[0]))
+        second_c.append(done.error_c(readings[1]))
+    assert len(second_c) >= 50
     assert abs(statistics.fmean(second_c)) < 0.08
     # sharing aim they are alike, but not copies
     assert statistics.stdev(a - b for a, b in zip(first_c, second_c, strict=True)) > 0.05
@@ -146,19 +172,36 @@ def test_the_air_s_temperature_does_not_move_the_result(ambient_c: float) -> Non
     errors_c = []
     for seed in range(40):
         done = play(seed, ambient_c=ambient_c)
-        errors_c += [r.body_c - done.body_c for r in done.readings if r.body_c is not None]
-    assert len(errors_c) >= 39
+        errors_c += [done.error_c(r) for r in done.readings if r.body_c is not None]
+    assert len(errors_c) >= 37
     assert abs(statistics.fmean(errors_c)) < 0.08
+
+
+@pytest.mark.parametrize(
+    ("variant", "stop_m"), [("DCI", 0.50), ("DCI", 0.70), ("DCC", 0.15), ("DAA", 0.03)]
+)
+def test_who_stands_where_the_optics_do_not_fit_is_asked_to_come_closer(
+    variant: str, stop_m: float
+) -> None:
+    for seed in range(6):
+        done = play(seed, variant=variant, stop_m=stop_m)
+        assert done.refusals == {Reason.OUT_OF_DISTANCE}
+        assert all(reading.body_c is None for reading in done.readings)
 
 
 def test_a_90_degree_chip_at_a_gate_gives_nobody_a_number() -> None:
     for seed in range(6):
-        assert [r.body_c for r in play(seed, variant="DAA", stop_m=0.30).readings] == []
+        for has_distance in (True, False):
+            done = play(seed, variant="DAA", stop_m=0.30, has_distance=has_distance)
+            assert all(reading.body_c is None for reading in done.readings)
 
 
 def test_a_child_is_nobody_to_the_high_thermometer() -> None:
     for seed in range(20):
         assert play(seed, stature_m=1.15).readings == []
+
+
+# --- people --------------------------------------------------------------------------------------
 
 
 def test_a_walk_repeats_with_its_seed_and_asks_nothing_of_the_order() -> None:
@@ -177,12 +220,33 @@ def test_a_walk_repeats_with_its_seed_and_asks_nothing_of_the_order() -> None:
 def test_who_has_left_is_gone() -> None:
     walker = Walker(Person(36.8), seed=1, arrives_at_s=10.0)
     assert seen_temperature_c(walker, MOUNT_M, 5.0, 9.9, 22.0) == 22.0
-    standing_s = walker.stands_from_s + 60.0
+    standing_s = walker.stands_from_s + 2.0
+    assert walker.is_standing(standing_s)
     assert seen_temperature_c(walker, MOUNT_M, 5.0, standing_s, 22.0) > 33.0
     walker.leave(standing_s)
+    assert not walker.is_standing(standing_s)
     assert not walker.is_gone(standing_s + 0.1)
     assert walker.is_gone(standing_s + 4.0)
     assert seen_temperature_c(walker, MOUNT_M, 5.0, standing_s + 4.0, 22.0) == 22.0
+
+
+def test_nobody_is_seen_where_nobody_is() -> None:
+    assert seen_temperature_c(None, MOUNT_M, 5.0, 0.0, 22.0) == 22.0
+
+
+def test_who_is_asked_comes_half_a_step_closer_once() -> None:
+    walker = Walker(Person(36.8, stop_m=0.45, restlessness=0.0), seed=1, arrives_at_s=10.0)
+    asked_s = walker.stands_from_s + 1.0
+    walker.come_closer(asked_s)
+    walker.come_closer(asked_s + 1.0)
+    before, after, later = (
+        walker.view(asked_s + late_s, MOUNT_M, 34.0) for late_s in (0.0, 1.5, 5.0)
+    )
+    assert before is not None
+    assert after is not None
+    assert before.distance_m == pytest.approx(0.45)
+    assert 0.2 < after.distance_m < 0.40
+    assert later == after
 
 
 def test_people_come_into_view_at_one_and_a_half_metres() -> None:
@@ -190,3 +254,61 @@ def test_people_come_into_view_at_one_and_a_half_metres() -> None:
     view = walker.view(10.0, MOUNT_M, 34.0)
     assert view is not None
     assert view.distance_m == pytest.approx(COMES_INTO_VIEW_M, abs=0.05)
+
+
+def test_people_brake_smoothly_to_the_place_where_they_stop() -> None:
+    walker = Walker(Person(36.8, stop_m=0.3, restlessness=0.0), seed=1, arrives_at_s=10.0)
+    step_s = 0.01
+    ways_m = []
+    for step in range(int((walker.stands_from_s + 0.5 - 10.0) / step_s)):
+        view = walker.view(10.0 + step * step_s, MOUNT_M, 34.0)
+        assert view is not None
+        ways_m.append(view.distance_m)
+    speeds = [(before - after) / step_s for before, after in pairwise(ways_m)]
+    assert ways_m[-1] == pytest.approx(0.3)
+    assert min(speeds) >= -1e-9
+    assert max(after - before for before, after in pairwise(speeds)) < 1e-6  # never faster
+    assert sum(way_m < 0.3 + BRAKES_OVER_M for way_m in ways_m) > 50
+
+
+# The reference for these is the simulator of the research: its forehead is 14 mm off the axis on
+# average while somebody stands, and its distance sways by 4 mm.
+
+
+def test_people_sway_and_aim_at_least_as_badly_as_the_reference_s() -> None:
+    aside_m, sway_m = [], []
+    for seed in range(300):
+        walker = Walker(Person(36.8, stop_m=0.3), seed=seed, arrives_at_s=10.0)
+        views = [
+            walker.view(walker.stands_from_s + 0.1 * step, MOUNT_M, 34.0) for step in range(30)
+        ]
+        aside_m.append(statistics.fmean(view.aside_m for view in views if view is not None))
+        sway_m.append(statistics.pstdev(view.distance_m for view in views if view is not None))
+    assert statistics.fmean(aside_m) > 0.0141
+    assert statistics.quantiles(aside_m, n=10)[-1] > 0.0226
+    assert statistics.fmean(sway_m) > 0.0041
+
+
+def test_a_step_of_the_sway_is_4_mm_and_standing_does_not_drift_away() -> None:
+    walks = [RandomWalk(seed) for seed in range(400)]
+    assert statistics.pstdev(walk.place_m(0.1) for walk in walks) == pytest.approx(0.004, rel=0.1)
+    late_m = [walk.place_m(60.0) for walk in walks]
+    assert statistics.pstdev(late_m) == pytest.approx(0.014, rel=0.15)
+    assert all(walk.place_m(0.0) == 0.0 for walk in walks)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "too_cold_c"), [(0.0, 3.43), (1.0, 1.67), (3.0, 0.79), (5.0, 0.52)]
+)
+def test_a_face_from_the_cold_is_as_cold_as_the_fit_says(minutes: float, too_cold_c: float) -> None:
+    assert cold_face_c(minutes) == pytest.approx(too_cold_c, abs=0.01)
+    warm, cold = Person(36.8), Person(36.8, minutes_indoors=minutes)
+    difference_c = forehead_c(warm, 22.0) - forehead_c(cold, 22.0)
+    assert difference_c == pytest.approx(too_cold_c, abs=0.01)
+
+
+def test_a_cold_face_warms_while_somebody_stands_there() -> None:
+    cold = Person(36.8, minutes_indoors=0.0)
+    assert forehead_c(cold, 22.0, here_s=60.0) == pytest.approx(
+        forehead_c(Person(36.8, minutes_indoors=1.0), 22.0)
+    )

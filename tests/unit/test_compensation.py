@@ -12,24 +12,25 @@ from hypothesis import strategies as st
 from gated.errors import ConfigError
 from gated.sensors.compensation import (
     MAX_BODY_C,
-    SPOT_FOREHEAD,
     CompensationRules,
     DeviceCalibration,
     Instrument,
-    body_c,
     compensate,
+    plate_error_c,
     skin_c,
     true_surface_c,
 )
 from gated.sensors.port import AmbientSample, Traits
 from gated.sensors.sampling import Plateau
+from gated.sensors.site import SITES, body_c
 from gated.units import MonoSeconds
-from gated.vocabulary import Reason
+from gated.vocabulary import Reason, Site, TemperatureFlag
 
 AT = MonoSeconds(2_000.0)
 DCI = Traits(fov_deg=5.0, settle_s=0.65, noise_c=0.10, supply_error_c=0.0)
 INSTRUMENT = Instrument("adult", chip_id="123456789abcdef0", traits=DCI, powered_s=86_400.0)
 RULES = CompensationRules()
+SPOT = SITES[Site.FOREHEAD_SPOT]
 AIR_22 = AmbientSample(22.0, 45.0, AT)
 
 
@@ -68,7 +69,7 @@ def test_the_correction_gives_back_the_skin() -> None:
 def test_a_forehead_spot_becomes_a_body_temperature_by_the_fitted_line() -> None:
     reading = compensate(plateau(seen_of_skin(34.0, 22.0)), AIR_22, INSTRUMENT, RULES)
     assert reading.skin_c == pytest.approx(34.0)
-    assert reading.body_c == pytest.approx(34.0 + 5.64 - 0.146 * 22.0)
+    assert reading.body_c == pytest.approx(34.0 + SPOT.a_c - SPOT.b * 22.0)
     assert (reading.refusal, reading.quality, reading.calibration) == (None, "good", "default")
     assert (reading.ambient_c, reading.samples, reading.spread_c) == (22.0, 3, 0.1)
     assert (reading.thermometer, reading.taken_at) == ("adult", AT)
@@ -147,16 +148,16 @@ def test_air_outside_the_studied_range_is_marked(ambient_c: float, quality: str)
 
 def test_a_cold_face_is_refused_by_its_body_temperature() -> None:
     def reading_of_body(value_c: float) -> Reason | None:
-        skin = value_c - body_c(0.0, 22.0, SPOT_FOREHEAD)
+        skin = value_c - body_c(0.0, 22.0, SPOT)
         return compensate(plateau(seen_of_skin(skin, 22.0)), AIR_22, INSTRUMENT, RULES).refusal
 
     assert reading_of_body(34.49) is Reason.COLD_FACE
     assert reading_of_body(34.51) is None
 
 
-def test_a_raw_forehead_of_34_degrees_is_a_normal_reading_not_a_cold_face() -> None:
-    reading = compensate(plateau(34.0), AIR_22, INSTRUMENT, RULES)
-    assert reading.body_c == pytest.approx(36.7, abs=0.1)
+def test_a_raw_forehead_of_33_6_degrees_is_a_normal_reading_not_a_cold_face() -> None:
+    reading = compensate(plateau(33.6), AIR_22, INSTRUMENT, RULES)
+    assert reading.body_c == pytest.approx(36.8, abs=0.1)
 
 
 def test_a_hot_cup_is_no_person() -> None:
@@ -213,7 +214,8 @@ def test_one_step_of_the_sensor_more_is_always_strictly_more_body_temperature(
     rules = replace(RULES, emissivity=emissivity)
 
     def body_of(raw: int) -> float:
-        return body_c(skin_c(raw * 0.02 - 273.15, ambient_c, 0.0, rules), ambient_c, rules.site)
+        skin = skin_c(raw * 0.02 - 273.15, ambient_c, 0.0, rules)
+        return body_c(skin, ambient_c, rules.site_offset(DCI))
 
     before, after = body_of(lower), body_of(lower + 1)
     assert math.isnan(before) or after > before
@@ -225,6 +227,128 @@ def test_nothing_pulls_a_fever_back_to_the_mean(
 ) -> None:
     def body_of(value_c: float) -> float:
         seen = seen_of_skin(value_c, ambient_c)
-        return body_c(skin_c(seen, ambient_c, 0.0, RULES), ambient_c, RULES.site)
+        return body_c(skin_c(seen, ambient_c, 0.0, RULES), ambient_c, RULES.site_offset(DCI))
 
     assert body_of(skin + fever_c) - body_of(skin) == pytest.approx(fever_c, abs=1e-6)
+
+
+# --- what speaks against a reading ----------------------------------------------------------------
+
+
+def test_each_step_stands_in_the_reading() -> None:
+    rules = replace(
+        RULES,
+        calibration=DeviceCalibration("adult.7", gain=1.01, offset_c=-0.2),
+        corrects_by_cohort=True,
+    )
+    instrument = replace(INSTRUMENT, has_plate=True, plate_error_c=0.15, cohort_offset_c=0.05)
+    reading = compensate(plateau(34.0), AIR_22, instrument, rules)
+    assert (reading.object_c, reading.drift_c, reading.cohort_offset_c) == (34.0, 0.15, 0.05)
+    assert reading.surface_c is not None
+    assert reading.skin_c is not None
+    assert reading.site_offset_c is not None
+    assert reading.surface_c == pytest.approx(34.24, abs=0.01)
+    assert reading.skin_c == pytest.approx(1.01 * reading.surface_c - 0.2 - 0.15)
+    assert reading.body_c == pytest.approx(reading.skin_c + reading.site_offset_c + 0.05)
+
+
+def test_the_cohort_corrects_only_where_it_is_switched_on() -> None:
+    instrument = replace(INSTRUMENT, cohort_offset_c=0.3)
+    off = compensate(plateau(34.0), AIR_22, instrument, RULES)
+    assert off.body_c == compensate(plateau(34.0), AIR_22, INSTRUMENT, RULES).body_c
+    assert off.cohort_offset_c is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "refusal", "flags"),
+    [
+        (None, None, ()),
+        (0.1, None, ()),
+        (0.3, None, (TemperatureFlag.GRADIENT,)),
+        (-0.3, None, (TemperatureFlag.GRADIENT,)),
+        (1.1, Reason.WARMING_UP, (TemperatureFlag.GRADIENT,)),
+        (-1.1, Reason.WARMING_UP, (TemperatureFlag.GRADIENT,)),
+        (math.nan, Reason.WARMING_UP, ()),
+    ],
+)
+def test_a_chip_that_warms_or_cools_is_marked_and_beyond_a_limit_refused(
+    rate: float | None, refusal: Reason | None, flags: tuple[TemperatureFlag, ...]
+) -> None:
+    instrument = replace(INSTRUMENT, die_rate_c_per_min=rate)
+    reading = compensate(plateau(34.0), AIR_22, instrument, RULES)
+    assert (reading.refusal, reading.flags) == (refusal, flags)
+
+
+@pytest.mark.parametrize("error_c", [0.51, -0.51, math.nan])
+def test_a_thermometer_that_the_plate_disproves_judges_nobody(error_c: float) -> None:
+    instrument = replace(INSTRUMENT, has_plate=True, plate_error_c=error_c, plate_age_s=1.0)
+    reading = compensate(plateau(34.0), AIR_22, instrument, RULES)
+    assert (reading.body_c, reading.refusal) == (None, Reason.UNCALIBRATED)
+
+
+@pytest.mark.parametrize(("age_s", "is_told"), [(None, True), (601.0, True), (599.0, False)])
+def test_a_plate_not_seen_for_long_is_marked(age_s: float | None, is_told: bool) -> None:
+    instrument = replace(INSTRUMENT, has_plate=True, plate_age_s=age_s)
+    reading = compensate(plateau(34.0), AIR_22, instrument, RULES)
+    assert reading.refusal is None
+    assert (TemperatureFlag.REFERENCE_UNSEEN in reading.flags) is is_told
+
+
+def test_drifting_and_unsettled_are_marked() -> None:
+    instrument = replace(INSTRUMENT, is_drifting=True, is_unsettled=True)
+    flags = compensate(plateau(34.0), AIR_22, instrument, RULES).flags
+    assert flags == (TemperatureFlag.DRIFTING, TemperatureFlag.UNSETTLED)
+
+
+def test_a_thermometer_for_presence_judges_nobody() -> None:
+    instrument = replace(INSTRUMENT, traits=replace(DCI, is_presence_only=True))
+    assert compensate(plateau(34.0), AIR_22, instrument, RULES).refusal is Reason.UNCALIBRATED
+
+
+def test_an_array_tells_a_cold_forehead_from_a_cool_one() -> None:
+    def refusal(forehead_c: float) -> Reason | None:
+        seen = replace(plateau(34.6), forehead_c=forehead_c)
+        return compensate(seen, AIR_22, INSTRUMENT, RULES).refusal
+
+    assert refusal(32.7) is None
+    assert refusal(32.5) is Reason.COLD_FACE
+
+
+def test_a_cold_sky_reflected_by_the_skin_is_taken_out() -> None:
+    under_sky = replace(RULES, reflected_c=-20.0)
+    warm = skin_c(34.0, 22.0, 0.0, RULES)
+    assert skin_c(34.0, 22.0, 0.0, under_sky) == pytest.approx(warm + 0.62, abs=0.05)
+
+
+def test_the_plates_own_emissivity_is_taken_out() -> None:
+    shown = seen_of_skin(35.0, 22.0, emissivity=0.95)
+    assert plate_error_c(shown, 35.0, 22.0, DCI, RULES) == pytest.approx(0.0, abs=1e-9)
+    calibrated = replace(RULES, calibration=DeviceCalibration("adult.7", offset_c=-0.2))
+    assert plate_error_c(shown, 35.0, 22.0, DCI, calibrated) == pytest.approx(-0.2)
+
+
+@given(
+    object_c=st.floats(20.0, 45.0),
+    step_c=st.floats(0.02, 5.0),
+    ambient_c=judged_air,
+    drift_c=st.floats(-0.5, 0.5),
+    cohort_c=st.floats(-0.5, 0.5),
+    gain=st.floats(0.97, 1.03),
+)
+def test_the_whole_way_is_strictly_increasing_and_shrinks_nothing(
+    object_c: float, step_c: float, ambient_c: float, drift_c: float, cohort_c: float, gain: float
+) -> None:
+    rules = replace(
+        RULES, calibration=DeviceCalibration("adult.7", gain=gain), corrects_by_cohort=True
+    )
+    instrument = replace(
+        INSTRUMENT, has_plate=True, plate_error_c=drift_c, cohort_offset_c=cohort_c
+    )
+    air = AmbientSample(ambient_c, 45.0, AT)
+    colder = compensate(plateau(object_c), air, instrument, rules)
+    hotter = compensate(plateau(object_c + step_c), air, instrument, rules)
+    assert colder.skin_c is not None
+    assert hotter.skin_c is not None
+    assert hotter.skin_c - colder.skin_c >= 0.97 * step_c
+    if colder.body_c is not None and hotter.body_c is not None:
+        assert hotter.body_c - colder.body_c == pytest.approx(hotter.skin_c - colder.skin_c)

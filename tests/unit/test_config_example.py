@@ -30,6 +30,7 @@ NOT_THE_DEFAULT = {
     "uplink.password_file": "a broker that people can reach needs one",
     "outputs.voice.driver": "the example has a loudspeaker",
     "temperature.ambient": "nothing can be judged without",
+    "temperature.thermometers[].distance": "who stands too far away reads too cold",
     "outputs.call_staff": "somebody must hear the call",
     "outputs.lamps": "visitors need a prompt",
     "outputs.lamps.observe": "the same",
@@ -167,7 +168,11 @@ def test_the_live_keys_are_the_rules_and_not_the_wiring() -> None:
     not_live = {k.path for k in catalogue(GateConfig) if not k.is_live and not k.is_table}
     assert not {p for p in not_live if p.startswith(("checks.", "visit."))}
     assert {p for p in not_live if p.startswith("temperature.")} == {
-        p for p in not_live if p.startswith(("temperature.thermometers", "temperature.ambient."))
+        p
+        for p in not_live
+        if p.startswith(
+            ("temperature.thermometers", "temperature.ambient.", "temperature.reference.")
+        )
     }
 
 

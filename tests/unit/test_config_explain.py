@@ -16,6 +16,7 @@ from gated.config import (
     warnings,
     with_paths,
 )
+from gated.config.doubts import Optics
 from gated.config.explain import rows
 from gated.optics import reach_m
 from tests.config_texts import MINIMAL, with_keys
@@ -155,7 +156,7 @@ def test_places_can_be_exchanged_and_are_checked_again(tmp_path: Path) -> None:
 def test_the_example_that_ships_gives_no_warning() -> None:
     config = parse_gate(SHIPPED.read_text(encoding="utf-8"), "example")
 
-    assert warnings(config, {"child": 5.0, "adult": 12.0}) == []
+    assert warnings(config, {"child": Optics(5.0), "adult": Optics(12.0)}) == []
 
 
 @pytest.mark.parametrize(
@@ -169,10 +170,35 @@ def test_the_distance_at_which_a_forehead_fills_the_view(fov_deg: float, distanc
 def test_wide_optics_are_doubted_and_narrow_ones_not() -> None:
     config = parse_gate(MINIMAL, "gated.toml")
 
-    (wide,) = set(warnings(config, {"child": 90.0})) - set(warnings(config, {"child": 13.0}))
+    narrow = warnings(config, {"child": Optics(13.0)})
+    (wide,) = set(warnings(config, {"child": Optics(90.0)})) - set(narrow)
 
     assert "temperature.thermometers[child]" in wide
     assert "17 mm" in wide
+
+
+def test_a_thermometer_for_presence_is_doubted() -> None:
+    config = parse_gate(MINIMAL, "gated.toml")
+    told = warnings(config, {"child": Optics(5.0, is_presence_only=True)})
+    assert any("for presence only" in line for line in told)
+
+
+def test_a_distance_beyond_the_optics_is_doubted() -> None:
+    text = MINIMAL.replace("mount_height_m = 1.1", "mount_height_m = 1.1, max_distance_m = 0.5")
+    told = warnings(parse_gate(text, "gated.toml"), {"child": Optics(5.0)})
+    assert any("0.39 m" in line for line in told)
+
+
+@pytest.mark.parametrize("which", ["ambient", "reference", "distance"])
+def test_whatever_talks_on_a_thermometers_bus_is_doubted(which: str) -> None:
+    beside = 'driver = "tmp117", bus = "/dev/i2c-1"'
+    if which == "distance":
+        text = MINIMAL.replace("mount_height_m", f"distance = {{ {beside} }}, mount_height_m")
+    else:
+        seen = ', seen_by = "child"' if which == "reference" else ""
+        text = with_keys("temperature", f"{which} = {{ {beside}{seen} }}")
+    told = warnings(parse_gate(text, "gated.toml"))
+    assert any(which in line and "shares /dev/i2c-1" in line for line in told)
 
 
 @pytest.mark.parametrize(

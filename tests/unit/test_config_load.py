@@ -27,7 +27,7 @@ def test_what_the_file_leaves_out_has_the_defaults_of_the_design() -> None:
     assert (judged.fever_threshold_c, judged.fever_threshold_inclusive) == (37.3, True)
     assert (judged.guard_below_c, judged.guard_above_c, judged.max_attempts) == (0.1, 0.5, 2)
     assert judged.when_not_judged is WhenNotJudged.SEE_STAFF
-    assert (judged.offset_a_c, judged.offset_b, judged.emissivity) == (5.64, 0.146, 0.98)
+    assert (judged.offset_a_c, judged.offset_b, judged.emissivity) == (None, None, 0.98)
     assert config.checks.anti_passback is Check.SOFT
     assert config.gate.direction is Direction.IN
     assert config.visit.initial_mode is Mode.NORMAL
@@ -75,7 +75,7 @@ def test_a_configuration_cannot_be_changed_after_loading() -> None:
         (
             "temperature",
             "max_attempts = true",
-            "temperature.max_attempts = true : must be a whole number, 1 … 3 (允许 1–3)",
+            "temperature.max_attempts = true : must be a whole number, 1 … 4 (允许 1–4)",
         ),
         (
             "checks",

@@ -10,7 +10,11 @@ from gated.config import parse_gate
 from gated.controller.control import ModeRequest, decode_request, encode_request
 from gated.controller.rules import compensation_rules, lane_of, policy_rules
 from gated.errors import WireError
-from gated.vocabulary import Check, Direction, Mode, WhenNotJudged
+from gated.sensors.calibration import Calibration
+from gated.sensors.compensation import DeviceCalibration
+from gated.sensors.port import Traits
+from gated.sensors.site import SITES, SiteOffset
+from gated.vocabulary import Check, Direction, Mode, Site, WhenNotJudged
 from tests.config_texts import MINIMAL, with_keys
 
 # --- from the configuration ----------------------------------------------------------------------
@@ -62,11 +66,44 @@ def test_the_rhythm_of_a_visit_comes_from_the_configuration() -> None:
 
 
 def test_the_compensation_takes_the_sites_own_offset() -> None:
-    default = compensation_rules(parse_gate(MINIMAL, "gated.toml"))
-    own = compensation_rules(parse_gate(with_keys("temperature", "offset_a_c = 3.9"), "gated.toml"))
-    assert own.site.a_c == 3.9
-    assert own.site.b == default.site.b
-    assert default.site.a_c != 3.9
+    text = with_keys("temperature", "offset_a_c = 3.9")
+    default, own = site_offset(MINIMAL), site_offset(text)
+    assert own.a_c == 3.9
+    assert own.b == default.b
+    assert default == SITES[Site.FOREHEAD_SPOT]
+    assert site_offset(text, calibration(site_a_c=4.4)).a_c == 4.4
+    assert site_offset(text, calibration()).a_c == 3.9
+
+
+def test_the_site_of_the_file_comes_before_the_thermometers_own() -> None:
+    text = MINIMAL.replace("mount_height_m = 1.1", 'mount_height_m = 1.1, site = "hottest"')
+    assert site_offset(text) == SITES[Site.HOTTEST]
+
+
+def test_a_calibration_binds_its_readings_to_its_chip() -> None:
+    config = parse_gate(MINIMAL, "gated.toml")
+    taken = calibration(gain=1.01, offset_c=-0.3)
+    device = compensation_rules(config, config.temperature.thermometers[0], taken).calibration
+    assert device == DeviceCalibration("child.3", 1.01, -0.3, "00ab")
+
+
+def site_offset(text: str, taken: Calibration | None = None) -> SiteOffset:
+    config = parse_gate(text, "gated.toml")
+    rules = compensation_rules(config, config.temperature.thermometers[0], taken)
+    return rules.site_offset(Traits(fov_deg=5, settle_s=0.65, noise_c=0.1, supply_error_c=0))
+
+
+def calibration(**values: float) -> Calibration:
+    return Calibration.model_validate(
+        {
+            "thermometer": "child",
+            "version": 3,
+            "chip_id": "00ab",
+            "made_at": "2026-11-26T10:00:00+08:00",
+            "made_by": "staff",
+            **values,
+        }
+    )
 
 
 # --- requests of this machine's own command line -------------------------------------------------

@@ -14,7 +14,7 @@ from gated.actuators.voice import Voice
 from gated.clock import FakeClock
 from gated.config import GateConfig, parse_gate
 from gated.controller.ports import Devices
-from gated.devices import real_devices, sensor_names, simulated_devices
+from gated.devices import heat_columns, real_devices, simulated_devices
 from gated.messages import GateMoved, KeyTurned
 from gated.simulation.stage import HEAT_FILE, HeatLog, StageAnnouncer
 from tests.config_texts import MINIMAL, with_keys
@@ -56,7 +56,7 @@ def config(text: str) -> GateConfig:
 def stage() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="gated-") as folder:  # a socket's path is short
         path = Path(folder)
-        HeatLog(path / HEAT_FILE, sensor_names(config(MINIMAL)), create=True).close()
+        HeatLog(path / HEAT_FILE, heat_columns(config(MINIMAL)), create=True).close()
         yield path
 
 

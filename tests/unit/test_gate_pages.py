@@ -44,7 +44,7 @@ HEADER_PIN = {
 }  # fmt: skip
 """Of the 40-pin header: the same on every Pi since the B+."""
 
-I2C_LINES = frozenset(range(10))  # what some Pi's hardware I2C buses may need
+I2C_LINES = frozenset(range(12))  # what I2C buses may need, the bit-banged ones of 10 and 11 too
 CONSOLE_LINES = {14, 15}
 
 
@@ -115,7 +115,9 @@ def test_the_lines_of_each_bus_are_where_the_header_has_them() -> None:
     config = parse_gate(example(GateConfig), "example")
     ambient = config.temperature.ambient
     assert ambient is not None
-    wanted = {*(t.bus for t in config.temperature.thermometers), ambient.bus}
+    thermometers = config.temperature.thermometers
+    beside = {t.distance.bus for t in thermometers if t.distance is not None}
+    wanted = {*(t.bus for t in thermometers), *beside, ambient.bus}
     assert {spans(bus)[0] for bus, *_ in buses} == wanted
     for _, _, pi4, _, pi5 in buses:
         for cell in (pi4, pi5):

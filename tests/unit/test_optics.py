@@ -7,10 +7,12 @@ import pytest
 from gated.optics import FOREHEAD_RADIUS_M, reach_m
 from gated.simulation.optics import (
     FACE_RADIUS_M,
+    Thing,
     View,
     clothing_c,
     is_torso_behind,
     seen_c,
+    seen_past_c,
     share_in_disc,
     vertical_miss_m,
 )
@@ -75,3 +77,29 @@ def test_a_child_is_seen_by_the_low_thermometer_and_not_by_the_high_one() -> Non
 
 def test_somebody_beside_the_gate_is_not_seen() -> None:
     assert seen_c(View(0.30, 34.5, aside_m=1.0), 5.0, 22.0) == pytest.approx(22.0, abs=0.05)
+
+
+def test_what_the_head_does_not_fill_shows_what_is_behind() -> None:
+    view = View(0.50, 34.5, is_torso_behind=False)
+    before_air, before_wall = seen_c(view, 5.0, 22.0), seen_c(view, 5.0, 22.0, behind_c=32.0)
+    assert before_wall > before_air
+    near = View(0.20, 34.5)
+    assert seen_c(near, 5.0, 22.0, behind_c=32.0) == pytest.approx(
+        seen_c(near, 5.0, 22.0), abs=0.02
+    )
+    assert seen_c(None, 5.0, 22.0, behind_c=32.0) == 32.0
+
+
+def test_skin_reflects_the_surroundings_and_not_the_air() -> None:
+    view = View(0.02, 34.5)
+    in_the_sun = seen_c(view, 5.0, 22.0, reflected_c=52.0)
+    assert in_the_sun - seen_c(view, 5.0, 22.0) == pytest.approx(0.02 * 30, rel=0.2)
+
+
+def test_a_cup_before_a_face_is_seen_in_its_place() -> None:
+    cup = Thing(0.10, 0.04, 60.0, emissivity=1.0)
+    assert seen_past_c(cup, 5.0, 22.0, 34.0) == pytest.approx(60.0, abs=0.01)
+    aside = Thing(0.10, 0.04, 60.0, aside_m=0.5)
+    assert seen_past_c(aside, 5.0, 22.0, 34.0) == pytest.approx(34.0, abs=0.01)
+    shiny = Thing(0.10, 0.04, 60.0, emissivity=0.1)
+    assert seen_past_c(shiny, 5.0, 22.0, 34.0) < 30.0

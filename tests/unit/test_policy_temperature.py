@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.messages import Reading
-from gated.policy import NOT_JUDGED_REASONS, TemperatureRules, admit_reading, judge_temperature
+from gated.policy import (
+    NOT_JUDGED_REASONS,
+    TemperatureRules,
+    admit_reading,
+    judge_temperature,
+    together_c,
+)
 from gated.units import MonoSeconds
 from gated.vocabulary import Reason, Verdict
 from tests.policy_cases import reading
@@ -227,7 +233,7 @@ ALL_RULES = st.builds(
     fever_threshold_inclusive=st.booleans(),
     guard_below_c=st.sampled_from([float(g) for g in GUARDS_BELOW]),
     guard_above_c=st.sampled_from([0.0, *(float(g) for g in GUARDS_ABOVE)]),
-    max_attempts=st.integers(1, 3),
+    max_attempts=st.integers(1, 4),
 )
 
 
@@ -269,3 +275,44 @@ def test_an_admitted_reading_is_a_finite_number_or_a_refusal_never_both(
     admitted = admit_reading(raw, MonoSeconds(received_at), RULES)
     assert (admitted.body_c is None) is (admitted.refusal is not None)
     assert admitted.body_c is None or math.isfinite(admitted.body_c)
+
+
+# --- several readings of one person together ------------------------------------------------------
+
+SERIES_C = st.lists(st.floats(34.0, 41.0), min_size=1, max_size=4)
+
+
+@given(body_c=st.floats(34.0, 41.0))
+def test_one_reading_is_taken_as_it_is(body_c: float) -> None:
+    assert together_c([body_c]) == pytest.approx(body_c, abs=1e-6)
+
+
+def test_two_readings_are_their_mean_and_more_lean_to_the_hottest() -> None:
+    assert together_c([37.2, 37.6]) == pytest.approx(37.4)
+    assert together_c([37.0, 37.0, 37.6]) == pytest.approx(37.2 + 0.4 * 0.4)
+    assert together_c([37.0, 37.0, 37.0, 37.4]) == pytest.approx(37.1 + 0.4 * 0.3)
+
+
+@given(series_c=SERIES_C, step_c=st.floats(0.01, 2.0))
+def test_all_readings_hotter_are_hotter_together_by_exactly_as_much(
+    series_c: list[float], step_c: float
+) -> None:
+    hotter_c = [body_c + step_c for body_c in series_c]
+    rise_c = together_c(hotter_c) - together_c(series_c)
+    assert rise_c == pytest.approx(step_c, abs=2e-6)
+
+
+@given(series_c=SERIES_C, at=st.integers(0, 3), step_c=st.floats(0.01, 2.0))
+def test_every_reading_counts_and_none_for_more_than_itself(
+    series_c: list[float], at: int, step_c: float
+) -> None:
+    at %= len(series_c)
+    hotter_c = [*series_c[:at], series_c[at] + step_c, *series_c[at + 1 :]]
+    assert 0 < together_c(hotter_c) - together_c(series_c) <= step_c + 2e-6
+
+
+@given(series_c=SERIES_C)
+def test_readings_together_lie_between_their_mean_and_the_hottest(series_c: list[float]) -> None:
+    mean_c = sum(series_c) / len(series_c)
+    assert mean_c - 2e-6 <= together_c(series_c) <= max(series_c) + 2e-6
+    assert together_c(series_c[::-1]) == together_c(series_c)

@@ -46,8 +46,8 @@ def gate(tmp_path: Path) -> Iterator[ProbedGate]:
 
 
 ALL = [
-    "child", "ambient", "camera", "paper", "relay", "call_staff", "lamp go", "lamp wait",
-    "lamp code", "buzzer", "voice", "inputs",
+    "child", "distance child", "ambient", "camera", "paper", "relay", "call_staff", "lamp go",
+    "lamp wait", "lamp code", "buzzer", "voice", "inputs",
 ]  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def test_every_device_of_the_configuration_has_one_line_and_is_well(gate: Probed
     result = CheckResult(tuple(checked.values()))
     assert check_code(result) is ExitCode.OK
     lines = list(check_lines(result, "en"))
-    assert lines[3:5] == [
+    assert lines[4:6] == [
         "ok  paper (serial scanner, /dev/serial/by-id/usb-scanner-if00): 9600 Bd",
         "ok  relay (gpio GPIO17)",
     ]
@@ -106,16 +106,25 @@ def test_what_is_missing_is_said_by_its_own_adapter(gate: ProbedGate) -> None:
     checked = gate.check()
     missing = {name: d.detail for name, d in checked.items() if d.state is State.MISSING}
     assert sorted(missing) == ["camera", "child", "lamp go", "voice"]
-    assert missing["child"] == "/dev/i2c-1/0x5A: no MLX90614 answers: check its wires and supply"
+    assert missing["child"] == (
+        "/dev/i2c-1/0x5A: no MLX90614 answers: check its wires and supply; if it is asleep, switch "
+        "its power off and on; if it is in PWM mode, change it"
+    )
     assert "GPIO22 of chip pinctrl-bcm2711 is held by another program" in missing["lamp go"]
     result = CheckResult(tuple(checked.values()))
     assert check_code(result) is ExitCode.FAILED
-    (line,) = [line for line in check_lines(result, "en") if "child" in line]
+    (line,) = [
+        line for line in check_lines(result, "en") if line.startswith(("! child (", "! child（"))
+    ]
     assert line == (
-        "! child (thermometer, mlx90614 DCI /dev/i2c-1) is missing: /dev/i2c-1/0x5A: no MLX90614 "
-        "answers: check its wires and supply; see temperature.thermometers[child]"
+        f"! child (thermometer, mlx90614 DCI /dev/i2c-1) is missing: {missing['child']}; "
+        "see temperature.thermometers[child]"
     )
-    (line,) = [line for line in check_lines(result, "zh-Hans") if "child" in line]
+    (line,) = [
+        line
+        for line in check_lines(result, "zh-Hans")
+        if line.startswith(("! child (", "! child（"))
+    ]
     assert line.startswith("! child（测温头，mlx90614 DCI /dev/i2c-1）缺失：")
     assert line.endswith("。检查接线、供电和总线 (temperature.thermometers[child])")
 

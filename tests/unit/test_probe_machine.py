@@ -30,133 +30,17 @@ from gated.probe.findings import (
     SerialFound,
 )
 from gated.probe.gpio_chips import list_chips
-from gated.probe.i2c import RISKY, STUCK_AFTER, Bus, addresses_of, list_buses, scan
+from gated.probe.i2c import Bus
 from gated.probe.machine import Sources, survey
 from gated.probe.plugged import list_cards, list_serial
 from gated.scanner.picture import Unreadable, encode_picture, read_picture
-from gated.sensors.registry import driver_names, load_driver
-from gated.simulation.bus import Fault, NotAcknowledged, SimulatedBus
+from gated.simulation.bus import SimulatedBus
 from gated.simulation.gpiochip import SimulatedChip, SimulatedGpiod
 from gated.simulation.picamera import PicameraDesk
 from gated.simulation.screens import render_empty, render_phone
-from tests.probe_gate import chip, pictures, quiet
+from tests.probe_gate import Plain, chip, pictures, quiet
 
 BUS = Bus("/dev/i2c-1", "bcm2835 (i2c@7e804000)", ())
-
-
-class Plain:
-    """A chip that nobody here knows: it gives a byte to whoever reads."""
-
-    fault: Fault | None = None
-
-    def transfer(self, address: int, written: bytes, count: int) -> bytes:
-        if written:
-            raise NotAcknowledged
-        return b"\x17" * count
-
-
-def scanned(bus: SimulatedBus, clock: FakeClock, where: Bus = BUS) -> I2CFound:
-    return scan(where, lambda _: bus.open(), clock, clock.advance, quiet)
-
-
-# --- I2C -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", driver_names())
-def test_every_driver_is_found_by_its_chip_and_shows_a_reading(name: str) -> None:
-    clock, bus = FakeClock(), SimulatedBus("/dev/i2c-1")
-    address, model = chip(name, clock)
-    bus.attach(address, model)
-    assert address in addresses_of(load_driver(name).options)
-    (answer,) = scanned(bus, clock).answers
-    assert (answer.address, answer.driver, answer.problem) == (address, name, "")
-    assert answer.chip_id != ""
-    assert "°C" in answer.reading
-
-
-def test_a_chip_at_its_second_address_is_found_too() -> None:
-    clock, bus = FakeClock(), SimulatedBus("/dev/i2c-1")
-    bus.attach(0x45, chip("sht3x", clock)[1])
-    (answer,) = scanned(bus, clock).answers
-    assert (answer.address, answer.driver) == (0x45, "sht3x")
-    assert answer.reading.endswith("%RH")
-
-
-def test_nothing_is_written_but_the_drivers_own_questions_and_each_address_is_asked_once() -> None:
-    clock, bus = FakeClock(), SimulatedBus("/dev/i2c-1")
-    scanned(bus, clock, replace(BUS, in_kernel=(0x68,)))
-    own = {a for name in driver_names() for a in addresses_of(load_driver(name).options)}
-    assert {message.address for message in bus.transcript if message.written} == own
-    read = [message.address for message in bus.transcript if not message.written]
-    assert read == [a for a in range(0x08, 0x78) if a not in {*RISKY, 0x68}]
-
-
-def test_a_chip_of_the_kernels_is_named_and_left_alone() -> None:
-    clock, bus = FakeClock(), SimulatedBus("/dev/i2c-1")
-    bus.attach(0x5A, chip("mlx90614", clock)[1])
-    found = scanned(bus, clock, replace(BUS, in_kernel=(0x5A,)))
-    assert (found.answers, found.in_kernel) == ((), ("0x5A",))
-    assert 0x5A not in {message.address for message in bus.transcript}
-
-
-def test_something_unknown_is_shown_as_unknown() -> None:
-    clock, bus = FakeClock(), SimulatedBus("/dev/i2c-1")
-    bus.attach(0x29, Plain())
-    assert scanned(bus, clock).answers == (Answer(0x29),)
-
-
-def test_a_chip_that_answers_but_cannot_measure_says_so() -> None:
-    clock, bus = FakeClock(), SimulatedBus("/dev/i2c-1")
-    bus.attach(0x5A, chip("mlx90614", clock)[1])
-    bus.inject(0x5A, Fault.ERROR_FLAG)
-    (answer,) = scanned(bus, clock).answers
-    assert (answer.driver, answer.reading) == ("mlx90614", "")
-    assert "error flag" in answer.problem
-
-
-def test_a_bus_that_is_held_is_given_up_soon() -> None:
-    clock, bus = FakeClock(), SimulatedBus("/dev/i2c-1")
-    for address in range(0x08, 0x78):
-        bus.inject(address, Fault.TIMEOUT)
-    found = scanned(bus, clock)
-    own = sum(len(addresses_of(load_driver(name).options)) for name in driver_names())
-    assert len(bus.transcript) == own + STUCK_AFTER
-    assert found.answers == ()
-    assert "check SDA and SCL" in found.problem
-
-
-def test_a_data_line_held_low_is_not_taken_for_a_hundred_chips() -> None:
-    clock, bus = FakeClock(), SimulatedBus("/dev/i2c-1")
-    for address in range(0x08, 0x78):
-        bus.inject(address, Fault.ALL_ZEROS)
-    found = scanned(bus, clock)
-    assert found.answers == ()
-    assert "SDA is held low" in found.problem
-
-
-def test_a_bus_that_may_not_be_opened_is_one_sentence() -> None:
-    refusal = "/dev/i2c-1 may not be opened by this user: add it to the group i2c"
-
-    def refuse(_path: str) -> SimulatedBus:
-        raise DeviceNotFound(refusal)
-
-    found = scan(BUS, refuse, FakeClock(), lambda _: None, quiet)
-    assert found == I2CFound(BUS.path, BUS.name, problem=refusal)
-
-
-def test_buses_are_listed_by_number_with_their_names_and_the_kernels_chips(tmp_path: Path) -> None:
-    dev, sys = tmp_path / "dev", tmp_path / "sys"
-    for number in (10, 1):
-        (dev / f"i2c-{number}").mkdir(parents=True)
-    (dev / "i2c-x").mkdir()
-    (sys / "i2c-1").mkdir(parents=True)
-    (sys / "i2c-1" / "name").write_text("bcm2835 (i2c@7e804000)\n")
-    (sys / "1-0068" / "driver").mkdir(parents=True)
-    (sys / "1-0050").mkdir()  # declared, but without a driver
-    assert list_buses(dev, sys) == [
-        Bus(str(dev / "i2c-1"), "bcm2835 (i2c@7e804000)", (0x68,)),
-        Bus(str(dev / "i2c-10"), "", ()),
-    ]
 
 
 # --- GPIO, serial devices, sound cards ----------------------------------------------------------

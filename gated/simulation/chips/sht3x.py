@@ -48,7 +48,8 @@ class Sht3xModel:
         if not count:
             return b""
         answer, self._answer = self._answer, b""
-        if not answer or self._clock.monotonic_s() < self._ready_at_s:
+        is_busy = self._clock.monotonic_s() < self._ready_at_s or self.fault is Fault.HALTED
+        if not answer or is_busy:
             self._answer = answer
             raise NotAcknowledged
         return (answer + b"\xff" * count)[:count]

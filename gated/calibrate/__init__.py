@@ -1,0 +1,1 @@
+"""The dialogue of ``gated calibrate``: a technician, a reference, one thermometer."""
