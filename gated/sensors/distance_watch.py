@@ -50,8 +50,8 @@ class DistanceWatch:
             self._background.append(distance_m)
             self._learned_at = at
 
-    def should_come_closer(self, at: MonoSeconds, *, is_owed: bool) -> bool:
-        """Return whether somebody stands still where nobody can be measured; once a second.
+    def notice_too_far(self, at: MonoSeconds, *, is_owed: bool) -> bool:
+        """Return True for somebody who stands still where nobody can be measured, once a second.
 
         Args:
             at: now.

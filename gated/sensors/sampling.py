@@ -255,7 +255,7 @@ class Sampling:
         at = look.taken_at
         self._distances.feed(look.distance_m, at, is_anybody=self._is_present)
         is_waiting = self._is_owed or not self._is_present
-        if is_waiting and self._distances.should_come_closer(at, is_owed=self.is_owed):
+        if is_waiting and self._distances.notice_too_far(at, is_owed=self.is_owed):
             return (TooFar(at, look.distance_m),)
         return ()
 

@@ -86,7 +86,6 @@ class Scene:
         mount_height_m: of the thermometer, and of the distance sensor beside it.
         fov_deg: of the thermometer.
         seed: of the distance sensor's noise.
-        site: whose rule the foreheads follow.
         sun: when it shines on the wall behind and on the faces, as (from, until) in s.
         wall_m: how far away the wall behind is; None: out of the distance sensor's range.
     """

@@ -17,6 +17,7 @@ from gated.simulation.approach import Person
 from gated.simulation.bus import Fault
 from gated.simulation.chips.mlx90614 import Unit
 from gated.simulation.faults import Breaks, Comes, Event, Rehearsal
+from gated.units import MonoSeconds
 
 STOP_M = {"DCI": 0.30, "DCH": 0.12, "DCC": 0.035}
 REPEATS = {Fault.STUCK, Fault.HALTED}
@@ -37,12 +38,9 @@ class Played:
 
     rehearsal: Rehearsal
     found: list[tuple[float, Finding]] = field(default_factory=list)
-    windows: list[list[float]] = field(default_factory=list)  # of each plateau, when its samples
-    bad_at_s: set[float] = field(default_factory=set)
+    windows: list[list[MonoSeconds]] = field(default_factory=list)  # when their samples were taken
+    bad_at: set[MonoSeconds] = field(default_factory=set)
     claims: list[tuple[float, float, Plateau]] = field(default_factory=list)  # (begun, still, of)
-
-    def of(self, kind: type[Finding]) -> list[tuple[float, Finding]]:
-        return [(at_s, finding) for at_s, finding in self.found if isinstance(finding, kind)]
 
     def plateaus(self) -> list[tuple[float, Plateau]]:
         return [(at_s, f) for at_s, f in self.found if isinstance(f, Plateau)]
@@ -51,12 +49,11 @@ class Played:
         """Return how far the plateau is from whoever stood there then, or just came or went."""
         scene = self.rehearsal.scene
         clock_s = float(plateau.taken_at)
-        there = [
+        (walker,) = (
             walker
             for walker in scene.people
             if any(walker.is_standing(clock_s + late_s) for late_s in (0.0, 0.5, -0.5))
-        ]
-        (walker,) = there
+        )
         skin = true_surface_c(plateau.object_c, scene.air.ambient_c(clock_s), 0.98)
         return skin - scene.true_c(walker, clock_s)
 
@@ -78,7 +75,7 @@ def play(
             try:
                 sample = device.read()
                 if is_repeat:
-                    played.bad_at_s.add(sample.taken_at)
+                    played.bad_at.add(sample.taken_at)
                 window = [*(look.taken_at for look in sampling._window._looks), sample.taken_at]
                 findings = sampling.feed(sample, rehearsal.distance() if has_distance else None)
             except (BusError, ChecksumError, SensorFault):
@@ -127,7 +124,7 @@ def test_no_plateau_is_built_from_a_bad_sample_and_the_next_person_is_measured(
             [*people, *bursts], seed=seed, variant=variant, for_s=34.0, has_distance=has_distance
         )
         for window in played.windows:
-            assert played.bad_at_s.isdisjoint(window), seed
+            assert played.bad_at.isdisjoint(window), seed
         assert all(abs(played.error_c(*one)) < 0.5 for one in played.plateaus()), seed
         assert len([at_s for at_s, _ in played.plateaus() if at_s > 27.0]) == 1, seed
 
@@ -140,7 +137,7 @@ def test_flips_now_and_then_cost_time_and_no_accuracy(fault: Fault, share: float
             rules = SamplingRules.for_traits(
                 Rehearsal([], seed=0, unit=Unit(variant=variant)).options.traits()
             )
-            script = [
+            script: list[Event] = [
                 Comes(3.0, calm(36.8, stop_m), stands_s=6.0),
                 Breaks(2.0, fault, 10.0, share),
             ]
