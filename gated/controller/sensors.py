@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from gated.clock import Clock
@@ -129,7 +129,7 @@ class SensorBank:
             )
             beside = Beside(
                 ambient=_no_ambient if ambient is None else ambient.newest,
-                distance=self._distance(thermometer),
+                distances=self._distances(thermometer),
                 plate=plate.newest if plate is not None and is_watched else None,
             )
             driver = load_thermometer_driver(thermometer.driver)
@@ -176,9 +176,9 @@ class SensorBank:
         self._beside[name] = worker.run
         return worker
 
-    def _distance(
+    def _distances(
         self, thermometer: ThermometerSettings
-    ) -> Callable[[], DistanceSample | None] | None:
+    ) -> Callable[[], Sequence[DistanceSample]] | None:
         settings = thermometer.distance
         if settings is None:
             return None
@@ -190,7 +190,7 @@ class SensorBank:
             fitted, every_s=DISTANCE_EVERY_S, clock=self._clock, publish=self._publish
         )
         self._beside[name.replace(" ", "-")] = worker.run
-        return worker.newest
+        return worker.recent
 
 
 def _no_ambient() -> AmbientSample | None:

@@ -27,11 +27,11 @@ from gated.sensors.plateau import FAST_PERIOD_S, Look, Plateau, PlateauRules, Pl
 from gated.sensors.port import DistanceSample, TemperatureSample, Traits
 from gated.units import MonoSeconds
 
-__all__ = ["STUCK_SAMPLES", "Finding", "Plateau", "Sampling", "SamplingRules", "TooFar"]
+__all__ = ["Finding", "Plateau", "Sampling", "SamplingRules", "TooFar", "stuck_after"]
 
-STUCK_SAMPLES = 30
-"""Identical readings in a row that no working chip gives: even a noise of only 1.5 steps of 0.02 K
-repeats itself thirty times less than once in a thousand years."""
+STEP_C = 0.02
+STUCK_CHANCE = 1e-9
+"""A working chip that reads twice a second is called stuck once in fifteen years."""
 FROZEN_SLOW, FROZEN_FAST = 4, 8
 """Identical readings in a row after which nobody vouches for whoever was measured before them: a
 working chip does so once in 5,000 samples (slow, a noise of 5 steps) or less, and then only has
@@ -50,6 +50,7 @@ class SamplingRules:
     max_distance_m: float  # beyond it a forehead does not fill the view
     max_gap_s: float  # between two samples: after more it may be somebody else
     frozen_samples: int  # identical ones in a row: the same
+    stuck_samples: int  # identical ones in a row: the chip does not work
     exchange_rise_c: float  # above their own plateau: somebody else, or measured with a bad aim
     min_distance_m: float = 0.0
     presence_min_c: float = 30.0
@@ -71,6 +72,7 @@ class SamplingRules:
             # One void sample of a slow chip, four of a fast one: nobody else stands there so soon.
             max_gap_s=max(0.6, 2.3 * traits.settle_s),
             frozen_samples=FROZEN_FAST if is_fast else FROZEN_SLOW,
+            stuck_samples=stuck_after(traits.noise_c),
             exchange_rise_c=max(0.8, 5 * traits.noise_c),
         )
 
@@ -119,6 +121,11 @@ class Sampling:
         """Whether somebody stands there who still waits for a plateau."""
         return self._is_present and self._is_owed
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the chip has repeated itself: look again before it is believed."""
+        return self._repeats > 1
+
     def surroundings_c(self, at: MonoSeconds) -> float | None:
         """Return what was seen in the last seconds before ``at`` with nobody there, or None."""
         return self._background.surroundings_c(at)
@@ -158,12 +165,35 @@ class Sampling:
         found += self._feed_present(look) if self._is_present else self._feed_absent(look)
         return (*found, *self._watch_distance(look))
 
+    def look_again(self, sample: TemperatureSample) -> tuple[Finding, ...]:
+        """Take a sample that came too soon to measure with: it says whether the chip is frozen.
+
+        Raises: SensorFault: it is.
+        """
+        before, self._last = self._last, sample
+        self._watch_for_repeats(before, sample)
+        is_frozen = self._repeats == self._rules.frozen_samples
+        return self._begin_anew(sample) if is_frozen else ()
+
+    def watch_distance(self, distance: DistanceSample) -> tuple[PresenceEnded, ...]:
+        """Take a distance from between two samples: a slow chip sees nothing of an exchange.
+
+        Whoever was measured has gone if there was room for somebody else meanwhile.
+        """
+        plateau = self._plateau
+        if plateau is None or plateau.distance_m is None or distance.taken_at <= plateau.taken_at:
+            return ()
+        limit_m = plateau.distance_m + self._rules.exchange_step_m
+        if distance.distance_m is not None and distance.distance_m <= limit_m:
+            return ()
+        return (self._end_presence(distance.taken_at),)
+
     def _begin_anew(self, sample: TemperatureSample) -> tuple[Finding, ...]:
         """Vouch for nobody across a gap: whoever was measured may have been exchanged in it."""
         self._window.clear()
         self._warm_samples = 0
         self._before_c = -math.inf
-        return (self._end_presence(sample),) if self._plateau is not None else ()
+        return (self._end_presence(sample.taken_at),) if self._plateau is not None else ()
 
     def _feed_absent(self, look: Look) -> tuple[Finding, ...]:
         rules = self._rules
@@ -192,7 +222,7 @@ class Sampling:
     def _feed_present(self, look: Look) -> tuple[Finding, ...]:
         is_off = self._plateau is not None and self._has_moved_off(look, self._plateau)
         if is_off and look.sample.is_clear:
-            return (self._end_presence(look.sample),)
+            return (self._end_presence(look.taken_at),)
         if not is_off and look.object_c >= self._threshold_c - self._rules.leave_drop_c:
             self._last_warm_at = look.taken_at
             return self._find_plateau() if self._take(look) else ()
@@ -205,7 +235,7 @@ class Sampling:
             and look.taken_at - self._last_warm_at < self._rules.leave_s
         ):
             return ()
-        return (self._end_presence(look.sample),)
+        return (self._end_presence(look.taken_at),)
 
     def _has_moved_off(self, look: Look, plateau: Plateau) -> bool:
         """Return whether this can no longer be whoever was measured.
@@ -223,13 +253,13 @@ class Sampling:
         limit_m = plateau.distance_m + self._rules.exchange_step_m
         return look.distance_m is None or look.distance_m > limit_m
 
-    def _end_presence(self, sample: TemperatureSample) -> PresenceEnded:
+    def _end_presence(self, at: MonoSeconds) -> PresenceEnded:
         self._is_present = self._is_owed = False
         self._plateau = None
         self._warm_samples = 0
-        self._before_c = sample.object_c
+        self._before_c = math.inf if self._last is None else self._last.object_c
         self._window.clear()
-        return PresenceEnded(self._thermometer, sample.taken_at)
+        return PresenceEnded(self._thermometer, at)
 
     def _take(self, look: Look) -> bool:
         """Put a sample that may be part of a plateau into the window; return whether it is one."""
@@ -264,9 +294,19 @@ class Sampling:
     ) -> None:
         is_repeat = before is not None and sample.object_c == before.object_c
         self._repeats = self._repeats + 1 if is_repeat else 1
-        if self._repeats >= STUCK_SAMPLES:
+        if self._repeats >= self._rules.stuck_samples:
             raise SensorFault(
                 f"{self._thermometer}: {sample.object_c:.2f} °C {self._repeats} times in a row: "
                 "stuck",
                 device=self._thermometer,
             )
+
+
+def stuck_after(noise_c: float) -> int:
+    """Return how many identical readings in a row a working chip gives only by STUCK_CHANCE.
+
+    Two readings of Gaussian noise fall on the same step of 0.02 K with the chance step / (2 √π σ);
+    a specimen with half of its datasheet's noise is allowed for.
+    """
+    repeats = STEP_C / (2 * math.sqrt(math.pi) * max(noise_c / 2, STEP_C))
+    return 1 + math.ceil(math.log(STUCK_CHANCE) / math.log(repeats))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gated.clock import Clock
@@ -11,13 +12,15 @@ from gated.errors import WrongChip
 from gated.messages import DriftNoticed, MeasureAgain, Reading, ReadingTaken
 from gated.sensors.compensation import CompensationRules, compensate
 from gated.sensors.owner import Fitted, Publish, SensorWorker
-from gated.sensors.port import AmbientSample, DistanceSample, Thermometer
-from gated.sensors.sampling import Plateau, Sampling, SamplingRules, TooFar
+from gated.sensors.port import AmbientSample, DistanceSample, TemperatureSample, Thermometer
+from gated.sensors.sampling import Finding, Plateau, Sampling, SamplingRules, TooFar
 from gated.sensors.witnesses import Witnesses
 from gated.units import MonoSeconds
 from gated.vocabulary import Reason
 
-DISTANCE_MAX_AGE_S = 0.5
+LOOK_AGAIN_S = 0.13
+"""A slow chip that has repeated itself is asked again this soon, against the rule of the quiet bus:
+these readings only say whether it is frozen."""
 PLATE_MAX_AGE_S = 10.0
 
 Newest = Callable[[], AmbientSample | None]
@@ -28,7 +31,7 @@ class Beside:
     """What stands beside a thermometer; each may be called from its thread at any time."""
 
     ambient: Newest
-    distance: Callable[[], DistanceSample | None] | None = None  # None: there is no such sensor
+    distances: Callable[[], Sequence[DistanceSample]] | None = None  # the last ones, oldest first
     plate: Newest | None = None  # the reference plate's own sensor
 
 
@@ -64,6 +67,8 @@ class ThermometerWorker(SensorWorker[Thermometer]):
         self._sampling: Sampling | None = None
         self._witnesses = Witnesses(has_plate=beside.plate is not None)
         self._chip_id = ""
+        self._distance_at_s = -math.inf  # of the newest that was looked at
+        self._was_hasty = False
 
     @property
     def chip_id(self) -> str:
@@ -86,7 +91,13 @@ class ThermometerWorker(SensorWorker[Thermometer]):
             )
 
     def _period_s(self, device: Thermometer) -> float:
-        return device.traits.settle_s
+        settle_s = device.traits.settle_s
+        if self._sampling is not None and self._sampling.is_doubtful:
+            self._was_hasty = settle_s > LOOK_AGAIN_S
+            return min(LOOK_AGAIN_S, settle_s)
+        was_hasty, self._was_hasty = self._was_hasty, False
+        # The hasty look was right: keep the pace, or one chance repeat in 18 makes somebody wait.
+        return settle_s - LOOK_AGAIN_S if was_hasty else settle_s
 
     def _use(self, device: Thermometer) -> None:
         if self._sampling is None:
@@ -97,7 +108,7 @@ class ThermometerWorker(SensorWorker[Thermometer]):
         if self._is_asked():
             self._sampling.measure_again()
         sample = device.read()
-        for finding in self._sampling.feed(sample, self._distance(sample.taken_at)):
+        for finding in self._sense(self._sampling, sample, is_again=self._was_hasty):
             if isinstance(finding, Plateau):
                 self._publish_reading(self._read_plateau(finding, device))
             elif isinstance(finding, TooFar):
@@ -107,10 +118,19 @@ class ThermometerWorker(SensorWorker[Thermometer]):
         self._witnesses.feed(sample, is_present=self._sampling.is_present)
         self._look_at_plate(device, sample.taken_at)
 
-    def _distance(self, at: MonoSeconds) -> DistanceSample | None:
-        newest = None if self._beside.distance is None else self._beside.distance()
-        is_fresh = newest is not None and at - newest.taken_at <= DISTANCE_MAX_AGE_S
-        return newest if is_fresh else None
+    def _sense(
+        self, sampling: Sampling, sample: TemperatureSample, *, is_again: bool
+    ) -> Iterator[Finding]:
+        """Yield what follows from one more sample, and from the distances since the last one."""
+        distances = self._beside.distances() if self._beside.distances is not None else ()
+        for distance in distances:
+            if distance.taken_at > self._distance_at_s:
+                self._distance_at_s = distance.taken_at
+                yield from sampling.watch_distance(distance)
+        if is_again:
+            yield from sampling.look_again(sample)
+        else:
+            yield from sampling.feed(sample, distances[-1] if distances else None)
 
     def _look_at_plate(self, device: Thermometer, at: MonoSeconds) -> None:
         plate = None if self._beside.plate is None else self._beside.plate()
@@ -146,7 +166,7 @@ class ThermometerWorker(SensorWorker[Thermometer]):
             rules=self._rules,
         )
         reading = compensate(plateau, self._beside.ambient(), instrument, self._rules)
-        if self._beside.distance is not None and self._distance(plateau.taken_at) is None:
+        if self._beside.distances is not None and plateau.distance_m is None:
             # It stood still, but nobody knows where: the distance sensor is silent.
             reading = replace(reading, body_c=None, refusal=reading.refusal or Reason.SENSOR_LOST)
         if self._sampling is not None:

@@ -34,9 +34,9 @@ PATIENCE_S = 45.0
 PAUSE_S = 1.5
 """Somebody who walks through hesitates this long, too short to be measured and asked."""
 STAFF_SHOWS_S = 1.0
-FOLLOWS_S = 1.7
-"""So long before the one ahead is out of view: at the front of a queue people stand 0.9 m apart, and
-step up as soon as the one ahead turns aside."""
+FOLLOWS_S = 1.8
+"""So long before the one ahead is out of view the next one steps up: at the front of a queue people
+stand 0.9 m apart, and move when the lamp turns green."""
 SUN_C = 7.0
 """What a wall in the sun is warmer than the air; a face more than that is still told from it."""
 SUN_LEAD_S = 4.0

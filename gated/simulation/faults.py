@@ -132,6 +132,11 @@ class Rehearsal:
             return None
         return self.scene.ranged(self.clock.elapsed_s)
 
+    def distances(self) -> tuple[DistanceSample, ...]:
+        """Return the same as a worker has it: the last samples, of which this is one."""
+        distance = self.distance()
+        return () if distance is None else (distance,)
+
     def since_start_s(self, at: MonoSeconds) -> float:
         """Return a time of this rehearsal's clock as its script counts."""
         return at - self._starts_at_s

@@ -86,7 +86,7 @@ def play(
         Fitted("adult", DRIVER, rehearsal.options, rehearsal.bus.open),
         beside=Beside(
             ambient=lambda: AmbientSample(ambient_c, 45.0, clock.monotonic_s()),
-            distance=rehearsal.distance if has_distance else None,
+            distances=rehearsal.distances if has_distance else None,
         ),
         clock=clock,
         publish=events.append,

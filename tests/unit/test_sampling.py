@@ -13,7 +13,14 @@ from gated.messages import PresenceEnded, PresenceStarted
 from gated.optics import reach_m
 from gated.sensors.mlx90614 import Options
 from gated.sensors.port import DistanceSample, TemperatureSample, Traits
-from gated.sensors.sampling import STUCK_SAMPLES, Finding, Plateau, Sampling, SamplingRules, TooFar
+from gated.sensors.sampling import (
+    Finding,
+    Plateau,
+    Sampling,
+    SamplingRules,
+    TooFar,
+    stuck_after,
+)
 from gated.units import MonoSeconds
 from gated.vocabulary import Site
 
@@ -258,7 +265,7 @@ def test_after_the_sensor_was_lost_nothing_is_owed_and_presence_lasts(slow: Feed
 
 
 def test_a_chip_that_repeats_itself_is_at_fault_until_it_changes(slow: Feeder) -> None:
-    slow.feed(*[34.0] * (STUCK_SAMPLES - 1))
+    slow.feed(*[34.0] * (stuck_after(0.10) - 1))
     for _ in range(3):
         with pytest.raises(SensorFault, match="stuck"):
             slow.feed(34.0)
