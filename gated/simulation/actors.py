@@ -119,12 +119,9 @@ class Staging:
     _is_set_back: bool = False
 
     def __post_init__(self) -> None:
-        lead_s = SUN_LEAD_S if self.act.is_sunny else 0.0
+        lead_s = self._lead_s()
         if self.act.mode is not None:
-            lead_s = MODE_LEAD_S
             self._ask_for_mode(self.starts_at_s, is_on=True)
-        if self.act.breaks is not None:
-            lead_s = BREAK_LEAD_S
         for index, role in enumerate(self.act.roles):
             arrives_at_s = self.starts_at_s + lead_s
             walker = Walker(
@@ -136,6 +133,14 @@ class Staging:
                 if self.act.forces:
                     self._go_through(walker.stands_from_s + PAUSE_S)
             self.actors.append(Actor(role, walker, not role.stops, role.shows))
+
+    def _lead_s(self) -> float:
+        """Return how long what surrounds this act takes to begin, and to end."""
+        if self.act.breaks is not None:
+            return BREAK_LEAD_S
+        if self.act.mode is not None:
+            return MODE_LEAD_S
+        return SUN_LEAD_S if self.act.is_sunny else 0.0
 
     @property
     def visit_ids(self) -> list[str]:
@@ -162,11 +167,17 @@ class Staging:
                 actor.leave(at_s + REACTS_AFTER_S)
             if self.act.help is not None and self.help_from_s is None:
                 self._call_for_help(self.act.help, at_s + WAITS_ASIDE_S)
+        if prompt is Prompt.COME_CLOSER:
+            self.come_closer(at_s)
         for actor in self.actors:
-            if prompt is Prompt.COME_CLOSER and not actor.has_left:
-                actor.walker.come_closer(at_s + REACTS_AFTER_S)
             if prompt in actor.role.mends and actor.mends_at_s is None:
                 actor.mends_at_s, actor.mended = at_s + MENDS_AFTER_S, actor.role.mends[prompt]
+
+    def come_closer(self, at_s: float) -> None:
+        """Have been asked to, whether or not the gate has begun a visit."""
+        for actor in self.actors:
+            if not actor.has_left:
+                actor.walker.come_closer(at_s + REACTS_AFTER_S)
 
     def _go_through(self, at_s: float) -> None:
         shuts_s = at_s + (LEAVES_OPEN_S if self.act.leaves_open else SHUTS_AFTER_S)
@@ -261,7 +272,8 @@ class Staging:
 
     def background_c(self, ambient_c: float) -> float:
         """Return what stands behind these people, in °C."""
-        return ambient_c + SUN_C if self.act.is_sunny else ambient_c
+        is_sunny = self.act.is_sunny and not self._is_set_back
+        return ambient_c + SUN_C if is_sunny else ambient_c
 
     def views(self, height_m: float, at_s: float, ambient_c: float) -> list[View]:
         """Return the heads that a thermal array at ``height_m`` has before it."""
@@ -323,9 +335,10 @@ class Staging:
             return False
         if self.act.help is not None and not self.has_released:
             return False
-        if (self.act.mode is not None or self.act.breaks is not None) and not self._is_set_back:
+        lead_s = self._lead_s()
+        if lead_s > 0 and not self._is_set_back:
             self._is_set_back = True
-            self._busy_until_s = at_s + (MODE_LEAD_S if self.act.breaks is None else BREAK_LEAD_S)
+            self._busy_until_s = at_s + lead_s
             self._ask_for_mode(at_s, is_on=False)
             return False
         return not self.modes and at_s >= self._busy_until_s

@@ -39,6 +39,7 @@ class Kind(enum.StrEnum):
     EXPIRED = "expired pass"
     FORGED = "forged pass"
     ISOLATED = "feverish, kept apart by staff"
+    STANDS_BACK = "stands too far away"
     GUARD_BAND = "within the guard band"
     TOO_COLD = "too cold to judge"
     WALK_THROUGH = "walking through"

@@ -25,8 +25,8 @@ SWAY_PULL = 0.96
 """Standing people sway at random, 4 mm a step, and are drawn back to where they stand: 14 mm root
 mean square in the end."""
 AIM_ERROR_M = 0.008
-STEP_CLOSER_M, STEP_M_S = 0.10, 0.4
-"""Half a step, when asked to come closer."""
+HALF_STEP_M, STEP_M_S = 0.10, 0.4
+"""So far, and so fast, people come closer when they are asked to."""
 MIN_DISTANCE_M = 0.02
 
 COLD_FACE = ((2.20, 0.8), (1.23, 5.8))
@@ -43,6 +43,7 @@ class Person:
     stature_m: float = 1.65
     skin_error_c: float = 0.0  # this person's forehead against the average rule
     stop_m: float = 0.30  # distance at which they stop
+    nearer_m: float = HALF_STEP_M  # so far they come closer when asked to
     minutes_indoors: float = math.inf  # since they came in from the cold, when they arrive
     restlessness: float = 1.0  # how much they sway, against most people
 
@@ -125,7 +126,7 @@ class Walker:
             left_m *= max(1 - self._speed_m_s * braking_s / (2 * left_m), 0.0) ** 2
         nearer_m = 0.0
         if self._closer_at_s is not None:
-            nearer_m = min(max(STEP_M_S * (at_s - self._closer_at_s), 0.0), STEP_CLOSER_M)
+            nearer_m = min(max(STEP_M_S * (at_s - self._closer_at_s), 0.0), self.person.nearer_m)
         return self.person.stop_m + left_m - nearer_m
 
     def _sideways_m(self, at_s: float) -> float:

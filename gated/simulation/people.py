@@ -51,6 +51,7 @@ class Part:
     passes_after_s: float | None = PASSES_AFTER_S
     is_at_serial: bool = False
     holds_up_after_s: float = LOOKS_FOR_PHONE_S
+    stands_back_m: float = 0.0  # behind the mark on the floor
 
 
 def ends(*outcomes: Outcome, prompt: Prompt | None = None, **record: object) -> Expected:
@@ -136,6 +137,10 @@ PARTS: Mapping[Kind, tuple[Part, ...]] = {
         ),
     ),
     Kind.ISOLATED: (_FEVERISH,),
+    Kind.STANDS_BACK: (
+        # Measured only once they have come closer, as they are asked to.
+        Part(ends(_GRANTED, prompt=Prompt.GO), issue=Office.staff, stands_back_m=0.35),
+    ),
     Kind.GUARD_BAND: (
         # The mean of two readings decides, so either is right.
         Part(

@@ -26,7 +26,7 @@ from gated.simulation.stage import (
     StageOutputs,
     distance_column,
 )
-from gated.vocabulary import Mode
+from gated.vocabulary import Mode, Prompt
 
 STEP_S = 0.04
 AMBIENT_MEAN_C = 22.0
@@ -115,6 +115,8 @@ class Player:
 
     def _take_prompt(self, shown: PromptShown) -> None:
         if shown.visit_id is None:
+            if shown.prompt is Prompt.COME_CLOSER and self.played.stagings:
+                self.played.stagings[-1].come_closer(self._clock.monotonic_s())
             return
         # A visit that the gate has just begun belongs to whoever came up last.
         owners = [s for s in self.played.stagings if shown.visit_id in s.heard]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gated.simulation.acts import Act, Kind, Role
-from gated.simulation.approach import Person
+from gated.simulation.approach import HALF_STEP_M, Person
 from gated.simulation.office import Office
 from gated.simulation.people import AROUND, FIRST, NEEDS_SERIAL, PARTS, Part, ends
 from gated.simulation.screens import Shown
@@ -22,7 +22,8 @@ from gated.vocabulary import Outcome, Prompt
 STOP_M = 0.30
 ARRAY_STOP_M = 0.45
 """Where the mark on the floor is: 30 cm before a spot of 5°, further away before an array."""
-STOP_SPREAD_M = 0.03
+STOP_SPREAD_M, STOP_ERROR_M = 0.03, 0.05
+"""How near to the mark people stop: standard deviation, and at most."""
 SKIN_SPREAD_C = 0.12
 """Of one person's forehead against the average rule. The real spread is larger: this scenario shows
 the gate's logic, not how well foreheads tell a fever (docs/safety-and-privacy.md)."""
@@ -117,11 +118,16 @@ def _programme(rng: random.Random, *, has_serial: bool) -> Iterator[Kind]:
 
 
 def _person(part: Part, rng: random.Random, stop_m: float, *, is_child: bool) -> Person:
-    error_c = max(-0.3, min(0.3, rng.gauss(0.0, SKIN_SPREAD_C)))
+    error_c = _bounded(rng, SKIN_SPREAD_C, 0.3)
     stature_m = part.stature_m or (CHILD_M if is_child else ADULT_M)
     return Person(
         body_c=rng.uniform(*part.body_c),
         stature_m=rng.uniform(*stature_m),
         skin_error_c=error_c if part.skin_error_c is None else part.skin_error_c,
-        stop_m=max(0.22, rng.gauss(stop_m, STOP_SPREAD_M)),
+        stop_m=stop_m + part.stands_back_m + _bounded(rng, STOP_SPREAD_M, STOP_ERROR_M),
+        nearer_m=max(part.stands_back_m, HALF_STEP_M),
     )
+
+
+def _bounded(rng: random.Random, spread: float, most: float) -> float:
+    return max(-most, min(most, rng.gauss(0.0, spread)))

@@ -173,7 +173,7 @@ def test_a_person_gives_presence_one_reading_and_departure(rig: Rig) -> None:
 def test_the_bus_is_quiet_for_the_settling_time_before_each_read(rig: Rig) -> None:
     hasty = {LOOK_AGAIN_S, 0.65 - LOOK_AGAIN_S}  # where a value repeated itself by chance
     assert set(rig.waits) - hasty == {0.65}
-    assert rig.waits.count(0.65) > 0.8 * len(rig.waits)
+    assert rig.waits.count(0.65) > 0.7 * len(rig.waits)
 
 
 def test_the_supply_of_the_options_is_taken_out() -> None:
