@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from gated.config import GateConfig, parse_gate
 from gated.config.explain import dump_toml, with_paths
 from gated.contents import ReleaseContent, VisitContent
 from gated.sensors.calibration import Calibration, CalibrationFolder
+from gated.sensors.site import SITES
 from gated.simulation.bus import SimulatedBus
 from gated.simulation.chips.mlx90614 import ADDRESS, Mlx90614Model, Unit
 from gated.simulation.chips.sht3x import ADDRESS as AIR_ADDRESS
 from gated.simulation.chips.sht3x import Sht3xModel
 from gated.units import KELVIN_OFFSET_K
-from gated.vocabulary import Direction, Outcome, Prompt, ReleaseResult
+from gated.vocabulary import Direction, Outcome, Prompt, ReleaseResult, Site
 from gated.wire import Draft
 from tests.config_texts import MINIMAL
 from tests.ledger_drafts import open_ledger, stamp
@@ -213,3 +215,25 @@ def record(workshop: Workshop, drafts: Iterable[Draft]) -> None:
     ledger = open_ledger(workshop.config.paths.state / "ledger.db", workshop.clock).ledger
     ledger.append(list(drafts))
     ledger.close()
+
+
+# --- pairs ---------------------------------------------------------------------------------------
+
+SPOT = SITES[Site.FOREHEAD_SPOT]
+SKIN_C = 33.3
+BODY_C = SKIN_C + SPOT.a_c - SPOT.b * AIR_C
+"""What the gate says of that skin with the published offset."""
+
+
+def csv(workshop: Workshop, text: str, name: str = "pairs.csv") -> Path:
+    file = workshop.file.with_name(name)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def scattered(count: int, bias_c: float, sd_c: float = 0.3, seed: int = 1) -> list[float]:
+    """Return differences, contact minus gate, with exactly this mean."""
+    chance = random.Random(seed)
+    values = [chance.gauss(0.0, sd_c) for _ in range(count)]
+    mean_c = sum(values) / count
+    return [value - mean_c + bias_c for value in values]

@@ -90,7 +90,7 @@ PARTS: Mapping[Kind, tuple[Part, ...]] = {
                 },
             ),
             body_c=(36.6, 36.6),
-            skin_error_c=1.2,
+            skin_error_c=1.0,
             issue=Office.staff,
             hold=DIM,
             mends=Prompt.BRIGHTER_SCREEN,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,22 +14,21 @@ from gated.calibrate.dialog import GivenUp
 from gated.calibrate.site import Wanted
 from gated.cli import main
 from gated.errors import ExitCode, GatedError
-from gated.sensors.site import SITES
 from gated.sensors.two_point import NotCalibrated
-from gated.vocabulary import Site
 from tests.calibrate_rig import (
     AIR_C,
+    BODY_C,
     CHIP,
     OTHER_CHIP,
+    SKIN_C,
+    SPOT,
     Workshop,
+    csv,
     record,
+    scattered,
     visit_of,
 )
 
-SPOT = SITES[Site.FOREHEAD_SPOT]
-SKIN_C = 33.3
-BODY_C = SKIN_C + SPOT.a_c - SPOT.b * AIR_C
-"""What the gate says of that skin with the published offset."""
 YES = "yes"
 
 
@@ -39,20 +37,6 @@ def workshop(tmp_path: Path) -> Workshop:
     workshop = Workshop(tmp_path)
     workshop.run_gate(child=CHIP)
     return workshop
-
-
-def csv(workshop: Workshop, text: str, name: str = "pairs.csv") -> Path:
-    file = workshop.file.with_name(name)
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-def scattered(count: int, bias_c: float, sd_c: float = 0.3, seed: int = 1) -> list[float]:
-    """Return differences, contact minus gate, with exactly this mean."""
-    chance = random.Random(seed)
-    values = [chance.gauss(0.0, sd_c) for _ in range(count)]
-    mean_c = sum(values) / count
-    return [value - mean_c + bias_c for value in values]
 
 
 def by_skin(differences_c: list[float]) -> str:
