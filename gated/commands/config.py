@@ -119,6 +119,7 @@ def _ask_drivers(config: GateConfig) -> tuple[tuple[str, ...], dict[str, Optics]
     from gated.clock import SystemClock
     from gated.config.doubts import Optics
     from gated.sensors import registry
+    from gated.vocabulary import Site
 
     faults: list[str] = []
     optics: dict[str, Optics] = {}
@@ -129,7 +130,11 @@ def _ask_drivers(config: GateConfig) -> tuple[tuple[str, ...], dict[str, Optics]
             driver = registry.load_thermometer_driver(thermometer.driver)
             options = driver.options.model_validate(thermometer.options)
             traits = driver.make(_NoBus(), options, SystemClock(), lambda _: None).traits
-            optics[thermometer.name] = Optics(traits.fov_deg, traits.is_presence_only)
+            optics[thermometer.name] = Optics(
+                traits.fov_deg,
+                traits.is_presence_only,
+                finds_faces=traits.site is not Site.FOREHEAD_SPOT,
+            )
         except (ConfigError, ValueError) as exc:
             faults += _driver_faults(where, thermometer, exc)
         if thermometer.distance is not None:

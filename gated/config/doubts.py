@@ -26,6 +26,7 @@ class Optics:
 
     fov_deg: float
     is_presence_only: bool = False
+    finds_faces: bool = False  # an array: it looks for faces in a picture
 
 
 def warnings(config: GateConfig, optics: Mapping[str, Optics] | None = None) -> list[str]:
@@ -97,6 +98,13 @@ def _of_optics(settings: TemperatureSettings, optics: Mapping[str, Optics]) -> I
             yield (
                 f"{key}: {thermometer.driver} is for presence only: nothing it reads is judged "
                 "(只能感知有人，不能判断体温)"
+            )
+        reference = settings.reference
+        is_watcher = reference is not None and reference.seen_by == thermometer.name
+        if is_watcher and view.finds_faces and "reference_box" not in thermometer.options:
+            yield (
+                f"{key} has no reference_box: an array must be told where in its picture the "
+                "reference plate stands, or it never sees it (未指定参考板在画面中的位置)"
             )
         reach = reach_m(view.fov_deg)
         if reach < LEAST_DISTANCE_M:

@@ -8,6 +8,7 @@ from gated.sensors.drift import Cohort, PlateWatch
 from gated.sensors.port import AmbientSample, TemperatureSample, Thermometer, Traits
 from gated.sensors.steadiness import DieWatch
 from gated.units import MonoSeconds
+from gated.vocabulary import Site
 
 CALM_SHARE = 0.5
 """An alarm ends when half of its limit is reached: at the limit itself it would flicker."""
@@ -25,13 +26,13 @@ class Witnesses:
         self._plate_shown: tuple[float, MonoSeconds] | None = None
         self._is_drifting = False
 
-    def feed(self, sample: TemperatureSample, *, is_present: bool) -> None:
+    def feed(self, sample: TemperatureSample, site: Site, *, is_present: bool) -> None:
         """Take one sample; of a spot the plate is what it sees while nobody is there."""
         self._die.feed(sample.die_c, sample.taken_at)
-        if sample.reference_c is not None:
-            self._plate_shown = (sample.reference_c, sample.taken_at)
-        else:
-            self._plate_shown = None if is_present else (sample.object_c, sample.taken_at)
+        shown_c = sample.reference_c
+        if shown_c is None and site is Site.FOREHEAD_SPOT and not is_present:
+            shown_c = sample.object_c
+        self._plate_shown = None if shown_c is None else (shown_c, sample.taken_at)
 
     def look_at_plate(
         self, plate: AmbientSample, ambient: AmbientSample, traits: Traits, rules: CompensationRules

@@ -115,7 +115,8 @@ class ThermometerWorker(SensorWorker[Thermometer]):
                 self._refuse(Reason.OUT_OF_DISTANCE, finding.distance_m)
             else:
                 self._publish(finding)
-        self._witnesses.feed(sample, is_present=self._sampling.is_present)
+        is_present = self._sampling.is_present
+        self._witnesses.feed(sample, device.traits.site, is_present=is_present)
         self._look_at_plate(device, sample.taken_at)
 
     def _sense(

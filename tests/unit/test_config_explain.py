@@ -183,6 +183,15 @@ def test_a_thermometer_for_presence_is_doubted() -> None:
     assert any("for presence only" in line for line in told)
 
 
+def test_an_array_that_is_not_told_where_the_plate_stands_is_doubted() -> None:
+    plate = 'reference = { driver = "tmp117", bus = "/dev/i2c-0", seen_by = "child" }'
+    seen = {"child": Optics(3.4, finds_faces=True)}
+    told = warnings(parse_gate(with_keys("temperature", plate), "gated.toml"), seen)
+    assert any("has no reference_box" in line for line in told)
+    spot = warnings(parse_gate(with_keys("temperature", plate), "gated.toml"))
+    assert not any("reference_box" in line for line in spot)
+
+
 def test_a_distance_beyond_the_optics_is_doubted() -> None:
     text = MINIMAL.replace("mount_height_m = 1.1", "mount_height_m = 1.1, max_distance_m = 0.5")
     told = warnings(parse_gate(text, "gated.toml"), {"child": Optics(5.0)})

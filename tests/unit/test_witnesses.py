@@ -12,7 +12,9 @@ from gated.sensors.drift import COHORT_MIN, PLATE_SAMPLES
 from gated.sensors.port import AmbientSample, TemperatureSample, Traits
 from gated.sensors.witnesses import Witnesses
 from gated.units import MonoSeconds
+from gated.vocabulary import Site
 
+SPOT, ARRAY = Site.FOREHEAD_SPOT, Site.FOREHEAD_MAX
 RULES = CompensationRules(plate_emissivity=1.0)
 TRAITS = Traits(fov_deg=5.0, settle_s=0.65, noise_c=0.10, supply_error_c=0.0)
 
@@ -34,7 +36,7 @@ def air(celsius: float, at_s: float) -> AmbientSample:
 
 def look(witnesses: Witnesses, shown_c: float, plate_c: float, *, is_present: bool = False) -> None:
     for second in range(PLATE_SAMPLES):
-        witnesses.feed(sample(second, shown_c), is_present=is_present)
+        witnesses.feed(sample(second, shown_c), SPOT, is_present=is_present)
         witnesses.look_at_plate(air(plate_c, second), air(22.0, second), TRAITS, RULES)
 
 
@@ -74,9 +76,17 @@ def test_a_person_is_no_plate() -> None:
 def test_an_array_sees_the_plate_beside_a_person() -> None:
     witnesses = Witnesses(has_plate=True)
     for second in range(PLATE_SAMPLES):
-        witnesses.feed(sample(second, 34.0, reference_c=35.2), is_present=True)
+        witnesses.feed(sample(second, 34.0, reference_c=35.2), ARRAY, is_present=True)
         witnesses.look_at_plate(air(35.0, second), air(22.0, second), TRAITS, RULES)
     assert instrument(witnesses).plate_error_c == pytest.approx(0.2)
+
+
+def test_an_array_that_is_not_told_where_the_plate_stands_sees_none() -> None:
+    witnesses = Witnesses(has_plate=True)
+    for second in range(PLATE_SAMPLES):
+        witnesses.feed(sample(second, 22.0), ARRAY, is_present=False)
+        witnesses.look_at_plate(air(35.0, second), air(22.0, second), TRAITS, RULES)
+    assert instrument(witnesses).plate_error_c is None
 
 
 def test_a_drift_is_told_once_and_its_end_once() -> None:
@@ -86,12 +96,12 @@ def test_a_drift_is_told_once_and_its_end_once() -> None:
     look(witnesses, 35.7, 35.0)
     assert witnesses.drift_change(RULES) is None  # the looks of the same seconds are left out
     for second in range(100, 100 + PLATE_SAMPLES):
-        witnesses.feed(sample(second, 35.7), is_present=False)
+        witnesses.feed(sample(second, 35.7), SPOT, is_present=False)
         witnesses.look_at_plate(air(35.0, second), air(22.0, second), TRAITS, RULES)
     assert witnesses.drift_change(RULES) == (True, "reference plate +0.70 °C")
     assert witnesses.drift_change(RULES) is None
     for second in range(200, 200 + PLATE_SAMPLES):
-        witnesses.feed(sample(second, 35.1), is_present=False)
+        witnesses.feed(sample(second, 35.1), SPOT, is_present=False)
         witnesses.look_at_plate(air(35.0, second), air(22.0, second), TRAITS, RULES)
     assert witnesses.drift_change(RULES) == (False, "")
 
