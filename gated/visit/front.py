@@ -140,7 +140,7 @@ class Front(Step):
                 admitted = admit_reading(reading, at, self.state.lane.rules.temperature)
                 measured = tuple(r for r in visit.readings if r.refusal is not FAR)
                 if admitted.refusal is FAR:
-                    self._too_far(replace(visit, readings=measured or (admitted,)))
+                    self._too_far(replace(visit, readings=measured or (admitted,)), at)
                     return
                 visit = replace(
                     visit,
@@ -157,8 +157,10 @@ class Front(Step):
             self.state = replace(self.state, come_closer_until=until)
             self._refresh_prompt()
 
-    def _too_far(self, visit: Visit) -> None:
-        """Ask them to come closer. No attempt is spent, and standing there is no progress."""
+    def _too_far(self, visit: Visit, at: MonoSeconds) -> None:
+        """Ask them to come closer. No attempt is spent, and standing on there is no progress."""
+        if Prompt.COME_CLOSER not in visit.hints:
+            visit = replace(visit, last_progress_at=at, has_hinted=False)
         self._put(visit)
         self._show(Prompt.COME_CLOSER, visit.visit_id)
         self._remember_hint(Prompt.COME_CLOSER, visit.visit_id, is_spoken=True)

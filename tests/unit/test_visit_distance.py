@@ -46,11 +46,11 @@ def test_a_code_does_not_decide_for_somebody_too_far_away() -> None:
     assert decided(rig.measure(36.6)).outcome is Outcome.GRANTED
 
 
-def test_standing_too_far_away_is_no_progress() -> None:
+def test_being_told_is_progress_once_and_standing_on_is_none() -> None:
     rig = LaneRig()
     rig.arrive()
     rig.show(PUPIL)
-    for _ in range(14):
+    for _ in range(15):
         rig.wait(1.0)
         rig.measure(None, refusal=FAR)
         assert rig.visit().decision is None
