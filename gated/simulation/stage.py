@@ -76,7 +76,8 @@ class HeatLog:
         values = (temperatures_c[name] for name in self._names)
         offset = _COUNT.size + count % HISTORY * self._entry.size
         self._entry.pack_into(self._map, offset, at_s, *values)
-        _COUNT.pack_into(self._map, 0, count + 1)
+        # Not by pack_into, which clears the place first: a reader would now and then see 0.
+        self._map[: _COUNT.size] = _COUNT.pack(count + 1)
 
     def read(self, name: str, at_s: float) -> float:
         """Return what ``name`` saw at ``at_s``. Raises: NotAcknowledged: it says UNPLUGGED_C."""
