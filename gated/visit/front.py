@@ -320,15 +320,19 @@ class Front(Step):
             reasons = (Reason.WALKED_AWAY,)
             return Decision(Outcome.ABANDONED, Prompt.READY, reasons, decision.noted)
         if decision.outcome is Outcome.GRANTED and self._is_unseen(visit):
-            # Admitting who could not be judged is not admitting who was never there.
-            reasons = (Reason.NO_READING,)
+            # Admitting who could not be judged is not admitting who was never there, or stood back.
+            reasons = judgement.reasons or (Reason.NO_READING,)
             return Decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, reasons, decision.noted)
         return decision
 
     def _is_unseen(self, visit: Visit) -> bool:
         """Return whether there is only a code so far, although the thermometers work."""
         is_measuring = self.state.lane.rules.check_temperature is not Check.OFF
-        return is_measuring and visit.thermometer is None and not self._is_blind(visit)
+        # Standing back must not be a way around the thermometer.
+        stood_back = bool(visit.readings) and not has_been_near(visit)
+        stood_back &= self.state.mode is not Mode.OBSERVE
+        is_unseen = visit.thermometer is None or stood_back
+        return is_measuring and is_unseen and not self._is_blind(visit)
 
     def _is_blind(self, visit: Visit) -> bool:
         names = {visit.thermometer} if visit.thermometer else set(self.state.lane.thermometers)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from gated.contents import VisitContent
 from gated.messages import DriftNoticed, MeasureAgain, ShowPrompt
+from gated.policy import Rules, TemperatureRules
 from gated.visit.state import Command, Commit
-from gated.vocabulary import Mode, Outcome, Prompt, Reason
-from tests.lane_rig import IDS, PUPIL, LaneRig
+from gated.vocabulary import Mode, Outcome, Prompt, Reason, WhenNotJudged
+from tests.lane_rig import IDS, LANE, PUPIL, LaneRig
 
 COME_CLOSER = ShowPrompt(Prompt.COME_CLOSER, IDS[0])
 FAR = Reason.OUT_OF_DISTANCE
@@ -57,6 +58,26 @@ def test_being_told_is_progress_once_and_standing_on_is_none() -> None:
     content = decided(rig.wait(1.0))
     assert (content.outcome, content.reason) == (Outcome.SEE_STAFF, FAR)
     assert content.body_c is None
+
+
+def test_standing_back_is_no_way_around_the_thermometer_where_the_unmeasured_are_admitted() -> None:
+    temperature = TemperatureRules(when_not_judged=WhenNotJudged.ADMIT_AND_LIST)
+    rig = LaneRig(replace(LANE, rules=Rules(temperature=temperature)))
+    rig.arrive()
+    rig.measure(None, refusal=FAR)
+    rig.show(PUPIL)
+    content = decided(rig.wait(20.0))
+    assert (content.outcome, content.reason) == (Outcome.SEE_STAFF, FAR)
+    assert content.prompt is Prompt.WAIT_STAFF
+
+
+def test_observing_opens_on_the_pass_alone_also_for_somebody_too_far_away() -> None:
+    rig = LaneRig(mode=Mode.OBSERVE)
+    rig.arrive()
+    rig.measure(None, refusal=FAR)
+    rig.show(PUPIL)
+    content = decided(rig.wait(20.0))
+    assert (content.outcome, content.would_have) == (Outcome.GRANTED, Outcome.SEE_STAFF)
 
 
 def test_stepping_back_after_a_first_reading_keeps_that_reading() -> None:
