@@ -156,6 +156,11 @@ def say(texts: tuple[str, str], language: Language) -> str:
     return texts[LANGUAGES.index(language)]
 
 
+def signed(value: float) -> str:
+    """Return a difference with its sign and two decimals, as people write it."""
+    return f"{'−' if round(value, 2) < 0 else '+'}{abs(value):.2f}"
+
+
 def cli_language() -> Language:
     """Return the language of this terminal: GATED_LANG, else the locale, else English."""
     wanted = os.environ.get("GATED_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG", "")

@@ -12,6 +12,7 @@ from gated.sensors.agreement import PRECISION_C, Agreed
 from gated.sensors.calibration import Agreement, Calibration, ReferencePoint
 from gated.sensors.site import SiteOffset
 from gated.sensors.two_point import Line, Steadiness, Unsteady, Window
+from gated.texts import signed
 
 FACTORY: Text = ("出厂值（未标定）", "as made (no calibration)")
 SPOT_SKIN_C = 34.5
@@ -139,11 +140,6 @@ def _point_line(point: ReferencePoint) -> Text:
 def _uncertain_c(point: ReferencePoint) -> float:
     """Return the half width of the mean's 95 % interval."""
     return _T95 * point.sd_c / math.sqrt(point.samples)
-
-
-def signed(value: float) -> str:
-    """Return a number with its sign, as people write it."""
-    return f"{'−' if round(value, 2) < 0 else '+'}{abs(value):.2f}"
 
 
 # --- against a reference -------------------------------------------------------------------------

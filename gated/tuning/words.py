@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gated.sensors.agreement import Agreed
+from gated.texts import signed
 from gated.tuning.study import Verified
 from gated.tuning.trial import Trial
 
@@ -225,11 +226,6 @@ def degrees(value_c: float) -> str:
     """Return ``value_c`` with one decimal, or as many as it needs."""
     text = f"{round(value_c, 3):g}"
     return text if "." in text else f"{text}.0"
-
-
-def signed(value_c: float) -> str:
-    """Return a difference in °C with its sign."""
-    return f"{value_c:+.2f}".replace("-", "−")
 
 
 def settings(trial: Trial) -> Text:
