@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 
+from gated.sensors.agreement import MAD_TO_SD
 from gated.units import MonoSeconds
 
 PLATE_SAMPLES = 30
@@ -22,7 +23,6 @@ COHORT_MIN = 15
 RATE_C_PER_H = 0.05
 LIMIT_C = 0.5
 SECONDS_AN_HOUR = 3_600.0
-MAD_TO_SD = 1.4826
 SETTLED_SD_C = 0.9
 """Robust standard deviation of body temperatures above which the faces are not settled: a forehead
 spot alone spreads by 0.64 °C (study, docs/drivers.md); faces just come in from the cold by 1.45
