@@ -13,6 +13,7 @@ from gated.simulation.acts import Act, Help, Role
 from gated.simulation.approach import Walker, forehead_c, seen_temperature_c
 from gated.simulation.camera import Held
 from gated.simulation.optics import View, forehead_height_m
+from gated.simulation.physics import is_in_cone
 from gated.simulation.screens import Shown
 from gated.vocabulary import Mode, Prompt, Site
 
@@ -42,9 +43,6 @@ SUN_C = 7.0
 SUN_LEAD_S = 4.0
 MODE_LEAD_S = 1.0
 ARRAY_SITE = SITES[Site.FOREHEAD_MAX]
-DISTANCE_CONE = math.tan(math.radians(27.0 / 2))
-"""Half of a VL53L1X's field of view."""
-BODY_HALF_M = 0.15
 BREAK_LEAD_S = 3.5
 """The sun shines, the mode holds, the failure has been noticed, before anybody comes."""
 
@@ -296,11 +294,7 @@ class Staging:
         near_m = math.inf
         for actor in self.actors:
             view = actor.walker.view(at_s, height_m, 0.0)
-            if view is None:
-                continue
-            cone_m = DISTANCE_CONE * view.distance_m
-            is_tall_enough = actor.role.person.stature_m > height_m - cone_m
-            if is_tall_enough and view.aside_m < BODY_HALF_M + cone_m:
+            if view is not None and is_in_cone(view):
                 near_m = min(near_m, view.distance_m)
         return near_m
 

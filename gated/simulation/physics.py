@@ -117,7 +117,7 @@ class Scene:
 
     def distance_m(self, at_s: float) -> float | None:
         """Return how far away the nearest thing in the distance sensor's cone is."""
-        near_m = [view.distance_m for view in self.views(at_s) if _is_in_cone(view)]
+        near_m = [view.distance_m for view in self.views(at_s) if is_in_cone(view)]
         near_m += [held.thing.distance_m for held in self._held(at_s)]
         if self.wall_m is not None:
             near_m.append(self.wall_m)
@@ -148,7 +148,7 @@ class Scene:
         return any(from_s <= at_s < until_s for from_s, until_s in self.sun)
 
 
-def _is_in_cone(view: View) -> bool:
+def is_in_cone(view: View) -> bool:
     """Return whether the distance sensor sees this person: the head, or the body below it."""
     reach_m = view.distance_m * math.tan(RANGE_HALF_CONE_RAD)
     if view.is_torso_behind and view.aside_m <= reach_m + TORSO_RADIUS_M / 2:

@@ -321,8 +321,8 @@ class Front(Step):
             return Decision(Outcome.ABANDONED, Prompt.READY, reasons, decision.noted)
         if decision.outcome is Outcome.GRANTED and self._is_unseen(visit):
             # Admitting who could not be judged is not admitting who was never there, or stood back.
-            reasons = judgement.reasons or (Reason.NO_READING,)
-            return Decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, reasons, decision.noted)
+            why = judgement.reasons or (Reason.NO_READING,)
+            return Decision(Outcome.SEE_STAFF, Prompt.WAIT_STAFF, why, decision.noted)
         return decision
 
     def _is_unseen(self, visit: Visit) -> bool:
