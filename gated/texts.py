@@ -137,6 +137,7 @@ UNREAD_CAUSES: Mapping[UnreadCause, tuple[str, str]] = {
     UnreadCause.TOO_SMALL: ("码太远", "code too far away"),
     UnreadCause.TOO_LARGE: ("码太近", "code too near"),
     UnreadCause.TOO_DARK: ("屏幕太暗", "screen too dark"),
+    UnreadCause.TOO_BRIGHT: ("光线太强", "too much light"),
     UnreadCause.GLARE: ("反光", "glare"),
     UnreadCause.BLURRED: ("画面模糊", "blurred"),
 }

@@ -160,7 +160,10 @@ class CodeColour(enum.StrEnum):
     BLACK = "black"
     GREEN = "green"
     YELLOW = "yellow"
+    ORANGE = "orange"
     RED = "red"
+    PURPLE = "purple"
+    GREY = "grey"
     UNSURE = "unsure"
 
 
@@ -170,6 +173,7 @@ class UnreadCause(enum.StrEnum):
     TOO_SMALL = "too_small"  # too far away
     TOO_LARGE = "too_large"  # too near: only a part is in view
     TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"  # the dark modules are washed out
     GLARE = "glare"
     BLURRED = "blurred"
 

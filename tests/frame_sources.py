@@ -11,7 +11,7 @@ import pytest
 
 from gated.clock import FakeClock, SystemClock
 from gated.errors import DeviceLost, DeviceNotFound
-from gated.scanner.frames import Frame, FrameSource
+from gated.scanner.frames import Frame, FrameSource, Region, Wish
 from gated.scanner.picture import Pixels
 
 CLOCK = SystemClock()
@@ -39,6 +39,7 @@ class ScriptedSource:
         self.opened = 0
         self.absent_until_open = 0
         self.frame_interval_s = 0.1
+        self.wishes: list[Wish | None] = []
 
     def open(self) -> None:
         self.opened += 1
@@ -59,23 +60,73 @@ class ScriptedSource:
         self._sequence += 1
         return Frame(entry, self._sequence, self._clock.monotonic_s())
 
+    def attend(self, wish: Wish | None) -> None:
+        self.wishes.append(wish)
+
     def close(self) -> None:
         self._is_open = False
 
 
 class ScriptedCapture:
-    """What a driver delivers, read by read. After the script it has nothing more."""
+    """What a driver delivers, read by read. After the script it has nothing more.
+
+    Attributes:
+        properties: what the driver has, by OpenCV's numbers; those that it lacks can't be set.
+        ignores: those that it says to have set, and doesn't.
+        asked: every property that was set, in order.
+        retrieved: how many pictures were decoded.
+    """
 
     def __init__(self, reads: Iterable[Pixels | None]) -> None:
         self._reads = iter(reads)
+        self._grabbed: Pixels | None = None
+        self.properties: dict[int, float] = {}
+        self.ignores: set[int] = set()
+        self.asked: list[tuple[int, float]] = []
+        self.retrieved = 0
         self.is_closed = False
 
     def read(self) -> Pixels | None:
+        return self.retrieve() if self.grab() else None
+
+    def grab(self) -> bool:
         assert not self.is_closed, "read after close"
-        return next(self._reads, None)
+        self._grabbed = next(self._reads, None)
+        return self._grabbed is not None
+
+    def retrieve(self) -> Pixels | None:
+        self.retrieved += 1
+        return self._grabbed
+
+    def get(self, prop: int) -> float:
+        return self.properties.get(prop, 0.0)
+
+    def set(self, prop: int, value: float) -> bool:
+        assert not self.is_closed, "set after close"
+        self.asked.append((prop, value))
+        if prop in self.properties and prop not in self.ignores:
+            self.properties[prop] = value
+        return prop in self.properties
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class EndlessCapture(ScriptedCapture):
+    """A driver that repeats the last frame until there's a new one, as OpenCV was seen to do."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.pixels: Pixels | None = None
+
+    def grab(self) -> bool:
+        return self.pixels is not None
+
+    def retrieve(self) -> Pixels | None:
+        return None if self.pixels is None else self.pixels.copy()
+
+    def close(self) -> None:
+        """It can be opened again."""
 
 
 @dataclass
@@ -165,6 +216,18 @@ class FrameSourceContract:
         bench.source.close()
         with pytest.raises(DeviceLost, match="not open"):
             bench.source.next_frame(TIMEOUT_S)
+
+    def test_wishes_do_no_harm_whether_it_is_open_or_not(self, bench: Bench) -> None:
+        wish = Wish(Region(0.25, 0.25, 0.5, 0.5), exposure_steps=-1.0)
+        bench.source.attend(wish)
+        frames = bench.take_each(3)
+        next(frames)
+        bench.source.attend(wish)
+        next(frames)
+        bench.source.attend(None)
+        assert next(frames).sequence == 3
+        bench.source.close()
+        bench.source.attend(wish)
 
     def test_it_has_a_name_for_messages(self, bench: Bench) -> None:
         assert bench.source.name

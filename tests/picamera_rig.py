@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from gated.clock import Clock
 from gated.errors import DeviceError
 from gated.scanner.frames import Frame
+from gated.scanner.pi_controls import PiOptions
 from gated.scanner.sources.picamera2 import Limits, PiCamera
 from gated.simulation.picamera import PicameraDesk
 from tests.frame_sources import CLOCK, MOST_S, TIMEOUT_S, noisy
@@ -28,11 +29,19 @@ class Attach:
         self._cameras: list[PiCamera] = []
         self._hooks: list[Callable[[], None]] = []
 
-    def __call__(self, limits: Limits = PATIENT, clock: Clock = CLOCK) -> PiCamera:
+    def __call__(
+        self,
+        limits: Limits = PATIENT,
+        clock: Clock = CLOCK,
+        *,
+        options: PiOptions | None = None,
+        frame_rate_hz: float = 10.0,
+    ) -> PiCamera:
         camera = PiCamera(
             SIZE,
-            10.0,
+            frame_rate_hz,
             clock,
+            options=options,
             load_module=self._desk.load,
             limits=limits,
             at_exit=self._hooks.append,

@@ -1,23 +1,66 @@
-"""``gated scan``: reads the QR codes in pictures, one line for each picture."""
+"""``gated scan``: reads the QR codes in pictures; records what a camera sees, and replays it."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from gated.errors import ExitCode
 
-HELP = "read the QR codes in picture files or folders 读取图片中的二维码"
+HELP = "read the QR codes in pictures, or record and replay a camera 读取图片、录制与回放"
+MOST_SECONDS = 3_600.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="picture or folder")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "files", nargs="*", default=[], type=Path, metavar="FILE", help="picture or folder"
+    )
+    what.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="write the camera's frames, which are personal data, into a new folder 录制画面",
+    )
+    what.add_argument(
+        "--replay", type=Path, metavar="DIR", help="read a recorded session as the gate would 回放"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="gated.toml, for the camera")
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=60.0,
+        metavar="N",
+        help="for --record: how long, at most 3600 (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="for --replay: as fast as it can be read, not as it was recorded",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Read pictures, record the camera or replay a recording.
+
+    Returns: OK, or FAILED if a picture file could not be used.
+    """
+    if args.record is not None:
+        from gated.commands.scan_session import record
+
+        return record(args.record, args.config, args.seconds)
+    if args.replay is not None:
+        from gated.commands.scan_session import replay
+
+        return replay(args.replay, args.config, is_fast=args.fast, as_json=args.json)
+    return _read_pictures(args.files, as_json=args.json)
+
+
+def _read_pictures(files: Sequence[Path], *, as_json: bool) -> int:
     """Print what is read in each picture, in the order given.
 
     Returns: OK, or FAILED if a file could not be used; a picture without a code is no failure.
@@ -33,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"gated: fewer codes will be read: {reason}", file=sys.stderr)
     cascade = Cascade(decoders)
     code = ExitCode.OK
-    for path in list_pictures(args.files):
+    for path in list_pictures(files):
         line: dict[str, object] = {"file": str(path), "texts": [], "decoder": None, "cpu_ms": 0.0}
         picture = read_picture(path)
         if isinstance(picture, Unreadable):
@@ -44,11 +87,19 @@ def run(args: argparse.Namespace) -> int:
             line["texts"] = list(decoded.texts)
             line["decoder"] = decoded.decoder
             line["cpu_ms"] = round(decoded.cpu_ms, 2)
-        print(_as_json(line) if args.json else _for_people(line), flush=True)
+        print(to_json(line) if as_json else _for_people(line), flush=True)
     return code
 
 
-def _as_json(line: dict[str, object]) -> str:
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 < seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most {MOST_SECONDS:g}")
+    return seconds
+
+
+def to_json(line: dict[str, object]) -> str:
+    """Return ``line`` as JSON on one line."""
     # A file name may hold bytes that are no UTF-8; they'd break the output half-way.
     return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
     from gated.scanner.frames import FrameSource
 
 HELP = "run the scanner process: started by systemd or by gated run 扫码进程"
-
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-"""Read by the libraries when they're loaded: idle pools of threads only cost memory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
-    for name in _ONE_THREAD:
-        os.environ.setdefault(name, "1")
     from gated.clock import SystemClock
     from gated.config import default_file, load_gate
     from gated.logs import start_logging

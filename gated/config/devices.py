@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import StrictBool, StrictFloat, StrictInt, field_validator, model_validator
 
+from gated.config.serial_scanner import SerialScannerSettings
 from gated.config.settings import REQUIRED, Settings, setting
 from gated.vocabulary import Mode
 
@@ -18,10 +19,23 @@ _live = partial(setting, live=True)
 class Camera(enum.StrEnum):
     """Where frames come from."""
 
+    AUTO = "auto"  # picamera2 where there is one, else v4l2; nothing that is no camera
     PICAMERA2 = "picamera2"
     V4L2 = "v4l2"
-    PICTURES = "pictures"  # a folder of pictures, for tests at the desk
+    # No cameras, for tests at the desk:
+    PICTURES = "pictures"  # a folder of pictures
+    VIDEO = "video"  # a video file
+    REPLAY = "replay"  # a session that ``gated scan --record`` wrote
+    TEST_PATTERN = "test_pattern"  # a code that is no pass, for trying the installation
     NONE = "none"
+
+
+class Metering(enum.StrEnum):
+    """Which part of the frame a Raspberry Pi camera is exposed for."""
+
+    CENTRE = "centre"
+    SPOT = "spot"
+    AVERAGE = "average"
 
 
 class ColourUse(enum.StrEnum):
@@ -37,26 +51,7 @@ class VoiceDriver(enum.StrEnum):
     NONE = "none"
 
 
-class SerialScannerSettings(Settings):
-    """One QR scanner on a serial line (USB CDC or UART)."""
-
-    name: str = setting(
-        REQUIRED,
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
-        example="paper",
-        en="Its name in alarms and in the status.",
-        zh="名称",
-    )
-    device: str = setting(
-        REQUIRED,
-        pattern=r"^/dev/[A-Za-z0-9._:*/-]{1,200}$",
-        example="/dev/serial/by-id/usb-scanner-if00",
-        en="Stable path below /dev/serial/by-id; * stands for anything, but for one device only.",
-        zh="稳定路径(/dev/serial/by-id 下)，* 可代任意字符，但只能对应一个设备",
-    )
-    baud: StrictInt = setting(
-        9600, ge=1200, le=921_600, unit="Bd", en="Speed of the line.", zh="波特率"
-    )
+DEFAULT_VIDEO_DEVICE = "/dev/video0"
 
 
 class ScannerSettings(Settings):
@@ -64,14 +59,16 @@ class ScannerSettings(Settings):
 
     camera: Camera = setting(
         REQUIRED,
-        en="Camera: picamera2 on a Raspberry Pi, v4l2 for a USB camera, pictures for a folder.",
-        zh="摄像头：树莓派用 picamera2,USB 用 v4l2,pictures 为图片文件夹",
+        en="Camera: picamera2 on a Raspberry Pi, v4l2 for a USB camera, auto for the one that is "
+        "there. For trials only: pictures, video, replay, test_pattern.",
+        zh="摄像头：树莓派用 picamera2,USB 用 v4l2,auto 自动选择；其余仅供试验",
     )
     device: str = setting(
-        "/dev/video0",
+        DEFAULT_VIDEO_DEVICE,
         min_length=1,
-        en="For v4l2 the device, for pictures the folder; otherwise not used.",
-        zh="v4l2 的设备或 pictures 的文件夹",
+        en="For v4l2 and auto the device, for pictures and replay the folder, for video the file; "
+        "otherwise not used.",
+        zh="v4l2、auto 的设备,pictures、replay 的文件夹,video 的文件",
     )
     width: StrictInt = setting(
         1280, ge=320, le=4096, unit="px", en="Width of a frame.", zh="画面宽度"
@@ -82,10 +79,33 @@ class ScannerSettings(Settings):
     frame_rate_hz: StrictFloat = setting(
         10.0, ge=1.0, le=60.0, unit="Hz", en="Frames each second.", zh="每秒帧数"
     )
+    focus_m: StrictFloat | None = setting(
+        None,
+        ge=0.05,
+        le=10.0,
+        unit="m",
+        en="For picamera2 with a focus motor: it stays focused on this distance. Not set: it looks "
+        "for what is near by itself.",
+        zh="固定对焦距离；不设则自动近距对焦",
+    )
+    exposure_value: StrictFloat = setting(
+        -0.5,
+        ge=-4.0,
+        le=4.0,
+        unit="EV",
+        en="For picamera2: brighter (+) or darker (-) than usual; screens are brighter than rooms.",
+        zh="曝光补偿；手机屏幕比室内亮",
+    )
+    metering: Metering = setting(
+        Metering.CENTRE,
+        en="For picamera2: which part of the frame it is exposed for.",
+        zh="测光方式：中央、点或平均",
+    )
     colour: ColourUse = _live(
         ColourUse.DENY_RED_YELLOW,
-        en="What the code's colour is used for; it is advisory evidence, never proof.",
-        zh="颜色仅辅助，不作凭证",
+        en="What the code's colour is used for; it is advisory evidence, never proof. If it is off "
+        "when the scanner starts, picamera2 delivers grey frames until the scanner's next start.",
+        zh="颜色仅辅助，不作凭证；启动时为 off 则采集灰度，改后须重启扫码进程",
     )
     hold_off_s: StrictFloat = setting(
         1.5,

@@ -25,9 +25,9 @@ from gated.actuators.voice import SoundCard
 from gated.actuators.worker import BELL, BUZZER, RELAY, lamp_name
 from gated.clock import Clock
 from gated.config import Camera, GateConfig, ScannerSettings, VoiceDriver
-from gated.config.devices import SerialScannerSettings
 from gated.config.faults import explain
 from gated.config.sensors import DriverSettings
+from gated.config.serial_scanner import SerialScannerSettings
 from gated.controller.ports import Devices
 from gated.controller.sensors import AMBIENT, PLATE, distance_name
 from gated.errors import ConfigError, DeviceError, GatedError

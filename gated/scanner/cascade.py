@@ -1,39 +1,52 @@
 """Which decoder looks at which view of a picture, in which order.
 
-Measured order (137 published photos, 560 rendered coloured codes): each step adds reads that the
-ones before it missed, and the cheap ones come first. The slow steps cost more than all others
-together, so a stream takes them only where they promise something.
+The order is measured (benchmarks/scanning.py): each step adds reads that the ones before it missed,
+and the cheap ones come first. What no decoder reads is taken apart module by module (grid.py), if
+something in view looks like a code. A stream spreads this over its frames (stream.py).
 """
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
-from gated.scanner.decoders import Decoder
+import numpy as np
+
+from gated.scanner.decoders import ZBAR, ZXING, Code, Decoder
+from gated.scanner.grid import CERTAIN_FIT, Grid, draw_modules
 from gated.scanner.picture import (
     Pixels,
     darkest_channel,
-    enlarge,
     sharpen,
     shrink,
     to_grey,
 )
+from gated.scanner.regions import Corners, Levels
+from gated.scanner.search import Search
 
-FULL_LONG_SIDE_PX = 1280
+FULL_LONG_SIDE_PX: Final = 1280
 """Half of it costs zxing 5 points of 100; more than it gains nothing."""
-HALF_LONG_SIDE_PX = 640
-MAX_CPU_MS = 400.0
-"""No further step begins once a picture has cost this much. A Pi 4 needs about 5 x our 25 ms."""
+HALF_LONG_SIDE_PX: Final = 640
+MAX_CPU_MS: Final = 400.0
+"""No further step begins once a picture has cost this much. A Pi 4 needs about 5 x our 40 ms."""
+BY_GRID: Final = "grid"
 
 
 class Views:
     """The views of one picture, each made when it's first asked for."""
 
-    def __init__(self, pixels: Pixels) -> None:
-        self._full = shrink(pixels, FULL_LONG_SIDE_PX)
+    def __init__(self, pixels: Pixels, finest_level: int = 0) -> None:
+        self._finest_level = finest_level
+        self._pixels = pixels
+        self._width = pixels.shape[1]
+
+    @cached_property
+    def _full(self) -> Pixels:
+        return shrink(self._pixels, FULL_LONG_SIDE_PX)
 
     @cached_property
     def darkest(self) -> Pixels:
@@ -52,15 +65,41 @@ class Views:
         return sharpen(self.half)
 
     @cached_property
-    def double(self) -> Pixels:
-        return enlarge(self.darkest, 2.0)
+    def search(self) -> Search:
+        return Search(self.darkest, self.grey, self._finest_level)
+
+    def scale_of(self, view: Pixels) -> float:
+        """Return how much larger the picture is than ``view``."""
+        return float(self._width / view.shape[1])
+
+
+class Part(enum.Enum):
+    """What is done with a picture at one go."""
+
+    FIRST = enum.auto()
+    SECOND = enum.auto()
+    GRID = enum.auto()  # look for codes, and take them apart
+    SLOW = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     view: Callable[[Views], Pixels]
     decoder: Decoder
-    is_slow: bool = False
+    part: Part
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """A code that was taken apart and couldn't be read: where it is, and what its modules are.
+
+    Attributes:
+        grid: in px of the picture.
+        levels: rows x columns, above 0 light, below 0 dark; nearer 0 where less can be told.
+    """
+
+    grid: Grid
+    levels: Levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +107,43 @@ class Decoded:
     """What was read from one picture.
 
     Attributes:
-        texts: every different text in view; two or more are ambiguous to a gate.
+        codes: every different one in view; two or more are ambiguous to a gate.
         decoder: the name of the decoder that read them, None if nothing was read.
         cpu_ms: the CPU time it took, views included.
         unreadable: codes whose contents aren't text.
         is_code_like: a code was found that couldn't be read.
+        answers: what can be told of such codes.
     """
 
-    texts: tuple[str, ...]
+    codes: tuple[Code, ...]
     decoder: str | None
     cpu_ms: float
     unreadable: int = 0
     is_code_like: bool = False
+    answers: tuple[Answers, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(code.text for code in self.codes)
 
 
 def plan_steps(decoders: Sequence[Decoder]) -> tuple[Step, ...]:
-    """Return the steps that ``decoders`` can take: the fast ones, then the slow tail."""
+    """Return the steps that ``decoders`` can take."""
     by_name = {decoder.name: decoder for decoder in decoders}
     steps: list[Step] = []
-    if (zxing := by_name.get("zxing")) is not None:
+    if (zxing := by_name.get(ZXING)) is not None:
         steps += [
-            Step(lambda views: views.darkest, zxing),
+            # Four codes of five are read here, in a third of the time that the next step takes.
+            Step(lambda views: views.half, zxing, Part.FIRST),
+            Step(lambda views: views.darkest, zxing, Part.FIRST),
             # Strong JPEG and YUV frames store colour at half resolution: grey is sharper there.
-            Step(lambda views: views.grey, zxing),
-            Step(lambda views: views.half, zxing),
-            Step(lambda views: views.half_sharp, zxing),
-            Step(lambda views: views.double, zxing, is_slow=True),
+            Step(lambda views: views.grey, zxing, Part.SECOND),
+            Step(lambda views: views.half_sharp, zxing, Part.SECOND),
         ]
-    if (zbar := by_name.get("pyzbar")) is not None:
-        steps.append(Step(lambda views: views.half, zbar, is_slow=zxing is not None))
+    if (zbar := by_name.get(ZBAR)) is not None:
+        steps.append(Step(lambda views: views.half, zbar, Part.SLOW if zxing else Part.FIRST))
         if zxing is None:
-            steps.append(Step(lambda views: views.darkest, zbar, is_slow=True))
+            steps.append(Step(lambda views: views.darkest, zbar, Part.SLOW))
     return tuple(steps)
 
 
@@ -111,37 +156,151 @@ class Cascade:
     """
 
     def __init__(self, decoders: Sequence[Decoder], *, max_cpu_ms: float = MAX_CPU_MS) -> None:
+        self._reader = next(iter(decoders), None)
         self._steps = plan_steps(decoders)
         self._max_cpu_s = max_cpu_ms / 1_000
 
     def decode_picture(self, pixels: Pixels) -> Decoded:
         """Return what the whole cascade reads in a single picture."""
-        return self.decode_frame(pixels, with_slow_steps=True)
+        look = self.begin(pixels)
+        for part in Part:
+            look.take(part)
+        return look.result()
 
-    def decode_frame(self, pixels: Pixels, *, with_slow_steps: bool) -> Decoded:
-        """Return what is read in one frame of a stream.
+    def begin(
+        self, pixels: Pixels, expected: Sequence[Corners] = (), finest_level: int = 0
+    ) -> Look:
+        """Return a look at ``pixels`` of which nothing is taken yet.
 
-        A code that only the fast steps could not read asks for the slow ones by itself.
+        Args:
+            pixels: of the picture.
+            expected: corners where a code may be, for one was about there just now.
+            finest_level: as for ``Search``.
         """
-        began_s = time.thread_time()
-        views = Views(pixels)
-        taken: list[tuple[Decoder, Pixels]] = []
-        unreadable = 0
-        is_code_like = False
+        views = Views(pixels, finest_level)
+        return Look(views, self._steps, self._reader, self._max_cpu_s, expected)
+
+    def decode_modules(self, levels: Levels) -> tuple[str, ...]:
+        """Return the texts of a code whose modules are known: above 0 light, below 0 dark."""
+        return () if self._reader is None else self._reader.read(draw_modules(levels)).texts
+
+
+class Look:
+    """One picture, of which one part after another is taken, until something is read.
+
+    Args:
+        views: of the picture.
+        steps: of all parts.
+        reader: reads codes that were taken apart and drawn anew.
+        max_cpu_s: as for ``Cascade``.
+        expected: as for ``Cascade.begin``.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        steps: Sequence[Step],
+        reader: Decoder | None,
+        max_cpu_s: float,
+        expected: Sequence[Corners],
+    ) -> None:
+        self.views = views
+        self._steps = steps
+        self._reader = reader
+        self._max_cpu_s = max_cpu_s
+        self._began_s = self._cpu_s = 0.0
+        self._taken: list[tuple[Decoder, Pixels]] = []
+        self._codes: tuple[Code, ...] = ()
+        self._decoder: str | None = None
+        self._unreadable = 0
+        self._answers: list[Answers] = []
+        self._expected = expected
+        self._suspects: list[Corners] = []
+        self._has_grid = False
+        self._parts: set[Part] = set()
+
+    @property
+    def is_code_like(self) -> bool:
+        """Whether there's something that may be read with more effort."""
+        return bool(self._suspects) or self._has_grid
+
+    @property
+    def is_promising(self) -> bool:
+        """Whether something looks a little like one: worth a look, not worth a stir."""
+        return self.is_searched and self.views.search.may_have_code
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether ``views.search`` has looked for codes."""
+        return Part.GRID in self._parts and not self.is_read
+
+    @property
+    def is_read(self) -> bool:
+        return bool(self._codes)
+
+    def take(self, part: Part) -> None:
+        """Take ``part``, unless it's taken, something is read already, or the time is up."""
+        if part in self._parts:
+            return
+        self._parts.add(part)
+        self._began_s = time.thread_time()
+        if part is Part.GRID:
+            self._take_grids()
+        else:
+            self._take_steps(part)
+        self._cpu_s += time.thread_time() - self._began_s
+
+    def result(self) -> Decoded:
+        return Decoded(
+            self._codes,
+            self._decoder,
+            self._cpu_s * 1_000,
+            self._unreadable,
+            self.is_code_like,
+            tuple(self._answers),
+        )
+
+    def _is_over(self) -> bool:
+        spent_s = self._cpu_s + time.thread_time() - self._began_s
+        return bool(self._codes) or spent_s > self._max_cpu_s
+
+    def _take_steps(self, part: Part) -> None:
         for step in self._steps:
-            if step.is_slow and not (with_slow_steps or is_code_like):
+            if step.part is not part:
                 continue
-            if time.thread_time() - began_s > self._max_cpu_s:
-                break
-            view = step.view(views)
-            if any(decoder is step.decoder and seen is view for decoder, seen in taken):
+            if self._is_over():
+                return
+            view = step.view(self.views)
+            if any(decoder is step.decoder and seen is view for decoder, seen in self._taken):
                 continue  # a small or grey picture: this view is one that was looked at already
-            taken.append((step.decoder, view))
+            self._taken.append((step.decoder, view))
             reading = step.decoder.read(view)
-            unreadable = max(unreadable, reading.unreadable)
-            is_code_like = is_code_like or reading.is_code_like
-            if reading.texts:
-                cpu_ms = (time.thread_time() - began_s) * 1_000
-                return Decoded(reading.texts, step.decoder.name, cpu_ms, unreadable, is_code_like)
-        cpu_ms = (time.thread_time() - began_s) * 1_000
-        return Decoded((), None, cpu_ms, unreadable, is_code_like)
+            self._unreadable = max(self._unreadable, reading.unreadable)
+            scale = self.views.scale_of(view)
+            self._suspects += [corners * np.float32(scale) for corners in reading.suspects]
+            self._codes = tuple(code.scaled(scale) for code in reading.codes)
+            self._decoder = step.decoder.name if reading.codes else None
+
+    def _take_grids(self) -> None:
+        if self._is_over() or self._reader is None:
+            return
+        self._has_grid = self._has_grid or self.views.search.has_code
+        scale = self.views.scale_of(self.views.darkest)
+        suspects = [
+            corners / np.float32(scale) for corners in (*self._expected, *self._suspects[-1:])
+        ]
+        for grid in self.views.search.find_grids(suspects):
+            self._has_grid = self._has_grid or grid.fit >= CERTAIN_FIT
+            answers = []
+            for levels in self.views.search.read_grid(grid):
+                reading = self._reader.read(draw_modules(levels))
+                if reading.codes:
+                    code = Code(reading.codes[0].text, grid.corners).scaled(scale)
+                    self._codes, self._decoder = (code,), BY_GRID
+                    return
+                answers.append(levels)
+            # The first are better under a reflex, the last in noise.
+            mean = np.asarray(np.mean(answers, axis=0), np.float32)
+            self._answers.append(Answers(grid.scaled(scale), mean))
+            if self._is_over():
+                return

@@ -6,14 +6,38 @@ a QR code as something else; zxing's ``QRCode`` stands for Micro QR too, and saw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+import numpy as np
 
 from gated.errors import DeviceNotFound
 from gated.scanner.picture import Pixels
+from gated.scanner.regions import Corners
 
+ZXING: Final = "zxing"
+ZBAR: Final = "pyzbar"
 _ZBAR_GUESSES: Final = ("big5", "shift_jis", "latin-1")
 """What zbar takes UTF-8 for before it tries UTF-8 (mchehab/zbar issues 212 and 244)."""
+
+_NOWHERE: Final = np.full((4, 2), np.nan, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code that was read.
+
+    Attributes:
+        text: what it says.
+        corners: of the code, in px of the picture, 4 x 2; one after the other around it.
+    """
+
+    text: str
+    corners: Corners = field(compare=False)
+
+    def scaled(self, factor: float) -> Code:
+        """Return it as it is in a picture ``factor`` as large."""
+        return replace(self, corners=self.corners * np.float32(factor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +45,18 @@ class Reading:
     """What one decoder makes of one view.
 
     Attributes:
-        texts: the different texts, in the order in which they were found.
+        codes: with different texts, in the order in which they were found.
         unreadable: codes that were read but whose contents aren't text.
-        is_code_like: whether a code was found, though it couldn't be read.
+        suspects: corners of what looks like a code and couldn't be read.
     """
 
-    texts: tuple[str, ...] = ()
+    codes: tuple[Code, ...] = ()
     unreadable: int = 0
-    is_code_like: bool = False
+    suspects: tuple[Corners, ...] = field(default=(), compare=False)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(code.text for code in self.codes)
 
 
 class Decoder(Protocol):
@@ -44,7 +72,7 @@ class Decoder(Protocol):
 class ZxingDecoder:
     """zxing-cpp. Raises: DeviceNotFound: if it's not installed (there's no 32-bit ARM wheel)."""
 
-    name: Final = "zxing"
+    name: Final = ZXING
 
     def __init__(self) -> None:
         try:
@@ -55,9 +83,9 @@ class ZxingDecoder:
         self._formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCodeModel2)
 
     def read(self, view: Pixels) -> Reading:
-        texts: list[str] = []
+        codes: dict[str, Code] = {}
         unreadable = 0
-        is_code_like = False
+        suspects: list[Corners] = []
         for code in self._zxing.read_barcodes(
             view,
             formats=self._formats,
@@ -65,23 +93,23 @@ class ZxingDecoder:
             return_errors=True,  # costs nothing, and tells a spoilt code from no code
         ):
             if not code.valid:
-                is_code_like = True
+                suspects.append(_corners_of(code.position))
                 continue
             try:
                 text = code.text
             except UnicodeDecodeError:
                 text = ""
             if text:
-                texts.append(text)
+                codes.setdefault(text, Code(text, _corners_of(code.position)))
             else:
                 unreadable += 1
-        return Reading(tuple(dict.fromkeys(texts)), unreadable, is_code_like)
+        return Reading(tuple(codes.values()), unreadable, tuple(suspects))
 
 
 class ZbarDecoder:
     """pyzbar. Raises: DeviceNotFound: if it or the system's libzbar isn't installed."""
 
-    name: Final = "pyzbar"
+    name: Final = ZBAR
 
     def __init__(self) -> None:
         try:
@@ -94,15 +122,27 @@ class ZbarDecoder:
         self._pyzbar = pyzbar
 
     def read(self, view: Pixels) -> Reading:
-        texts: list[str] = []
+        codes: dict[str, Code] = {}
         unreadable = 0
-        for symbol in self._pyzbar.decode(view, symbols=[self._pyzbar.ZBarSymbol.QRCODE]):
+        try:
+            symbols = self._pyzbar.decode(view, symbols=[self._pyzbar.ZBarSymbol.QRCODE])
+        except ValueError:  # by pyzbar itself, of a code in several parts: it has no orientation
+            return Reading(unreadable=1)
+        for symbol in symbols:
             text = undo_zbar_guess(bytes(symbol.data))
             if text:
-                texts.append(text)
+                polygon = np.array([(point.x, point.y) for point in symbol.polygon], np.float32)
+                # Of four points on three lines the hull has three, and nobody knows which.
+                corners = polygon if polygon.shape == _NOWHERE.shape else _NOWHERE
+                codes.setdefault(text, Code(text, corners))
             else:
                 unreadable += 1
-        return Reading(tuple(dict.fromkeys(texts)), unreadable)
+        return Reading(tuple(codes.values()), unreadable)
+
+
+def _corners_of(position: Any) -> Corners:  # noqa: ANN401  zxingcpp.Position has no type
+    corners = (position.top_left, position.top_right, position.bottom_right, position.bottom_left)
+    return np.array([(corner.x, corner.y) for corner in corners], np.float32) + np.float32(0.5)
 
 
 def undo_zbar_guess(data: bytes) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import gc
 import logging
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gated.clock import Clock, SystemClock
-from gated.config import GateConfig
-from gated.config.devices import SerialScannerSettings
+from gated.config import ColourUse, GateConfig
+from gated.config.serial_scanner import SerialScannerSettings
 from gated.datagrams import Sender
-from gated.errors import DeviceError, StorageError
+from gated.scanner.endings import marked_running
+from gated.scanner.lock import only_scanner_of
 from gated.scanner.serial_scanner import SerialScanner
 from gated.supervisor import Supervisor
 
@@ -27,8 +24,6 @@ log = logging.getLogger(__name__)
 
 SOCKET_NAME = "sighting.sock"
 """In the run folder; the controller binds it."""
-LOCK_NAME = "scanner.lock"
-"""Beside it; the one scanner process of this gate holds it."""
 
 
 def main(
@@ -52,11 +47,14 @@ def main(
         StorageError: if the run folder can't be written to.
     """
     clock = clock or SystemClock()
-    with _only_scanner_of(config.paths.run):
+    with only_scanner_of(config.paths.run), marked_running(config.paths.run) as has_died:
         sender = Sender(config.paths.run / SOCKET_NAME)
         supervisor = Supervisor("scanner", clock)
         if source is not None:
-            supervisor.add("camera", _camera_loop(config, source, sender, clock).run)
+            loop = _camera_loop(config, source, sender, clock)
+            if has_died:
+                loop.tell_death()
+            supervisor.add("camera", loop.run)
         for settings in config.scanner.serial if serial is None else serial:
             scanner = SerialScanner(settings, sender, clock, hold_off_s=config.scanner.hold_off_s)
             supervisor.add(f"serial {settings.name}", scanner.run)
@@ -84,38 +82,10 @@ def _camera_loop(
     for reason in missing:
         log.warning("fewer codes will be read: %s", reason)
     return ScannerLoop(
-        source, Cascade(decoders), sender, clock, hold_off_s=config.scanner.hold_off_s
+        source,
+        Cascade(decoders),
+        sender,
+        clock,
+        hold_off_s=config.scanner.hold_off_s,
+        sees_colour=config.scanner.colour is not ColourUse.OFF,
     )
-
-
-@contextlib.contextmanager
-def _only_scanner_of(run: Path) -> Iterator[None]:
-    """Hold the gate's lock: two processes would fight for its camera and tell every code twice.
-
-    The kernel frees it with the process, however that ends.
-    """
-    path = run / LOCK_NAME
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    except OSError as exc:
-        raise StorageError(f"cannot make {path}: {exc.strerror}") from exc
-    try:
-        _take(lock, path)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _take(lock: int, path: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        holder = os.read(lock, 32).decode("ascii", errors="replace").strip() or "unknown"
-        raise DeviceError(
-            f"another scanner process serves this gate (process {holder}, by {path}): "
-            "stop it first, a gate has one",
-            device="scanner",
-        ) from exc
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())

@@ -15,9 +15,9 @@ from gated.scanner.picture import Pixels
 from gated.units import MonoSeconds
 
 SAMPLES_ON_LONG_SIDE = 160
-EXAMINE_EVERY_S = 1.0
-"""A code that doesn't move at all is seen this late at most."""
-LINGER_S = 1.0
+EXAMINE_EVERY_S = 2.5
+"""A code that doesn't move at all is seen this late at most; its coming is a motion."""
+LINGER_S = 2.5
 """A hand that has just stopped moving is when a code becomes readable."""
 STUCK_AFTER_S = 2.0
 STUCK_FRAMES = 5
@@ -68,7 +68,7 @@ class Interest(enum.Enum):
 
 
 class MotionGate:
-    """Says which frames are worth decoding: with motion, soon after it, and one each second."""
+    """Says which frames are worth decoding: with motion, soon after it, and one now and then."""
 
     def __init__(self) -> None:
         self._examined: Sample | None = None

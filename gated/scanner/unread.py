@@ -1,66 +1,35 @@
 """Why something that looks like a code can't be read, from one frame of it. Pure.
 
-A code is a square of dense texture with a finder pattern in three of its corners and not in the
-fourth. That holds too where a decoder gives up: far away, in the dark, out of focus, half under a
-reflex. A code that's too near fills the frame instead: two tones and two directions, at random. "No
-idea" is a good answer, for a wrong hint annoys everybody. About 10 ms a frame of 1280 x 720 px.
+Codes are found by their finders (search.py). One that's too near fills the frame instead: two tones
+and two directions, at random. "No idea" is a good answer, for a wrong hint annoys everybody.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gated.scanner.cascade import FULL_LONG_SIDE_PX
-from gated.scanner.picture import (
-    Pixels,
-    Square,
-    blur,
-    darkest_channel,
-    find_likeness,
-    find_squares,
-    flatten,
-    measure_texture,
-    shrink,
-)
+from gated.scanner.grid import CERTAIN_FIT
+from gated.scanner.picture import Pixels
+from gated.scanner.regions import Corners
+from gated.scanner.search import MARGIN_PX, SIDE_PX, Search, measure_mixture
 from gated.vocabulary import UnreadCause
 
 _MIDDLE: Final = 0.5
-
-# The pyramid: the picture, its half, its quarter and so on, each with a map of its texture.
-_SMALLEST_PX: Final = 64
-_SHORTEST_CELLS: Final = 15
-_LONGEST_CELLS: Final = 52  # 3.5 times the shortest: neighbouring levels overlap
-_NOISE_FACTOR: Final = 1.25  # of the median texture, which is that of an even wall
-_NOISE_LEVELS: Final = 0.2
-_WHOLE_THRESHOLDS: Final = (10.0, 20.0)  # in the whole picture: fine texture is mostly noise
-_LOOKED_AT: Final = 5  # squares, the clearest first
-
-# A square, seen from the front.
-_SIDE_PX: Final = 96
-_MARGIN_PX: Final = 14
-_MODULES: Final = (21, 25, 29, 33, 38, 44, 50, 57, 66, 76, 88)
-"""Widths of codes to try; those between are near enough to one of them."""
-_SLACK_PX: Final = 6
-_MIN_LIKENESS: Final = 0.57
-"""Of the third best corner. Of the squares in 447 pictures without a code, only tiles reach it."""
-_MIN_LEAD: Final = 0.07
-"""Over the fourth corner: tiles and keys look alike in all of them."""
 
 # Causes.
 _BLOCKS: Final = 8
 _SPREAD: Final = (0.035, 0.17)
 """Of the blocks' means, by contrast: that of a pattern is smaller, that of a face larger."""
 _GLARE_BLOCKS: Final = 3
-_GLARE_LEVEL: Final = 235.0
 _SMALL_SIDE_PX: Final = 95.0
 _SMALL_MODULE_PX: Final = 1.6
 _DARK_CONTRAST: Final = 40.0
+_BRIGHT_BLACK: Final = 150.0  # with white at its end: a screen in the sun has a grey white too
+_CLIPPED: Final = 250.0
 _SHARP: Final = 0.65
 """Of the change that a sharp code shows."""
 
@@ -93,123 +62,70 @@ class Unread:
     y_px: float
     side_px: float
 
+    def is_upon(self, other: Unread) -> bool:
+        """Return whether the middle of this one lies in the other."""
+        reach = other.side_px / 2
+        return abs(self.x_px - other.x_px) < reach and abs(self.y_px - other.y_px) < reach
+
     def is_at(self, other: Unread) -> bool:
         """Return whether both are one thing at one place."""
         nearness = 0.1 * max(self.side_px, other.side_px)
         return abs(self.x_px - other.x_px) < nearness and abs(self.y_px - other.y_px) < nearness
 
 
-def find_unread(pixels: Pixels) -> tuple[Unread, ...]:
-    """Return the codes in ``pixels``, in which none could be read; where, in its first 1280 px."""
-    pyramid = [darkest_channel(shrink(pixels, FULL_LONG_SIDE_PX))]
-    while min(pyramid[-1].shape) >= 2 * _SMALLEST_PX:
-        pyramid.append(shrink(pyramid[-1], max(pyramid[-1].shape) // 2))
-    textures = [measure_texture(view) for view in pyramid]
+def find_unread(search: Search) -> tuple[Unread, ...]:
+    """Return the codes in a picture in which none could be read."""
     found: list[Unread] = []
-    for level, corners in _squares(textures):
-        finer = max(0, level - 1)  # there, a code is one to two times as wide as it's made flat
-        flat = flatten(pyramid[finer], corners / 2**finer, _SIDE_PX, _MARGIN_PX)
-        modules = _count_modules(flat)
-        unread = None if modules is None else _judge(flat, corners, modules, pyramid[0].shape)
-        if unread is not None and not any(unread.is_at(other) for other in found):
+    shape = search.pyramid[0].shape
+    # The surest first: a square that lies askew upon a code seems blurred.
+    for candidate in sorted(search.candidates, key=search.fit_of, reverse=True):
+        grid = search.find_grid(candidate)
+        if grid is not None and grid.fit >= CERTAIN_FIT:
+            flat = search.flatten(grid.corners, SIDE_PX, MARGIN_PX)
+            unread = _judge(flat, grid.corners, grid.modules, shape)
+        elif search.look_closer(candidate).are_clear and _is_mixed(candidate.flat):
+            unread = _judge(candidate.flat, candidate.corners, candidate.finders.modules, shape)
+        else:
+            continue
+        if not any(unread.is_upon(other) for other in found):
             found.append(unread)
-    if not found and len(pyramid) > 1 and _is_part_of_code(pyramid[-2], textures[-1]):
-        height, width = pyramid[0].shape
-        found.append(Unread(UnreadCause.TOO_LARGE, width / 2, height / 2, float(height)))
-    return tuple(found)
-
-
-def _squares(textures: Sequence[NDArray[np.float32]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield dense squares, the clearest first: the level, and the corners in px of the picture."""
-    found: list[tuple[float, int, Square]] = []
-    for level, texture in enumerate(textures):
-        floor = float(np.median(texture[::4, ::4])) + _NOISE_LEVELS
-        noise = floor if level else floor / 2  # a half has half the noise: small ones aren't less
-        for threshold in _thresholds(level, floor, float(texture.max())):
-            for square in find_squares(texture, threshold, _SHORTEST_CELLS, _LONGEST_CELLS):
-                exactness = 1 - abs(threshold / square.texture - _MIDDLE)
-                found.append((exactness * square.texture / noise, level, square))
-    found.sort(key=lambda entry: entry[0], reverse=True)
-    taken: list[tuple[float, float, float]] = []
-    for _, level, square in found:
-        cell_px = 2 ** (level + 1)
-        longer = max(square.width, square.height)
-        x, y, side = (n * cell_px for n in (square.x, square.y, longer))
-        if any(max(abs(x - x0), abs(y - y0), abs(side - s0)) < 0.06 * s0 for x0, y0, s0 in taken):
-            continue  # the same, from another threshold or level
-        taken.append((x, y, side))
-        yield level, square.corners() * cell_px
-        if len(taken) == _LOOKED_AT:
-            return
-
-
-def _thresholds(level: int, floor: float, most: float) -> Iterator[float]:
-    if level == 0:
-        yield from _WHOLE_THRESHOLDS
-        return
-    threshold = _NOISE_FACTOR * floor
-    while threshold < most:
-        yield threshold
-        threshold *= 2
+    is_small = len(search.pyramid) == 1
+    if found or is_small or not _is_part_of_code(search.pyramid[-2], search.textures[-1]):
+        return tuple(found)
+    height, width = shape
+    return (Unread(UnreadCause.TOO_LARGE, width / 2, height / 2, float(height)),)
 
 
 # --- a whole code --------------------------------------------------------------------------------
 
 
-@functools.cache
-def _finder(modules: int) -> Pixels:
-    """Return a finder pattern in its white frame, as wide as in a flat code of ``modules``."""
-    scale = 10
-    pattern = np.full((9 * scale, 9 * scale), 255, np.uint8)
-    for inset, level in ((1, 0), (2, 255), (3, 0)):
-        pattern[inset * scale : -inset * scale, inset * scale : -inset * scale] = level
-    # Unsharp by half a module, it's like a sharp one and like a blurred one.
-    return shrink(blur(pattern, scale / 2), round(9 * _SIDE_PX / modules))
+def _is_mixed(flat: Pixels) -> bool:
+    """Return whether it's a code and not a pattern or a picture with three finders after all."""
+    return _SPREAD[0] <= measure_mixture(flat).spread <= _SPREAD[1]
 
 
-def _count_modules(flat: Pixels) -> int | None:
-    """Return about how many modules wide the code in ``flat`` is; None if there's no code."""
-    best, best_modules = _MIN_LIKENESS, None
-    for modules in _MODULES:
-        finder = _finder(modules)
-        start = max(0, int(_MARGIN_PX - _SIDE_PX / modules - _SLACK_PX))
-        reach = slice(start, start + finder.shape[0] + 2 * _SLACK_PX)
-        fourth, third, *_ = sorted(
-            find_likeness(np.ascontiguousarray(turned[reach, reach]), finder)
-            for turned in (flat, flat[::-1], flat[:, ::-1], flat[::-1, ::-1])
-        )
-        if third > best and third - fourth > _MIN_LEAD:
-            best, best_modules = third, modules
-    return best_modules
-
-
-def _judge(
-    flat: Pixels, corners: NDArray[np.float32], modules: int, shape: tuple[int, ...]
-) -> Unread | None:
-    """Return the code in ``flat`` with its cause; None if it's a pattern or a picture after all."""
-    inner = flat[_MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX].astype(np.float32)
-    black, white = (float(level) for level in np.percentile(inner, (4, 96)))
-    contrast = max(1.0, white - black)
-    blocks = _block_means(inner)
-    is_white = (blocks > _GLARE_LEVEL) & (blocks > black + 0.9 * contrast)
-    spread = 0.0 if is_white.all() else float(blocks[~is_white].std()) / contrast
-    if not _SPREAD[0] <= spread <= _SPREAD[1]:
-        return None
+def _judge(flat: Pixels, corners: Corners, modules: float, shape: tuple[int, ...]) -> Unread:
+    """Return the code in ``flat`` with its cause."""
+    mixture = measure_mixture(flat)
+    contrast = max(1.0, mixture.white - mixture.black)
     x_px, y_px = (float(n) for n in corners.mean(axis=0))
     side_px = float(np.hypot(*(corners[0] - corners[1])))
     right, bottom = corners.max(axis=0)
     # Every second pair of neighbouring modules differs.
+    inner = flat[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX].astype(np.float32)
     change = min(float(np.abs(np.diff(inner, axis=axis)).mean()) for axis in (0, 1)) / contrast
     cause = None
     if corners.min() <= 0 or right >= shape[1] or bottom >= shape[0]:
         cause = UnreadCause.TOO_LARGE
-    elif np.count_nonzero(is_white) >= _GLARE_BLOCKS:
+    elif mixture.white_blocks >= _GLARE_BLOCKS:
         cause = UnreadCause.GLARE
     elif side_px < _SMALL_SIDE_PX or side_px < _SMALL_MODULE_PX * modules:
         cause = UnreadCause.TOO_SMALL
+    elif mixture.black > _BRIGHT_BLACK and mixture.white > _CLIPPED:
+        cause = UnreadCause.TOO_BRIGHT
     elif contrast < _DARK_CONTRAST:
         cause = UnreadCause.TOO_DARK
-    elif change < _SHARP * 0.5 * modules / _SIDE_PX:
+    elif change < _SHARP * 0.5 * modules / SIDE_PX:
         cause = UnreadCause.BLURRED
     return Unread(cause, x_px, y_px, side_px)
 

@@ -31,6 +31,7 @@ class Kind(enum.StrEnum):
     HEALTHY = "healthy, valid pass"
     FAR_PAPER = "grandmother, paper pass held too far"
     SUN = "teacher in the sun, dim phone"
+    YELLOW = "yellow code on a tilted screen"
     PAIR = "adult with child"
     RELEASE = "feverish, cleared by staff"
     NO_CODE = "no code at all"

@@ -19,6 +19,7 @@ from gated.simulation.acts import (
 from gated.simulation.office import Office
 from gated.simulation.screens import Hold
 from gated.vocabulary import (
+    CodeColour,
     Mode,
     Outcome,
     PassageResult,
@@ -30,8 +31,9 @@ from gated.vocabulary import (
 
 SEATED_M = (1.30, 1.40)
 """In a wheelchair: the head is at 115 to 135 cm."""
-FAR = Hold(code_px=62.0)
-DIM = Hold(brightness=0.035, veil_levels=60.0)
+FAR = Hold(code_px=52.0)
+DIM = Hold(brightness=0.15, veil_levels=60.0, unsharp_px=5.5)
+TILTED = Hold(tilt_deg=45.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Part:
     skin_error_c: float | None = None  # None: drawn for each person
     issue: Callable[[Office], str] | None = None  # None: carries nothing
     hold: Hold | None = None  # None: an ordinary phone
+    colour: CodeColour = CodeColour.BLACK  # where a hold is given
     is_paper: bool = False
     mends: Prompt | None = None  # the prompt at which they hold it well
     stops: bool = True
@@ -95,6 +98,19 @@ PARTS: Mapping[Kind, tuple[Part, ...]] = {
             hold=DIM,
             mends=Prompt.BRIGHTER_SCREEN,
             holds_up_after_s=-0.6,  # comes with the phone in hand
+        ),
+    ),
+    Kind.YELLOW: (
+        Part(
+            ends(
+                Outcome.SEE_STAFF,
+                prompt=Prompt.WAIT_STAFF,
+                reason=Reason.CODE_YELLOW,
+                code_colour=CodeColour.YELLOW,
+            ),
+            issue=Office.student,
+            hold=TILTED,
+            colour=CodeColour.YELLOW,
         ),
     ),
     Kind.PAIR: (
@@ -221,5 +237,5 @@ AROUND: Mapping[Kind, Mapping[str, object]] = {
     Kind.SENSOR_OUT: {"breaks": HIGH_THERMOMETER, "alarms": _DEVICE},
 }
 NEEDS_SERIAL = frozenset({Kind.READER_OUT, Kind.CAMERA_STALLS})
-FIRST = (*tuple(PARTS)[:10], Kind.HEALTHY)
+FIRST = tuple(PARTS)[:11]
 """Those whom everybody should see first: twelve persons, in this order."""

@@ -8,8 +8,11 @@ The rules are those of picamera2 0.3.38's source:
 - A buffer's lines are padded to 64 bytes, and after ``release`` the camera writes the next frame
   over it. "RGB888" lies in memory as blue, green, red; "BGR888" as red, green, blue.
 - ``stop`` waits behind whatever is queued; ``close`` stops the event loop first, so it doesn't.
-- A control that the camera doesn't have is refused, and so is a second owner: the error says
-  little, its cause says why.
+- "YUV420" is 3/2 times as high as the frame: first the brightness, then the colour at half its
+  resolution. Its padding stays in the array.
+- Controls go out with the next request that is given back; setting them waits for nothing. One that
+  the camera doesn't have is refused; here one out of its limits is too (the library takes it).
+- A second owner is refused: the error says little, its cause says why.
 - ``close`` is registered with atexit when a camera is opened, and taken back when it's closed.
 
     desk = PicameraDesk()
@@ -30,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from gated.scanner.picture import Pixels
+from gated.scanner.picture import Pixels, to_grey
 
 PAD_TO_BYTES = 64
 RESOLUTION = (4_608, 2_592)  # of a Camera Module 3
@@ -44,13 +47,19 @@ LIMITS: Mapping[str, object] = {
 }
 """Controls of a camera without a focus motor: {name: (least, most, default)}."""
 FOCUS_LIMITS: Mapping[str, object] = {
+    "AfMetering": (0, 1, 0),
     "AfMode": (0, 2, 0),
     "AfRange": (0, 2, 0),
     "AfSpeed": (0, 1, 0),
+    "AfWindows": ((0, 0, 0, 0), (65_535, 65_535, 65_535, 65_535), (0, 0, 0, 0)),
+    "LensPosition": (0.0, 15.0, 1.0),
 }
+Metadata = dict[str, Any]
 _CHANNELS = 3
 _SCRIBBLE = 0xAA
 _ORDERS = {"RGB888": slice(None), "BGR888": slice(None, None, -1)}
+_GREY_FORMAT = "YUV420"
+_NO_COLOUR = 128
 
 
 class Sensor(enum.Enum):
@@ -77,6 +86,9 @@ class PicameraDesk:
         failing: {call: what it raises}.
         at_exit: ``atexit.register``, or what stands in for it.
         calls: every call, in order, with the arguments that matter.
+        properties: of the camera, as libcamera gives them once it's configured.
+        configuration: what it was last configured with.
+        in_force: the controls that frames are taken with now.
     """
 
     interval_s: float = 0.005
@@ -90,7 +102,11 @@ class PicameraDesk:
     failing: dict[str, Exception] = field(default_factory=dict)
     at_exit: Callable[[Callable[[], None]], object] = atexit.register
     calls: list[str] = field(default_factory=list)
+    properties: Mapping[str, object] = field(
+        default_factory=lambda: {"ScalerCropMaximum": (0, 0, *RESOLUTION)}
+    )
     configuration: dict[str, Any] = field(default_factory=dict)
+    in_force: dict[str, Any] = field(default_factory=dict)
     camera: SimulatedCamera | None = None
     _scene: Pixels | None = None
     _timestamp_ns: int = 1_000_000_000
@@ -183,12 +199,17 @@ class SimulatedCamera:
         self._kept: list[SimulatedRequest] = []
         self._configuration: dict[str, Any] = {}
         self._free: list[Pixels] = []
+        self._queued_controls: dict[str, Any] = {}
         self._stopped = threading.Event()
         self._loop: threading.Thread | None = None
 
     @property
     def camera_controls(self) -> Mapping[str, object]:
         return dict(self._desk.controls)
+
+    @property
+    def camera_properties(self) -> Mapping[str, object]:
+        return dict(self._desk.properties)
 
     @property
     def sensor_resolution(self) -> tuple[int, int]:
@@ -223,16 +244,17 @@ class SimulatedCamera:
         self._desk.enter("configure")
         if self._loop is not None:
             raise RuntimeError("Camera must be stopped before configuring")
-        for name in camera_config["controls"]:
-            if name not in self._desk.controls:
-                raise RuntimeError(f"Control {name} is not advertised by libcamera")
+        self._check_controls(camera_config["controls"])
         main = camera_config["main"]
         main["format"] = self._desk.delivers or main["format"]
         width, height = main["size"]
-        main["stride"] = -(-width * _CHANNELS // PAD_TO_BYTES) * PAD_TO_BYTES
+        is_grey = main["format"] == _GREY_FORMAT
+        bytes_wide = width if is_grey else width * _CHANNELS
+        main["stride"] = -(-bytes_wide // PAD_TO_BYTES) * PAD_TO_BYTES
         self._configuration = self._desk.configuration = camera_config
+        lines = height * 3 // 2 if is_grey else height
         self._free = [
-            np.full((height, main["stride"]), _SCRIBBLE, np.uint8)
+            np.full((lines, main["stride"]), _SCRIBBLE, np.uint8)
             for _ in range(camera_config["buffer_count"])
         ]
 
@@ -243,9 +265,16 @@ class SimulatedCamera:
         self._desk.enter("start")
         if not self._configuration:
             raise RuntimeError("Camera has not been configured")
+        self._desk.in_force = dict(self._configuration["controls"])
         self._stopped.clear()
         self._loop = threading.Thread(target=self._run, name="simulated camera", daemon=True)
         self._loop.start()
+
+    def set_controls(self, controls: dict[str, Any]) -> None:
+        names = ", ".join(f"{name}={value}" for name, value in controls.items())
+        self._desk.enter("set_controls", names)
+        self._check_controls(controls)
+        self._queued_controls |= controls
 
     def capture_request(self, wait: float | None = None) -> SimulatedRequest:
         """Return the next frame. Raises: TimeoutError: and the capture stays queued."""
@@ -283,6 +312,15 @@ class SimulatedCamera:
         buffer[...] = _SCRIBBLE
         with self._lock:
             self._free.append(buffer)
+        self._desk.in_force |= self._queued_controls
+        self._queued_controls.clear()
+
+    def _check_controls(self, controls: Mapping[str, object]) -> None:
+        for name, value in controls.items():
+            if name not in self._desk.controls:
+                raise RuntimeError(f"Control {name} is not advertised by libcamera")
+            if not _is_within(value, self._desk.controls[name]):
+                raise ValueError(f"Control {name}: {value} is out of its limits")
 
     def _stop_here(self) -> None:
         self._stopped.set()
@@ -302,16 +340,22 @@ class SimulatedCamera:
             if not self._free:
                 return  # every buffer is held or lost: the frame has nowhere to go
             buffer = self._free.pop(0)
-            height, width = pixels.shape[:2]
-            lines = buffer[:, : width * _CHANNELS].reshape(height, width, _CHANNELS)
-            lines[...] = pixels[..., _ORDERS[main["format"]]]
+            self._fill(buffer, pixels, main["format"])
             metadata = {"SensorTimestamp": timestamp_ns} if self._desk.is_timed else {}
-            self._kept.append(SimulatedRequest(self, buffer, width, metadata))
+            self._kept.append(SimulatedRequest(self, buffer, main, metadata))
             self._serve()
             surplus = self._kept[: len(self._kept) - int(self._configuration["queue"])]
             self._kept = self._kept[len(surplus) :]
         for request in surplus:
             request.release()
+
+    def _fill(self, buffer: Pixels, pixels: Pixels, pixel_format: str) -> None:
+        height, width = pixels.shape[:2]
+        if pixel_format == _GREY_FORMAT:
+            buffer[:height, :width], buffer[height:] = to_grey(pixels), _NO_COLOUR
+            return
+        lines = buffer[:, : width * _CHANNELS].reshape(height, width, _CHANNELS)
+        lines[...] = pixels[..., _ORDERS[pixel_format]]
 
     def _serve(self) -> None:
         """Give frames to captures, both in their order."""
@@ -323,11 +367,11 @@ class SimulatedRequest:
     """A completed request: a frame in one of the camera's buffers."""
 
     def __init__(
-        self, camera: SimulatedCamera, buffer: Pixels, width: int, metadata: dict[str, Any]
+        self, camera: SimulatedCamera, buffer: Pixels, main: Metadata, metadata: Metadata
     ) -> None:
         self._camera = camera
         self._buffer: Pixels | None = buffer
-        self._width = width
+        self._main = main
         self._metadata = metadata
 
     def get_metadata(self) -> dict[str, Any]:
@@ -336,11 +380,21 @@ class SimulatedRequest:
     def map_buffer(self, stream: str) -> Pixels:
         if self._buffer is None or stream != "main":
             raise KeyError(stream)
-        lines = self._buffer[:, : self._width * _CHANNELS]
-        return lines.reshape(lines.shape[0], self._width, _CHANNELS)
+        if self._main["format"] == _GREY_FORMAT:
+            return self._buffer
+        width, height = self._main["size"]
+        return self._buffer[:, : width * _CHANNELS].reshape(height, width, _CHANNELS)
 
     def release(self) -> None:
         if self._buffer is None:
             raise RuntimeError("CompletedRequest: lock now has negative ref_count")
         buffer, self._buffer = self._buffer, None
         self._camera.give_back(buffer)
+
+
+def _is_within(value: Any, limits: Any) -> bool:  # noqa: ANN401  numbers, or tuples of them
+    least, most, _ = limits
+    if isinstance(least, tuple):  # a list of rectangles
+        return all(0 <= side <= end for box in value for side, end in zip(box, most, strict=True))
+    values = value if isinstance(value, tuple) else (value,)
+    return all(least <= each <= most for each in values)

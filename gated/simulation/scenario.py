@@ -82,7 +82,7 @@ class Scenario:
         mends: dict[Prompt, Shown] = {}
         shows: str | Shown | None = text
         if text is not None and part.hold is not None:
-            shows = Shown(text, part.is_paper, part.hold)
+            shows = Shown(text, part.is_paper, part.hold, part.colour)
             if part.mends is not None:
                 mends = {part.mends: Shown(text, part.is_paper)}
         return Role(

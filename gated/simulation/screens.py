@@ -38,8 +38,11 @@ _BGR: Final = {
     CodeColour.BLACK: (0, 0, 0),
     CodeColour.GREEN: (25, 173, 26),
     CodeColour.YELLOW: (0, 195, 255),  # the amber of Chinese health codes
+    CodeColour.ORANGE: (0, 128, 255),
     CodeColour.RED: (64, 67, 230),
-    CodeColour.UNSURE: (120, 120, 120),
+    CodeColour.PURPLE: (160, 0, 128),
+    CodeColour.GREY: (140, 140, 140),
+    CodeColour.UNSURE: (200, 90, 30),  # blue: no status has it
 }
 _WHITE: Final = 255
 _PAGE: Final = 245

@@ -65,6 +65,22 @@ class SerialDevice:
             ends, self._ends = self._ends, None
             _close_tty(ends)
 
+    def send(self, data: bytes) -> int:
+        """Send bytes as they are. Return how many the host took; the others are lost."""
+        with self._plug:
+            if self._ends is None:
+                return 0
+            own, sent = self._ends[0], 0
+            deadline_s = time.monotonic() + TAKES_WITHIN_S
+            while sent < len(data) and time.monotonic() < deadline_s:
+                select.select([], [own], [], 0.05)
+                try:
+                    sent += os.write(own, data[sent : sent + CHUNK_BYTES])
+                except BlockingIOError:
+                    continue
+                deadline_s = time.monotonic() + TAKES_WITHIN_S
+            return sent
+
     def close(self) -> None:
         """Pull it out and let go of everything. Idempotent."""
         with self._plug:
@@ -85,25 +101,9 @@ class SerialScannerDevice(SerialDevice):
         super().__init__(path)
         self.suffix = suffix
 
-    def scan(self, text: str, encoding: str = "utf-8") -> None:
-        """Type one code."""
-        self.send(text.encode(encoding) + self.suffix)
-
-    def send(self, data: bytes) -> int:
-        """Send bytes as they are. Return how many the host took; the others are lost."""
-        with self._plug:
-            if self._ends is None:
-                return 0
-            own, sent = self._ends[0], 0
-            deadline_s = time.monotonic() + TAKES_WITHIN_S
-            while sent < len(data) and time.monotonic() < deadline_s:
-                select.select([], [own], [], 0.05)
-                try:
-                    sent += os.write(own, data[sent : sent + CHUNK_BYTES])
-                except BlockingIOError:
-                    continue
-                deadline_s = time.monotonic() + TAKES_WITHIN_S
-            return sent
+    def scan(self, text: str, encoding: str = "utf-8") -> bool:
+        """Type one code. Return whether somebody took it."""
+        return self.send(text.encode(encoding) + self.suffix) > 0
 
     def flood(self, size: int, line: bytes = b"") -> int:
         """Send ``size`` bytes as fast as they're taken: one endless code, or ``line`` repeated."""
@@ -118,6 +118,67 @@ class SerialScannerDevice(SerialDevice):
         return sent
 
 
+class ListeningDevice(SerialDevice):
+    """A device that obeys what the host sends, whenever it comes.
+
+    What was sent before a question is asked is obeyed first: see ``obey``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._received = bytearray()
+        self._stop = threading.Event()
+        self._looking = threading.Lock()  # held while the thread waits on the tty
+        self._woken, self._wake = os.pipe()
+        super().__init__(path)
+        self._thread = threading.Thread(target=self._run, name=path.name, daemon=True)
+        self._thread.start()
+
+    def take_received(self, received: bytearray) -> None:
+        """Obey what has come, and delete it; called with the plug held."""
+        raise NotImplementedError
+
+    def lose_power(self) -> None:
+        """Forget what is forgotten without power; called with the plug held."""
+        raise NotImplementedError
+
+    def pull_out(self) -> None:
+        os.write(self._wake, b"x")
+        with self._looking:  # a tty that somebody still waits on does not hang up
+            super().pull_out()
+            os.read(self._woken, 1)
+        with self._plug:
+            self._received.clear()
+            self.lose_power()
+
+    def close(self) -> None:
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        super().close()
+        self._thread.join()
+        os.close(self._wake)
+        os.close(self._woken)
+
+    def obey(self) -> None:
+        """Obey everything that has come."""
+        with self._plug:
+            while self._ends is not None:
+                try:
+                    self._received += os.read(self._ends[0], CHUNK_BYTES)
+                except BlockingIOError:
+                    return
+                self.take_received(self._received)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            with self._looking:
+                own = [] if self._ends is None else [self._ends[0]]
+                ready, _, _ = select.select([*own, self._woken], [], [], IDLE_LOOK_S)
+            if self._woken in ready or not own:
+                self._stop.wait(IDLE_LOOK_S / 10)
+            self.obey()
+
+
 @dataclass(frozen=True, slots=True)
 class RelayChange:
     channel: int
@@ -125,7 +186,7 @@ class RelayChange:
     at: MonoSeconds
 
 
-class LcusBoard(SerialDevice):
+class LcusBoard(ListeningDevice):
     """A USB relay board of the LCUS type: ``A0 CHANNEL STATE SUM``, 9,600 Bd, no answer.
 
     It keeps its relays as they are when the port closes or its owner dies, as the real one does.
@@ -140,23 +201,17 @@ class LcusBoard(SerialDevice):
         self._channels = channels
         self._states = dict.fromkeys(range(1, channels + 1), False)
         self._changes: list[RelayChange] = []
-        self._received = bytearray()
         self._changed = threading.Condition()
-        self._stop = threading.Event()
-        self._looking = threading.Lock()  # held while the thread waits on the tty
-        self._woken, self._wake = os.pipe()
         super().__init__(path)
-        self._thread = threading.Thread(target=self._run, name="lcus board", daemon=True)
-        self._thread.start()
 
     def is_energised(self, channel: int = 1) -> bool:
         """Return a relay's state, once everything that was sent until now is obeyed."""
-        self._obey()
+        self.obey()
         return self._states[channel]
 
     def changes(self) -> list[RelayChange]:
         """Return each change of a relay, in order, with its time."""
-        self._obey()
+        self.obey()
         return list(self._changes)
 
     def wait_for(self, *, energised: bool, channel: int = 1, within_s: float = 10.0) -> bool:
@@ -164,46 +219,7 @@ class LcusBoard(SerialDevice):
         with self._changed:
             return self._changed.wait_for(lambda: self._states[channel] is energised, within_s)
 
-    def pull_out(self) -> None:
-        os.write(self._wake, b"x")
-        with self._looking:  # a tty that somebody still waits on does not hang up
-            super().pull_out()
-            os.read(self._woken, 1)
-        with self._plug:
-            self._received.clear()
-            for channel in self._states:
-                self._set(channel, energised=False)
-
-    def close(self) -> None:
-        if self._stop.is_set():
-            return
-        self._stop.set()
-        super().close()
-        self._thread.join()
-        os.close(self._wake)
-        os.close(self._woken)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            with self._looking:
-                own = [] if self._ends is None else [self._ends[0]]
-                ready, _, _ = select.select([*own, self._woken], [], [], IDLE_LOOK_S)
-            if self._woken in ready or not own:
-                self._stop.wait(IDLE_LOOK_S / 10)
-            self._obey()
-
-    def _obey(self) -> None:
-        """Obey every frame that has come."""
-        with self._plug:
-            while self._ends is not None:
-                try:
-                    self._received += os.read(self._ends[0], CHUNK_BYTES)
-                except BlockingIOError:
-                    return
-                self._take_frames()
-
-    def _take_frames(self) -> None:
-        received = self._received
+    def take_received(self, received: bytearray) -> None:
         while len(received) >= self.FRAME_BYTES:
             start, channel, state, total = received[: self.FRAME_BYTES]
             is_frame = start == self.START and total == (start + channel + state) & 0xFF
@@ -213,6 +229,10 @@ class LcusBoard(SerialDevice):
             del received[: self.FRAME_BYTES]
             if channel in self._states and state in {0, 1}:
                 self._set(channel, energised=state == 1)
+
+    def lose_power(self) -> None:
+        for channel in self._states:
+            self._set(channel, energised=False)
 
     def _set(self, channel: int, *, energised: bool) -> None:
         with self._changed:

@@ -106,6 +106,7 @@ HINT_OF_CAUSE: Mapping[UnreadCause, Prompt] = {
     UnreadCause.TOO_SMALL: Prompt.HOLD_CLOSER,
     UnreadCause.TOO_LARGE: Prompt.HOLD_FURTHER,
     UnreadCause.TOO_DARK: Prompt.BRIGHTER_SCREEN,
+    UnreadCause.TOO_BRIGHT: Prompt.TURN_FROM_GLARE,
     UnreadCause.GLARE: Prompt.TURN_FROM_GLARE,
     UnreadCause.BLURRED: Prompt.HOLD_STILL,
 }

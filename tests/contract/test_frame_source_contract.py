@@ -11,43 +11,39 @@ from pathlib import Path
 
 import pytest
 
-from gated.clock import FakeClock
 from gated.config import Camera, parse_gate
 from gated.errors import ConfigError, DeviceLost, DeviceNotFound
 from gated.scanner import sources
-from gated.scanner.picture import Capture, Pixels, encode_picture
+from gated.scanner.captures import CameraCapture, Capture
+from gated.scanner.frames import Frame
+from gated.scanner.picture import Pixels, encode_picture
+from gated.scanner.recording import SessionWriter
 from gated.scanner.sources import make_source
+from gated.scanner.sources.auto import AutoSource
 from gated.scanner.sources.picamera2 import PiCamera
 from gated.scanner.sources.pictures import PictureSource
+from gated.scanner.sources.replay import ReplaySource
 from gated.scanner.sources.shared import SharedFrames, SharedFrameWriter
-from gated.scanner.sources.v4l2 import FAILED_READS, TIMED_OUT_AFTER_S, UsbCamera
+from gated.scanner.sources.test_pattern import Pattern, PatternSource
+from gated.scanner.sources.v4l2 import UsbCamera
 from gated.scanner.sources.video import VideoSource
+from gated.scanner.usb_modes import Mode
 from gated.simulation.picamera import PicameraDesk, Sensor
+from gated.units import MonoSeconds
 from tests.config_texts import MINIMAL
 from tests.frame_sources import (
     CLOCK,
-    MOST_S,
     TIMEOUT_S,
     Bench,
+    EndlessCapture,
+    FrameSourceContract,
     ScriptedCapture,
     ScriptedFrameSourceContract,
     noisy,
 )
 
 SHAPE = (90, 160, 3)
-
-
-class EndlessCapture:
-    """A driver that repeats the last frame until there's a new one, as OpenCV was seen to do."""
-
-    def __init__(self) -> None:
-        self.pixels: Pixels | None = None
-
-    def read(self) -> Pixels | None:
-        return None if self.pixels is None else self.pixels.copy()
-
-    def close(self) -> None:
-        pass
+FASTEST = Mode(160, 90, 60.0)
 
 
 def _pictures(folder: Path) -> Iterator[Bench]:
@@ -84,7 +80,7 @@ def _v4l2(folder: Path) -> Iterator[Bench]:
     def show(seed: int) -> None:
         capture.pixels = noisy(seed, shape=SHAPE)
 
-    yield Bench(UsbCamera("/dev/video0", CLOCK, lambda: capture), show=show)
+    yield Bench(UsbCamera("/dev/video0", FASTEST, CLOCK, lambda _: capture), show=show)
 
 
 def _shared(folder: Path) -> Iterator[Bench]:
@@ -109,125 +105,83 @@ def _picamera2(folder: Path) -> Iterator[Bench]:
     desk.let_go()
 
 
-BENCHES: dict[str, Callable[[Path], Iterator[Bench]]] = {
+def _auto(folder: Path) -> Iterator[Bench]:
+    """The Raspberry Pi's camera is not there; the one on USB is."""
+    (usb,) = _v4l2(folder)
+    desk = PicameraDesk(is_plugged=False, at_exit=lambda _: None)
+    pi = PiCamera((160, 90), 10.0, CLOCK, load_module=desk.load, at_exit=lambda _: None)
+    yield Bench(AutoSource({"picamera2": pi, "v4l2": usb.source}), show=usb.show)
+
+
+def _replay(folder: Path) -> Iterator[Bench]:
+    def lay_out(number: int) -> None:
+        writer = SessionWriter(folder / "session", "bench")
+        for seed in range(number):
+            at = MonoSeconds(seed * 0.001)
+            writer.add(Frame(noisy(seed, shape=SHAPE), seed + 1, at))
+        writer.close()
+
+    yield Bench(ReplaySource(folder / "session", CLOCK), lay_out=lay_out)
+
+
+def _test_pattern(folder: Path) -> Iterator[Bench]:
+    yield Bench(PatternSource(Pattern(SHAPE[1], SHAPE[0]), 60.0, CLOCK))
+
+
+SCRIPTED: dict[str, Callable[[Path], Iterator[Bench]]] = {
+    "auto": _auto,
     "picamera2": _picamera2,
     "pictures": _pictures,
+    "replay": _replay,
     "shared": _shared,
     "v4l2": _v4l2,
     "video": _video,
 }
+FREE: dict[str, Callable[[Path], Iterator[Bench]]] = {"test_pattern": _test_pattern}
+"""Those that show what they like, when they like."""
 
 
-@pytest.fixture(params=sorted(BENCHES))
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    for made in BENCHES[request.param](tmp_path):
+def _set_up(name: str, folder: Path) -> Iterator[Bench]:
+    for made in {**SCRIPTED, **FREE}[name](folder):
         yield made
         made.source.close()
 
 
 class TestEverySource(ScriptedFrameSourceContract):
-    pass
+    @pytest.fixture(params=sorted(SCRIPTED))
+    def bench(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+        yield from _set_up(request.param, tmp_path)
+
+
+class TestEveryFreeSource(FrameSourceContract):
+    @pytest.fixture(params=sorted(FREE))
+    def bench(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+        yield from _set_up(request.param, tmp_path)
 
 
 def test_every_source_stands_in_this_suite() -> None:
     found = {module.name for module in pkgutil.iter_modules(sources.__path__)}
-    assert found == BENCHES.keys()
-
-
-# --- pictures ------------------------------------------------------------------------------------
-
-
-def test_an_unreadable_picture_is_one_warning_and_the_others_still_come(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "a.png").write_bytes(b"garbage")
-    (tmp_path / "b.png").write_bytes(encode_picture(noisy(1)))
-    (tmp_path / "notes.txt").write_text("not a picture")
-    source = PictureSource([tmp_path], CLOCK)
-    source.open()
-    assert source.next_frame(TIMEOUT_S) is not None
-    assert source.next_frame(TIMEOUT_S) is None
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DeviceNotFound, match="absent"):
-        PictureSource([tmp_path / "absent"], CLOCK).open()
-
-
-# --- the USB camera ------------------------------------------------------------------------------
-
-
-def test_a_repeated_frame_is_not_believed() -> None:
-    capture = EndlessCapture()
-    capture.pixels = noisy(1)
-    camera = UsbCamera("/dev/video0", CLOCK, lambda: capture)
-    camera.open()
-    assert camera.next_frame(TIMEOUT_S) is not None
-    assert camera.next_frame(TIMEOUT_S) is None
-    camera.close()
-    camera.open()
-    assert camera.next_frame(TIMEOUT_S) is None, "the frame of before was taken for a new one"
-
-
-def test_a_read_that_says_true_after_a_timeout_is_not_believed() -> None:
-    clock = FakeClock()
-    takes_s = iter([0.1, TIMED_OUT_AFTER_S, 0.1])
-    pictures = [noisy(seed) for seed in range(3)]
-
-    class SlowCapture(ScriptedCapture):
-        def read(self) -> Pixels | None:
-            clock.advance(next(takes_s))
-            return super().read()
-
-    camera = UsbCamera("/dev/video0", clock, lambda: SlowCapture(pictures))
-    camera.open()
-    frames = [camera.next_frame(TIMEOUT_S) for _ in pictures]
-    assert [None if frame is None else frame.sequence for frame in frames] == [1, None, 2]
-
-
-def test_timeouts_that_say_true_are_a_lost_camera() -> None:
-    clock = FakeClock()
-
-    class TimedOutCapture(EndlessCapture):
-        def read(self) -> Pixels | None:
-            clock.advance(TIMED_OUT_AFTER_S)
-            return noisy(int(clock.elapsed_s))
-
-    camera = UsbCamera("/dev/video0", clock, TimedOutCapture)
-    camera.open()
-    for _ in range(FAILED_READS - 1):
-        assert camera.next_frame(TIMEOUT_S) is None
-    with pytest.raises(DeviceLost, match="no frames"):
-        camera.next_frame(TIMEOUT_S)
-
-
-def test_a_camera_without_frames_is_lost_after_some_reads_and_can_be_opened_again() -> None:
-    captures = iter([ScriptedCapture([]), ScriptedCapture([noisy(1)])])
-    camera = UsbCamera("/dev/video0", CLOCK, lambda: next(captures))
-    camera.open()
-    with pytest.raises(DeviceLost, match="no frames"):
-        camera.next_frame(FAILED_READS * MOST_S)
-    camera.close()
-    camera.open()
-    assert camera.next_frame(TIMEOUT_S) is not None
+    assert found == SCRIPTED.keys() | FREE.keys()
 
 
 # --- by configuration ----------------------------------------------------------------------------
 
 
 CONFIGURABLE = sorted(set(Camera) - {Camera.NONE})
+CAN_BE_ABSENT = sorted(set(CONFIGURABLE) - {Camera.TEST_PATTERN})
+ITS_OWN_MODULES = {Camera.AUTO: {"auto", "picamera2", "v4l2"}}
+"""All others load their own alone."""
 
 
 def _without_a_camera(camera: Camera) -> str:
     return MINIMAL.replace('camera = "v4l2"', f'camera = "{camera}"\ndevice = "/no/such/device"')
 
 
-@pytest.mark.parametrize("camera", CONFIGURABLE)
+@pytest.mark.parametrize("camera", CAN_BE_ABSENT)
 def test_the_configured_source_is_made_and_no_other_stands_in_when_it_is_absent(
     camera: Camera,
 ) -> None:
-    if camera is Camera.PICAMERA2 and find_spec("picamera2") is not None:
+    if camera in {Camera.PICAMERA2, Camera.AUTO} and find_spec("picamera2") is not None:
         pytest.skip("this machine has picamera2")
     source = make_source(parse_gate(_without_a_camera(camera), "gated.toml").scanner, CLOCK)
     assert type(source).__module__ == f"gated.scanner.sources.{camera}"
@@ -239,7 +193,7 @@ def test_the_configured_source_is_made_and_no_other_stands_in_when_it_is_absent(
     source.close()
 
 
-def test_no_choice_of_camera_loads_the_simulation(tmp_path: Path) -> None:
+def test_no_choice_of_camera_loads_the_simulation_or_another_source(tmp_path: Path) -> None:
     for camera in CONFIGURABLE:
         (tmp_path / f"{camera}.toml").write_text(_without_a_camera(camera), encoding="utf-8")
     script = """
@@ -248,6 +202,8 @@ from gated.clock import SystemClock
 from gated.config import load_gate
 from gated.errors import DeviceError
 from gated.scanner.sources import make_source
+from gated.scanner.sources.auto import AutoSource
+HOME = "gated.scanner.sources."
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.toml")):
     source = make_source(load_gate(path).scanner, SystemClock())
     try:
@@ -255,14 +211,30 @@ for path in sorted(pathlib.Path(sys.argv[1]).glob("*.toml")):
     except DeviceError:
         pass  # it isn't there
     source.close()
-    print(path.stem, *[name for name in sys.modules if "simulation" in name or
-                       name in ("gated.scanner.sources.shared", "gated.scanner.sources.video")])
+    mine = sorted(name for name in sys.modules if name.startswith(HOME))
+    print(path.stem, *[name.removeprefix(HOME) for name in mine])
+    for name in mine:
+        del sys.modules[name]
+print(*[name for name in sys.modules if "simulation" in name])
 """
     run = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    assert run.stdout.split("\n") == [*CONFIGURABLE, ""]
+    *loaded, simulated, end = run.stdout.split("\n")
+    assert {line.split()[0]: set(line.split()[1:]) for line in loaded} == {
+        camera.value: ITS_OWN_MODULES.get(camera, {camera.value}) for camera in CONFIGURABLE
+    }
+    assert (simulated, end) == ("", "")
+
+
+@pytest.mark.parametrize("camera", CONFIGURABLE)
+def test_what_is_no_camera_is_a_warning(camera: Camera, caplog: pytest.LogCaptureFixture) -> None:
+    make_source(parse_gate(_without_a_camera(camera), "gated.toml").scanner, CLOCK)
+    warned = [record.levelname for record in caplog.records]
+    is_camera = camera in {Camera.AUTO, Camera.PICAMERA2, Camera.V4L2}
+    assert warned == ([] if is_camera else ["WARNING"])
+    assert all("is no camera" in record.message for record in caplog.records)
 
 
 def test_a_gate_without_a_camera_has_nothing_to_scan_with() -> None:
@@ -271,21 +243,8 @@ def test_a_gate_without_a_camera_has_nothing_to_scan_with() -> None:
         make_source(parse_gate(text, "gated.toml").scanner, CLOCK)
 
 
-def test_a_real_video_file_ends_after_its_last_frame(tmp_path: Path) -> None:
-    path = tmp_path / "clip.avi"
-    path.write_bytes(_clip([noisy(seed, shape=(64, 64, 3)) for seed in range(3)]))
-    source = VideoSource(path, CLOCK)
-    source.open()
-    frames = [source.next_frame(TIMEOUT_S) for _ in range(4)]
-    assert [None if frame is None else frame.sequence for frame in frames] == [1, 2, 3, None]
-    source.close()
-
-
-def _clip(frames: list[Pixels]) -> bytes:
-    """Return a Motion JPEG video: JPEG files one after another are one."""
-    return b"".join(encode_picture(frame, ".jpg") for frame in frames)
-
-
 def test_stand_ins_keep_to_the_protocols() -> None:
     capture: Capture = ScriptedCapture([])
+    camera: CameraCapture = ScriptedCapture([])
     assert capture.read() is None
+    assert not camera.grab()

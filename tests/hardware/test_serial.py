@@ -1,7 +1,9 @@
 """The same rules on real serial devices, for whoever sits at the bench (``pytest --hw -s``).
 
-``GATED_TEST_SERIAL`` names a scanner's stable path; the tests ask for a code to be scanned, and for
-the plug to be pulled. ``GATED_TEST_LCUS`` names a relay board that nothing is wired to: it clicks.
+``GATED_TEST_SERIAL`` names a scanner's stable path, ``GATED_TEST_SERIAL_PROTOCOL`` its protocol if
+that isn't ``line``, ``GATED_TEST_SERIAL_TRIGGER`` its trigger if that isn't ``continuous``; the
+tests ask for a code to be scanned, and for the plug to be pulled. ``GATED_TEST_LCUS`` names a relay
+board that nothing is wired to: it clicks.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ import pytest
 
 from gated.actuators.lcus import LcusLine
 from gated.actuators.relay import Relay
+from gated.config.serial_scanner import SerialProtocol, Trigger
 from gated.errors import ActuationError
 from tests.contract import test_serial_scanner_contract as contract
 from tests.contract.test_serial_scanner_contract import Bench, rig
 
 SCANNER = os.environ.get("GATED_TEST_SERIAL", "")
+PROTOCOL = SerialProtocol(os.environ.get("GATED_TEST_SERIAL_PROTOCOL", "line"))
+TRIGGER = Trigger(os.environ.get("GATED_TEST_SERIAL_TRIGGER", "continuous"))
 BOARD = os.environ.get("GATED_TEST_LCUS", "")
 MINUTES_FOR_A_HAND_S = 300
 
@@ -40,8 +45,9 @@ test_a_scanner_that_another_process_holds_says_so = (
 )
 
 
-def ask(what: str) -> None:
+def ask(what: str) -> bool:
     input(f"\n{what}, then press Enter: ")
+    return True
 
 
 @pytest.fixture
@@ -53,6 +59,7 @@ def bench() -> Bench:
         lambda: ask(f'scan a code of the text "{contract.TEXT}"'),
         lambda: ask("pull the scanner out"),
         lambda: ask("plug the scanner in again"),
+        {"protocol": PROTOCOL, "trigger": TRIGGER},
     )
 
 

@@ -140,12 +140,12 @@ def test_a_code_held_up_is_reported_once_and_again_only_after_it_was_away(stage:
     assert following.presentation != seen.presentation
 
 
-def test_a_dim_phone_is_told_as_such_and_read_once_it_is_brighter(stage: Stage) -> None:
-    text = "GP1:" + "DIM" * 60
+def test_a_code_out_of_focus_is_told_as_such_and_read_once_it_is_sharp(stage: Stage) -> None:
+    text = "GP1:" + "NEAR" * 45
     stage.begin(render_empty(1))
     assert stage.next_state(CameraState.OK) is not None
-    stage.show(render_shown(Shown(text, hold=Hold(brightness=0.035)), 1))
-    assert stage.next_of_a_code() == CodeUnread(UnreadCause.TOO_DARK)
+    stage.show(render_shown(Shown(text, hold=Hold(unsharp_px=7.0)), 1))
+    assert stage.next_of_a_code() == CodeUnread(UnreadCause.BLURRED)
     stage.show(render_shown(Shown(text), 1))
     seen = stage.next_of_a_code()
     assert isinstance(seen, CodeSeen)

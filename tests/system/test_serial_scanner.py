@@ -16,8 +16,10 @@ import pytest
 from gated.clock import SystemClock
 from gated.datagrams import Receiver
 from gated.messages import CodeSeen
-from gated.scanner.main import LOCK_NAME, SOCKET_NAME
+from gated.scanner.lock import LOCK_NAME
+from gated.scanner.main import SOCKET_NAME
 from gated.scanner.sighting import CameraState, ScannerHealth, Sighting, decode_sighting
+from gated.simulation.gm65 import Gm65Module
 from gated.simulation.serial_devices import SerialScannerDevice, serial_on_stage
 from tests.config_texts import with_keys
 
@@ -46,12 +48,15 @@ def write_config(folder: Path, *scanner_keys: str, camera: str = "none") -> Path
 
 
 class Gate:
-    """A scanner process with one serial scanner, and the socket that it reports to."""
+    """A scanner process with one serial scanner, and the socket that it reports to.
 
-    def __init__(self, folder: Path) -> None:
+    ``keys`` are other keys of the scanner's configuration.
+    """
+
+    def __init__(self, folder: Path, keys: str = "") -> None:
         self.devices = Path(tempfile.mkdtemp(prefix="gated-", dir=DEVICES))
         self.scanner = SerialScannerDevice(self.devices / "usb-scanner-if00")
-        serial = f'serial = [{{ name = "paper", device = "{self.devices}/usb-*" }}]'
+        serial = f'serial = [{{ name = "paper", device = "{self.devices}/usb-*"{keys} }}]'
         self.config = write_config(folder, serial)
         self.run = folder / "run"
         self.receiver = Receiver(self.run / SOCKET_NAME)
@@ -146,6 +151,30 @@ def test_ten_megabytes_without_an_end_are_one_code_without_text(gate: Gate) -> N
             gate.scanner.scan("GP1:NEXT")
     assert texts == ["", "GP1:NEXT"]
     assert after_kb - before_kb < 4_096
+
+
+def test_a_gm65_is_set_up_triggered_read_and_set_up_anew_when_plugged_in(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, ', protocol = "gm65", trigger = "command"')
+    gate.scanner.close()  # no GM65, and out of the way
+    with closing(Gm65Module(gate.devices / "usb-gm65-if00")) as module:
+        for text in ("GP1:SECRET 立信\r\n42", "GP1:SECRET 43"):
+            gate.next_state(CameraState.OK)
+            health = next(s for s in gate.sightings() if module.scan(text))
+            assert isinstance(health, ScannerHealth)
+            seen = gate.next_code()
+            assert seen.text == (text if text.isprintable() else "")
+            module.pull_out()
+            gate.next_state(CameraState.NO_FRAMES, NOTICED_WITHIN_S)
+            module.plug_in()
+        gate.next_state(CameraState.OK)
+        module.is_silent = True
+        reason = gate.next_state(CameraState.NO_FRAMES).reason
+        assert "does not answer commands: is it a GM65" in reason
+        assert module.saves == 0
+    errors = gate.log()
+    gate.end()
+    assert "SECRET" not in errors
+    assert "Traceback" not in errors
 
 
 def test_two_scanners_for_one_star_are_both_named_and_the_process_stays(gate: Gate) -> None:

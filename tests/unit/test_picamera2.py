@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from gated.clock import FakeClock
+from gated.config import ScannerSettings
+from gated.config.devices import Metering
 from gated.errors import DeviceLost, DeviceNotFound
-from gated.scanner.sources.picamera2 import PiCamera, PicameraModule
+from gated.scanner.frames import NoCamera
+from gated.scanner.pi_controls import PiOptions
+from gated.scanner.picture import to_grey
+from gated.scanner.sources.picamera2 import PiCamera, PicameraModule, make
 from gated.simulation.picamera import FOCUS_LIMITS, LIMITS, RESOLUTION, PicameraDesk, Sensor
 from tests.frame_sources import CLOCK, MOST_S, TIMEOUT_S, noisy
 from tests.picamera_rig import (
@@ -79,6 +84,7 @@ def test_it_asks_for_colour_few_buffers_fresh_frames_and_short_exposures(
             "AeMeteringMode": 0,
             "AeExposureMode": 1,
             "ExposureValue": -0.5,
+            "NoiseReductionMode": 1,
         },
         "sensor": {"output_size": (2_304, 1_296)},
     }
@@ -93,17 +99,84 @@ def test_a_frame_of_more_than_half_the_sensor_is_taken_from_all_of_it(desk: Pica
     assert desk.configuration["sensor"] == {"output_size": RESOLUTION}
 
 
+@pytest.mark.parametrize(("rate_hz", "shortest_us"), [(30.0, 33_333), (60.0, 16_667)])
+def test_a_fast_camera_may_slow_down_in_low_light(
+    desk: PicameraDesk, attach: Attach, rate_hz: float, shortest_us: int
+) -> None:
+    attach(frame_rate_hz=rate_hz).open()
+    assert desk.configuration["controls"]["FrameDurationLimits"] == (shortest_us, 100_000)
+
+
+def test_a_slow_camera_stays_as_slow_as_it_was_asked_to_be(
+    desk: PicameraDesk, attach: Attach
+) -> None:
+    attach(frame_rate_hz=2.0).open()
+    assert desk.configuration["controls"]["FrameDurationLimits"] == (500_000, 500_000)
+
+
+def focus_of(desk: PicameraDesk) -> dict[str, object]:
+    controls = desk.configuration["controls"]
+    return {name: controls[name] for name in FOCUS_LIMITS if name in controls}
+
+
 def test_a_camera_with_a_focus_motor_keeps_focusing_on_what_is_near(
     desk: PicameraDesk, attach: Attach
 ) -> None:
     desk.controls = {**LIMITS, **FOCUS_LIMITS}
     attach().open()
+    assert focus_of(desk) == {"AfMode": 2, "AfRange": 1, "AfSpeed": 1}
+
+
+@pytest.mark.parametrize(("focus_m", "dioptres"), [(0.2, 5.0), (0.05, 15.0), (10.0, 0.1)])
+def test_a_configured_distance_is_focused_on_for_good_as_far_as_the_lens_goes(
+    desk: PicameraDesk, attach: Attach, focus_m: float, dioptres: float
+) -> None:
+    desk.controls = {**LIMITS, **FOCUS_LIMITS}
+    attach(options=PiOptions(focus_m=focus_m)).open()
+    assert focus_of(desk) == {"AfMode": 0, "LensPosition": dioptres}
+
+
+def test_a_distance_for_a_camera_without_a_focus_motor_is_a_warning(
+    desk: PicameraDesk, attach: Attach, caplog: pytest.LogCaptureFixture
+) -> None:
+    attach(options=PiOptions(focus_m=0.2)).open()
+    assert focus_of(desk) == {}
+    assert [record.message for record in caplog.records] == [
+        "scanner.focus_m is set, but this camera has no focus motor"
+    ]
+
+
+@pytest.mark.parametrize(("metering", "number"), list(zip(Metering, (0, 1, 2), strict=True)))
+def test_exposure_and_metering_are_as_configured(
+    desk: PicameraDesk, attach: Attach, metering: Metering, number: int
+) -> None:
+    attach(options=PiOptions(exposure_value=1.5, metering=metering)).open()
     controls = desk.configuration["controls"]
-    assert {name: controls[name] for name in FOCUS_LIMITS} == {
-        "AfMode": 2,
-        "AfRange": 1,
-        "AfSpeed": 1,
-    }
+    assert (controls["ExposureValue"], controls["AeMeteringMode"]) == (1.5, number)
+
+
+def test_without_colour_the_brightness_alone_is_delivered_without_the_padding_of_lines(
+    desk: PicameraDesk, attach: Attach
+) -> None:
+    camera = attach(options=PiOptions(is_grey=True))
+    camera.open()
+    assert desk.configuration["main"] == {"format": "YUV420", "size": SIZE, "stride": 192}
+    pixels = take(camera).pixels
+    assert np.array_equal(pixels, to_grey(noisy(0)))
+    assert pixels.base is None, "the chroma is kept alive with it"
+
+
+def test_the_settings_of_the_configuration_reach_the_camera() -> None:
+    settings = ScannerSettings.model_validate(
+        {
+            "camera": "picamera2",
+            "focus_m": 0.3,
+            "exposure_value": 2.0,
+            "metering": "spot",
+            "colour": "off",
+        }
+    )
+    assert make(settings, CLOCK)._options == PiOptions(0.3, 2.0, Metering.SPOT, is_grey=True)
 
 
 def test_a_control_that_a_camera_lacks_is_left_alone(desk: PicameraDesk, attach: Attach) -> None:
@@ -198,7 +271,7 @@ def test_without_a_camera_it_says_where_to_look_and_finds_one_plugged_in_later(
 ) -> None:
     desk.is_plugged = False
     camera = attach()
-    with pytest.raises(DeviceNotFound, match=r"no camera found: .*rpicam-hello --list-cameras"):
+    with pytest.raises(NoCamera, match=r"no camera found: .*rpicam-hello --list-cameras"):
         camera.open()
     assert desk.calls == ["global_camera_info()"]
     desk.is_plugged = True
@@ -232,7 +305,7 @@ def test_a_usb_camera_found_by_libcamera_is_sent_to_v4l2(
     desk: PicameraDesk, attach: Attach
 ) -> None:
     desk.delivers = "MJPEG"
-    with pytest.raises(DeviceNotFound, match=r"MJPEG.*v4l2"):
+    with pytest.raises(NoCamera, match=r"MJPEG.*v4l2"):
         attach().open()
     assert desk.camera is None
 

@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated.errors import DeviceNotFound
+from gated.scanner.captures import open_camera, open_video, why_no_camera
 from gated.scanner.headers import PictureSize, measure_picture
 from gated.scanner.picture import (
     MAX_FILE_BYTES,
@@ -22,14 +24,11 @@ from gated.scanner.picture import (
     darkest_channel,
     encode_picture,
     enlarge,
-    open_camera,
-    open_video,
     parse_picture,
     read_picture,
     sharpen,
     shrink,
     to_grey,
-    why_no_camera,
 )
 
 FORMATS = (".png", ".jpg", ".webp", ".bmp")
@@ -72,6 +71,48 @@ def test_what_was_written_is_read(suffix: str) -> None:
     assert not isinstance(picture, Unreadable)
     assert picture.shape == (37, 53, 3)
     assert picture.dtype == np.uint8
+
+
+def _moving_webp(frames: list[Pixels]) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+    size = b"".join((side - 1).to_bytes(3, "little") for side in frames[0].shape[1::-1])
+    body = b"WEBP" + chunk(b"VP8X", b"\2\0\0\0" + size) + chunk(b"ANIM", bytes(6))
+    for frame in frames:
+        data = bytes(6) + size + b"\x64\0\0\0" + encode_picture(frame, ".webp")[12:]
+        body += chunk(b"ANMF", data)
+    return chunk(b"RIFF", body)
+
+
+def _moving_png(frames: list[Pixels]) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    height, width = frames[0].shape[:2]
+    whole = encode_picture(frames[0])
+    body = whole[:33] + chunk(b"acTL", struct.pack(">II", len(frames), 0))  # 33: after its IHDR
+    for number, frame in enumerate(frames):
+        control = (width, height, 0, 0, 1, 10, 0, 0)
+        body += chunk(b"fcTL", struct.pack(">IIIIIHHBB", 2 * number, *control))
+        rows = b"".join(b"\0" + row.tobytes() for row in frame[..., ::-1])
+        pixels = zlib.compress(rows)
+        kind = (b"IDAT", b"") if number == 0 else (b"fdAT", struct.pack(">I", 2 * number - 1))
+        body += chunk(kind[0], kind[1] + pixels)
+    return body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("encode", [_moving_png, _moving_webp])
+def test_of_a_moving_picture_the_first_frame_is_read(
+    encode: Callable[[list[Pixels]], bytes],
+) -> None:
+    levels = (60, 200, 250)
+    picture = parse_picture(encode([np.full((24, 32, 3), n, np.uint8) for n in levels]))
+    assert not isinstance(picture, Unreadable)
+    assert picture.shape == (24, 32, 3)
+    assert abs(float(picture.mean()) - 60) < 3
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
@@ -167,7 +208,7 @@ def test_sharpening_and_enlarging_keep_to_bytes() -> None:
 
 def test_a_camera_or_video_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeviceNotFound, match="no camera at /dev/no-such-camera"):
-        open_camera("/dev/no-such-camera", width=640, height=480, frame_rate_hz=10.0)
+        open_camera("/dev/no-such-camera")
     with pytest.raises(DeviceNotFound, match="no such video file"):
         open_video(tmp_path / "absent.avi")
     garbage = tmp_path / "garbage.avi"
@@ -175,9 +216,9 @@ def test_a_camera_or_video_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeviceNotFound, match="cannot be opened"):
         open_video(garbage)
     with pytest.raises(DeviceNotFound, match="is no camera, or another process uses it: stop"):
-        open_camera(str(garbage), width=640, height=480, frame_rate_hz=10.0)
+        open_camera(str(garbage))
     with pytest.raises(DeviceNotFound, match="cannot be opened: Is a directory"):
-        open_camera(str(tmp_path), width=640, height=480, frame_rate_hz=10.0)
+        open_camera(str(tmp_path))
 
 
 def test_a_camera_that_this_user_may_not_open_names_the_group() -> None:

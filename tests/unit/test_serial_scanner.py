@@ -6,71 +6,27 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gated.clock import FakeClock
-from gated.errors import DeviceLost, DeviceNotFound
-from gated.messages import CodeSeen
+from gated.config.serial_scanner import SerialProtocol, Trigger
+from gated.errors import DeviceLost
+from gated.messages import MAX_CODE_CHARACTERS, CodeSeen
 from gated.scanner.presentation import MAX_REMEMBERED
 from gated.scanner.reports import RESEND_WITHIN_S
-from gated.scanner.serial_lines import QUIET_S
+from gated.scanner.serial_codes import BURST_BYTES, QUIET_S
+from gated.scanner.serial_control import AGAIN_AFTER_S
 from gated.scanner.serial_scanner import (
     FLOOD_LOST_AFTER_S,
     FLOOD_SAID_EVERY_S,
     RETRY_FIRST_S,
     RETRY_MOST_S,
 )
-from gated.scanner.sighting import CameraState
-from tests.serial_rig import SerialRig, rig_for
+from gated.scanner.sighting import CameraState, is_acceptable
+from tests.serial_rig import SerialRig, Socket, rig_for
 
 SECRET = "GP1:SECRET"
-
-
-class ScriptedPort:
-    """Delivers bytes or a loss; a read in vain takes the time it was given."""
-
-    def __init__(self, clock: FakeClock, script: list[bytes | DeviceLost]) -> None:
-        self._clock = clock
-        self.script = script
-        self.discarded = 0
-        self.is_closed = False
-
-    def read(self, timeout_s: float) -> bytes:
-        assert not self.is_closed, "read after close"
-        entry = self.script.pop(0) if self.script else b""
-        if isinstance(entry, DeviceLost):
-            raise entry
-        if not entry:
-            self._clock.advance(timeout_s)
-        return entry
-
-    def discard(self) -> None:
-        assert not self.is_closed, "discard after close"
-        self.discarded += 1
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class Socket:
-    """Where the scanner is plugged in: holds the ports that will be opened, one after the other."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.ports: list[ScriptedPort] = []
-        self.opened_at: list[float] = []
-        self.asked: list[tuple[str, int]] = []
-
-    def plug(self, *script: bytes | DeviceLost) -> ScriptedPort:
-        port = ScriptedPort(self.clock, list(script))
-        self.ports.append(port)
-        return port
-
-    def open(self, device: str, baud: int) -> ScriptedPort:
-        self.opened_at.append(self.clock.elapsed_s)
-        self.asked.append((device, baud))
-        if not self.ports:
-            raise DeviceNotFound(f"no device {device}:\nplug it in", device=device)
-        return self.ports.pop(0)
 
 
 @pytest.fixture
@@ -298,3 +254,109 @@ def test_the_worker_beats_while_it_waits_and_lets_go_at_the_end(
     rig.scanner.run(rig.stop, beat)
     assert beats == 10
     assert port.is_closed
+
+
+# --- the trigger ---------------------------------------------------------------------------------
+
+ON, OFF = b"\x16T\r", b"\x16U\r"
+
+
+def triggered_rig(clock: FakeClock, socket: Socket, **keys: object) -> SerialRig:
+    rig = rig_for(
+        "/dev/serial/by-id/usb-scanner",
+        clock,
+        socket.open,
+        **{"trigger": Trigger.COMMAND, "trigger_on": ON.hex(" "), "retrigger_s": 4.0} | keys,
+    )
+    rig.stop.set()
+    return rig
+
+
+def test_a_scanner_that_reads_by_itself_is_sent_nothing(rig: SerialRig, socket: Socket) -> None:
+    port = socket.plug(b"GP1:A\r")
+    rig.step(100)
+    rig.close()
+    assert port.written == []
+
+
+def test_the_trigger_is_pulled_at_the_opening_and_again_and_let_go_at_the_end(
+    clock: FakeClock, socket: Socket
+) -> None:
+    port = socket.plug()
+    rig = triggered_rig(clock, socket, trigger_off=OFF.hex(" ").upper())
+    rig.step()
+    assert port.written == [ON]
+    while clock.elapsed_s < 1_008.0:
+        rig.step()
+    assert port.written in ([ON] * 2, [ON] * 3)
+    rig.close()
+    assert port.written[-1] == OFF
+
+
+def test_the_trigger_is_pulled_anew_a_moment_after_a_code(clock: FakeClock, socket: Socket) -> None:
+    port = socket.plug(b"GP1:A\r", b"\x06GP1:B\r")
+    rig = triggered_rig(clock, socket)
+    rig.step(2)
+    assert port.written == [ON]
+    assert rig.outbox.texts == ["GP1:A", "GP1:B"]
+    clock.advance(AGAIN_AFTER_S)
+    rig.step()
+    assert port.written == [ON, ON]
+
+
+def test_a_scanner_that_takes_no_command_is_lost_and_triggered_anew_when_it_is_back(
+    clock: FakeClock, socket: Socket
+) -> None:
+    port = socket.plug(LOST)
+    port.script.append(b"")
+    rig = triggered_rig(clock, socket, trigger_off=OFF.hex())
+    rig.step()
+    assert port.is_closed
+    again = socket.plug(b"GP1:A\r")
+    clock.advance(RETRY_MOST_S)
+    rig.step()
+    assert again.written == [ON]
+    assert rig.outbox.texts == ["GP1:A"]
+
+
+def test_a_port_that_does_not_take_the_farewell_is_closed_all_the_same(
+    clock: FakeClock, socket: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = socket.plug()
+    rig = triggered_rig(clock, socket, trigger_off=OFF.hex())
+    rig.step()
+
+    def fail(_data: bytes) -> None:
+        raise LOST
+
+    monkeypatch.setattr(port, "write", fail)
+    rig.close()
+    assert port.is_closed
+
+
+# --- whatever comes ------------------------------------------------------------------------------
+
+BYTES = st.one_of(
+    st.binary(max_size=4_096),
+    st.binary(max_size=60).map(lambda data: b"\x03" + len(data).to_bytes(2, "big") + data),
+    st.binary(max_size=60).map(lambda data: b"\x02\x00" + data),
+    st.sampled_from([b"\x03\x43\x20", b"x" * 4_096, b"\r", b"\xff" * 4_096, b""]),
+)
+
+
+@pytest.mark.parametrize("protocol", SerialProtocol)
+@given(script=st.lists(BYTES, max_size=60))
+def test_whatever_comes_the_scanner_goes_on_and_no_text_is_too_long(
+    protocol: SerialProtocol, script: list[bytes]
+) -> None:
+    clock = FakeClock()
+    socket = Socket(clock)
+    port = socket.plug(*script)
+    rig = triggered_rig(clock, socket, protocol=protocol)
+    while port.script and not port.is_closed:
+        rig.step()
+        assert rig.scanner._stream._budget_bytes <= BURST_BYTES
+    for text in rig.outbox.texts:
+        assert len(text) <= MAX_CODE_CHARACTERS
+        assert text == "" or is_acceptable(text)
+    rig.close()

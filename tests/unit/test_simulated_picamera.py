@@ -8,8 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gated.scanner.picture import Pixels
-from gated.simulation.picamera import PicameraDesk, Sensor, SimulatedCamera, SimulatedRequest
+from gated.scanner.picture import Pixels, to_grey
+from gated.simulation.picamera import (
+    FOCUS_LIMITS,
+    LIMITS,
+    PicameraDesk,
+    Sensor,
+    SimulatedCamera,
+    SimulatedRequest,
+)
 from tests.frame_sources import MOST_S, TIMEOUT_S, noisy
 from tests.picamera_rig import SIZE, set_up_desk, wait_for
 
@@ -81,6 +88,48 @@ def test_bgr888_lies_in_memory_as_red_green_blue(desk: PicameraDesk) -> None:
     camera.start()
     pixels = map_main(desk, camera.capture_request(wait=MOST_S))
     assert np.array_equal(pixels, noisy(0)[..., ::-1])
+    camera.close()
+
+
+def test_yuv420_begins_with_the_brightness_and_keeps_its_padding(desk: PicameraDesk) -> None:
+    camera = desk.load().Picamera2()
+    camera.configure(camera.create_video_configuration({"format": "YUV420", "size": SIZE}))
+    camera.start()
+    array = map_main(desk, camera.capture_request(wait=MOST_S))
+    assert array.shape == (135, 192), "3/2 of 90 lines, each padded to 64 bytes"
+    assert np.array_equal(array[:90, :160], to_grey(noisy(0)))
+    assert (array[90:] == 128).all()
+    camera.close()
+
+
+def test_controls_go_out_with_the_next_request_that_is_given_back(desk: PicameraDesk) -> None:
+    camera = opened(desk)
+    request = camera.capture_request(wait=MOST_S)
+    camera.set_controls({"ExposureValue": 1.0})
+    assert desk.in_force == {"FrameDurationLimits": (33_333, 33_333)}
+    desk.sensor = Sensor.SILENT
+    request.release()
+    assert desk.in_force["ExposureValue"] == 1.0
+    camera.close()
+
+
+@pytest.mark.parametrize(
+    ("controls", "error"),
+    [
+        ({"AfMode": 9}, ValueError),
+        ({"ExposureValue": 8.1}, ValueError),
+        ({"FrameDurationLimits": (1, 33_333)}, ValueError),
+        ({"AfWindows": [(0, 0, 70_000, 10)]}, ValueError),
+        ({"Brightness": 1.0}, RuntimeError),
+    ],
+)
+def test_controls_that_are_unknown_or_out_of_their_limits_are_refused(
+    desk: PicameraDesk, controls: dict[str, object], error: type[Exception]
+) -> None:
+    desk.controls = {**LIMITS, **FOCUS_LIMITS}
+    camera = opened(desk)
+    with pytest.raises(error):
+        camera.set_controls(controls)
     camera.close()
 
 

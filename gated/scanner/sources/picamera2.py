@@ -9,7 +9,10 @@ What its source says and its documentation doesn't:
   are made on a thread that can be left behind; then the process must end (``CameraHung``).
 - It closes its cameras when the interpreter ends, which would hang as well.
 - "RGB888" lies in memory as blue, green, red, which is what OpenCV wants. The cascade looks at
-  min(B, G, R), so a grey stream would cost yellow and red codes.
+  min(B, G, R), so a grey stream costs yellow and red codes: it's for sites that use no colour.
+- "YUV420" begins with the brightness (Y), line by line. That alone is copied: 1 byte a pixel, once.
+  Holding the request instead would save the copy and lose one of the few buffers for as long as
+  the cascade looks at the frame, which can be ten frames long.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -28,29 +31,20 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from gated.clock import Clock
-from gated.config import ScannerSettings
+from gated.config import ColourUse, ScannerSettings
 from gated.errors import DeviceError, DeviceLost, DeviceNotFound, ExitCode, GatedError
 from gated.scanner.camera_thread import CameraHung, CameraThread
-from gated.scanner.frames import Frame
+from gated.scanner.frames import Frame, NoCamera, Wish
+from gated.scanner.pi_controls import PiOptions, seen_part, starting_controls, wished_controls
+from gated.scanner.pi_library import Camera, CameraClass, Mapped
 from gated.scanner.picture import Pixels
 
 log = logging.getLogger(__name__)
 
-PIXEL_FORMAT = "RGB888"
+COLOUR_FORMAT = "RGB888"
+GREY_FORMAT = "YUV420"
 BUFFERS = 4
 """One is held while it's copied; with fewer the sensor would wait for us."""
-
-CONTROLS: Mapping[str, object] = {
-    "AeEnable": True,
-    "AeMeteringMode": 0,  # centre-weighted
-    "AeExposureMode": 1,  # short: hands move
-    "ExposureValue": -0.5,  # a phone's screen is brighter than the room
-    "AfMode": 2,  # continuous
-    "AfRange": 1,  # macro: codes are held close
-    "AfSpeed": 1,  # fast
-}
-"""By the numbers of libcamera's control_ids; a camera without one (most have no focus) is left as
-it is."""
 
 _NAME = "picamera2"
 _US = 1_000_000
@@ -59,63 +53,11 @@ _LIBRARY_ERRORS = (
     RuntimeError,
     OSError,
     ValueError,
+    TypeError,  # of the bindings, for a control of another type than this release has
     LookupError,
     AssertionError,
     CancelledError,
 )
-
-
-class Request(Protocol):
-    """A frame with its buffer: ours until it's released, the camera's afterwards."""
-
-    def get_metadata(self) -> dict[str, Any]: ...
-
-    def release(self) -> None: ...
-
-
-class Mapped(Protocol):
-    @property
-    def array(self) -> Pixels | None:
-        """The buffer itself, without the padding of its lines: height x width x 3."""
-
-
-class Camera(Protocol):
-    """``picamera2.Picamera2``, as far as it's used here."""
-
-    @property
-    def camera_controls(self) -> Mapping[str, object]: ...
-
-    @property
-    def sensor_resolution(self) -> tuple[int, int]: ...
-
-    def create_video_configuration(
-        self,
-        main: dict[str, Any],
-        *,
-        raw: None,
-        buffer_count: int,
-        queue: bool,
-        controls: dict[str, Any],
-        sensor: dict[str, Any],
-    ) -> dict[str, Any]: ...
-
-    def configure(self, camera_config: dict[str, Any]) -> None: ...
-
-    def camera_configuration(self) -> dict[str, Any]: ...
-
-    def start(self) -> None: ...
-
-    def capture_request(self, wait: float) -> Request: ...
-
-    def cancel_all_and_flush(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class CameraClass(Protocol):
-    def __call__(self) -> Camera: ...
-
-    def global_camera_info(self) -> list[dict[str, Any]]: ...
 
 
 class PicameraModule(Protocol):
@@ -169,6 +111,7 @@ class PiCamera:
         size: width and height of a frame, in px.
         frame_rate_hz: frames each second.
         clock: says when a frame arrived, and for how long a call has taken.
+        options: how it's set.
         load_module: returns picamera2, or what stands in for it.
         limits: how long things may take.
         at_exit: has a hook called first at the interpreter's end.
@@ -182,6 +125,7 @@ class PiCamera:
         frame_rate_hz: float,
         clock: Clock,
         *,
+        options: PiOptions | None = None,
         load_module: Callable[[], PicameraModule] = load_picamera2,
         limits: Limits | None = None,
         at_exit: Callable[[Callable[[], None]], object] = run_first_at_exit,
@@ -189,6 +133,7 @@ class PiCamera:
         self._size = size
         self._interval_us = round(_US / frame_rate_hz)
         self._clock = clock
+        self._options = options or PiOptions()
         self._load_module = load_module
         self._limits = limits or Limits()
         self._at_exit = at_exit
@@ -196,10 +141,13 @@ class PiCamera:
         self._pending: Future[Frame | None] | None = None  # the start, then each capture
         self._closing: Future[None] | None = None
         self._is_hung = False
+        self._wish: Wish | None = None  # set here, heeded by the camera's thread at its next frame
         # The camera's thread alone touches what follows.
+        self._heeded: Wish | None = None
         self._module: PicameraModule | None = None
         self._camera: Camera | None = None
         self._newest_ns = 0
+        self._delivered = size
         self._sequence = 0
 
     def open(self) -> None:
@@ -239,8 +187,12 @@ class PiCamera:
             if self._clock.monotonic_s() >= deadline_s:
                 return None
 
+    def attend(self, wish: Wish | None) -> None:
+        self._wish = wish
+
     def close(self) -> None:
         """Let go of the camera. What takes longer than the limit goes on behind our back."""
+        self._wish = None
         if self._thread is None:
             return
         if self._closing is None:
@@ -281,7 +233,7 @@ class PiCamera:
         try:
             module = self._load_module()
         except (ImportError, ValueError) as exc:  # ValueError: a part is built for another NumPy
-            raise DeviceNotFound(
+            raise NoCamera(
                 f"picamera2 cannot be loaded ({exc}): apt install python3-picamera2 and make the "
                 "virtual environment with --system-site-packages, or use a USB camera with "
                 'scanner.camera = "v4l2"',
@@ -289,7 +241,7 @@ class PiCamera:
             ) from exc
         with _translated(DeviceNotFound, "cannot be opened"):
             if not module.Picamera2.global_camera_info():
-                raise DeviceNotFound(
+                raise NoCamera(
                     "no camera found: check the ribbon cable at both ends, and what "
                     "`rpicam-hello --list-cameras` says",
                     device=_NAME,
@@ -300,34 +252,39 @@ class PiCamera:
             self._camera.start()
 
     def _configure(self, camera: Camera) -> None:
-        wanted = {"FrameDurationLimits": (self._interval_us, self._interval_us), **CONTROLS}
         has = camera.camera_controls
+        if self._options.focus_m is not None and "LensPosition" not in has:
+            log.warning("scanner.focus_m is set, but this camera has no focus motor")
         whole = camera.sensor_resolution
         half = (whole[0] // 2, whole[1] // 2)
         is_half_enough = self._size[0] <= half[0] and self._size[1] <= half[1]
+        wanted = GREY_FORMAT if self._options.is_grey else COLOUR_FORMAT
         configuration = camera.create_video_configuration(
-            {"format": PIXEL_FORMAT, "size": self._size},
+            {"format": wanted, "size": self._size},
             raw=None,
             buffer_count=BUFFERS,
             queue=False,  # never a frame from before it was asked for
-            controls={name: value for name, value in wanted.items() if name in has},
+            controls=starting_controls(self._options, self._interval_us, has),
             # All Raspberry Pi sensors have a mode of half their size that sees the whole view. Left
             # to itself, the library takes the mode of the frame's shape, which sees 2/3 of it.
             sensor={"output_size": half if is_half_enough else whole},
         )
         camera.configure(configuration)
         main = camera.camera_configuration()["main"]
-        if main["format"] != PIXEL_FORMAT:
-            raise DeviceNotFound(
-                f"the camera delivers {main['format']} and not {PIXEL_FORMAT}, so it is none of a "
+        if main["format"] != wanted:
+            raise NoCamera(
+                f"the camera delivers {main['format']} and not {wanted}, so it is none of a "
                 'Raspberry Pi: use it with scanner.camera = "v4l2"',
                 device=_NAME,
             )
+        self._delivered = main["size"]
+        self._heeded = None
 
     def _capture(self) -> Frame | None:
         """Return the next frame, or None if what came isn't new."""
         if self._module is None or self._camera is None:
             raise DeviceLost("the Raspberry Pi camera did not start", device=_NAME)
+        self._heed(self._camera)
         with _translated(DeviceLost, "failed"):
             try:
                 request = self._camera.capture_request(wait=self._limits.frame_s)
@@ -350,12 +307,31 @@ class PiCamera:
                     return None
                 self._newest_ns = taken_ns
                 with self._module.MappedArray(request, "main", write=False) as mapped:
-                    # Copied, because after release the next frame is written over it.
-                    pixels = np.array(mapped.array, np.uint8, order="C")
+                    pixels = self._copy(mapped)
             finally:
                 request.release()
         self._sequence += 1
         return Frame(pixels, self._sequence, arrived_at)
+
+    def _copy(self, mapped: Mapped) -> Pixels:
+        """Return the frame in memory of its own: after release the next one is written over it."""
+        array = mapped.array
+        if array is not None and self._options.is_grey:
+            width, height = self._delivered
+            array = array[:height, :width]
+        return np.array(array, np.uint8, order="C")
+
+    def _heed(self, camera: Camera) -> None:
+        """Pass the newest wish on. One that is refused costs nothing but the wish."""
+        wish = self._wish
+        if wish == self._heeded:
+            return
+        self._heeded = wish
+        try:
+            view = seen_part(camera.camera_properties.get("ScalerCropMaximum"), self._delivered)
+            camera.set_controls(wished_controls(wish, self._options, camera.camera_controls, view))
+        except _LIBRARY_ERRORS as exc:
+            log.debug("the Raspberry Pi camera does not attend to %s: %s", wish, exc)
 
     def _let_go(self) -> None:
         camera, self._camera = self._camera, None
@@ -396,4 +372,12 @@ def _reasons(exc: BaseException) -> str:
 
 
 def make(settings: ScannerSettings, clock: Clock) -> PiCamera:
-    return PiCamera((settings.width, settings.height), settings.frame_rate_hz, clock)
+    options = PiOptions(
+        focus_m=settings.focus_m,
+        exposure_value=settings.exposure_value,
+        metering=settings.metering,
+        is_grey=settings.colour is ColourUse.OFF,
+    )
+    return PiCamera(
+        (settings.width, settings.height), settings.frame_rate_hz, clock, options=options
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from gated.clock import Clock
 from gated.config import ScannerSettings
 from gated.errors import DeviceLost, DeviceNotFound
-from gated.scanner.frames import Frame
+from gated.scanner.frames import Frame, Wish
 from gated.scanner.picture import Unreadable, read_picture
 
 log = logging.getLogger(__name__)
@@ -49,24 +50,34 @@ class PictureSource:
         return ", ".join(str(path) for path in self._paths)
 
     def open(self) -> None:
-        absent = [str(path) for path in self._paths if not path.exists()]
+        absent = [str(path) for path in self._paths if not os.path.lexists(path)]
         if absent:
             raise DeviceNotFound(f"no such picture: {', '.join(absent)}", device=self.name)
         self._closed.clear()
-        self._left = iter(list_pictures(self._paths))
+        try:
+            self._left = iter(list_pictures(self._paths))
+        except OSError as exc:
+            raise DeviceNotFound(
+                f"{exc.filename} cannot be read: {exc.strerror}", device=self.name
+            ) from exc
 
     def next_frame(self, timeout_s: float) -> Frame | None:
         if self._left is None:
             raise DeviceLost("the pictures are not open", device=self.name)
+        deadline_s = self._clock.monotonic_s() + timeout_s
         for path in self._left:
             picture = read_picture(path)
-            if isinstance(picture, Unreadable):
-                log.warning("%s is skipped: %s", path, picture.reason)
-                continue
-            self._sequence += 1
-            return Frame(picture, self._sequence, self._clock.monotonic_s())
+            if not isinstance(picture, Unreadable):
+                self._sequence += 1
+                return Frame(picture, self._sequence, self._clock.monotonic_s())
+            log.warning("%s is skipped: %s", path, picture.reason)
+            if self._clock.monotonic_s() >= deadline_s:
+                return None
         self._closed.wait(timeout_s)  # there is nothing more; do not spin
         return None
+
+    def attend(self, wish: Wish | None) -> None:
+        """There is nothing to move."""
 
     def close(self) -> None:
         self._left = None

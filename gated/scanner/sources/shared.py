@@ -21,7 +21,7 @@ import numpy as np
 from gated.clock import Clock
 from gated.config import ScannerSettings
 from gated.errors import DeviceLost, DeviceNotFound, StorageError
-from gated.scanner.frames import Frame
+from gated.scanner.frames import Frame, Wish
 from gated.scanner.picture import Pixels
 from gated.units import MonoSeconds
 
@@ -141,6 +141,9 @@ class SharedFrames:
             if left_s <= 0:
                 return None
             self._closed.wait(min(POLL_S, left_s))
+
+    def attend(self, wish: Wish | None) -> None:
+        """There is nothing to move."""
 
     def close(self) -> None:
         self._closed.set()

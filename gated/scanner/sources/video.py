@@ -9,8 +9,8 @@ from pathlib import Path
 from gated.clock import Clock
 from gated.config import ScannerSettings
 from gated.errors import DeviceLost
-from gated.scanner.frames import Frame
-from gated.scanner.picture import Capture, open_video
+from gated.scanner.captures import Capture, open_video
+from gated.scanner.frames import Frame, Wish
 
 
 class VideoSource:
@@ -45,11 +45,14 @@ class VideoSource:
         if self._capture is None:
             raise DeviceLost(f"{self._path} is not open", device=self.name)
         pixels = self._capture.read()
-        if pixels is None:
+        if pixels is None or pixels.size == 0:
             self._closed.wait(timeout_s)
             return None
         self._sequence += 1
         return Frame(pixels, self._sequence, self._clock.monotonic_s())
+
+    def attend(self, wish: Wish | None) -> None:
+        """There is nothing to move."""
 
     def close(self) -> None:
         self._closed.set()

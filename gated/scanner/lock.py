@@ -1,0 +1,60 @@
+"""The gate's scanner lock: whoever reads its camera holds it, the service or a recording."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gated.errors import DeviceError, StorageError
+
+LOCK_NAME = "scanner.lock"
+"""In the run folder."""
+
+
+@contextlib.contextmanager
+def only_scanner_of(run: Path) -> Iterator[None]:
+    """Hold the gate's lock: two processes would fight for its camera and tell every code twice.
+
+    The kernel frees it with the process, however that ends.
+
+    Raises:
+        DeviceError: if another process holds it.
+        StorageError: if the run folder can't be written to.
+    """
+    path = run / LOCK_NAME
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    except OSError as exc:
+        raise StorageError(f"cannot make {path}: {exc.strerror}") from exc
+    try:
+        _take(lock, path)
+        if os.geteuid() == 0:
+            _give_to_owner_of(run, lock)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        holder = os.read(lock, 32).decode("ascii", errors="replace").strip() or "unknown"
+        raise DeviceError(
+            f"another scanner process serves this gate (process {holder}, by {path}): "
+            "stop it first, a gate has one",
+            device="scanner",
+        ) from exc
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+
+
+def _give_to_owner_of(run: Path, lock: int) -> None:
+    """Leave the file to the service's user, which could not open one of root's."""
+    with contextlib.suppress(OSError):
+        owner = run.stat()
+        os.fchown(lock, owner.st_uid, owner.st_gid)
