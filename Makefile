@@ -44,8 +44,9 @@ check: $(BASE) ## style, types, import levels
 	@echo "check: style, types and import levels are fine"
 
 bench: $(BASE) ## measure; PICTURES=folder with NAME.txt truths adds scanning, STUDY=folder temperature
-	@for script in $(filter-out benchmarks/scanning.py benchmarks/temperature.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out benchmarks/scanning.py benchmarks/temperature.py benchmarks/soak.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(PY) "$$script" || exit 1; done
+	@echo "== benchmarks/soak.py"; $(PY) benchmarks/soak.py --frames 5000
 	@if [ -n "$(PICTURES)" ]; then $(PY) benchmarks/scanning.py --data "$(PICTURES)"; \
 		else echo "== benchmarks/scanning.py left out: no PICTURES given"; fi
 	@if [ -n "$(STUDY)" ]; then $(PY) benchmarks/temperature.py --data "$(STUDY)"; \

@@ -86,6 +86,7 @@ class Supervisor:
         self._status = status
         self._told_status = ""
         self._workers: list[Worker] = []
+        self._told_stale: list[str] = []
         self._reload = threading.Event()
         self._wake = threading.Event()
         self.stop = threading.Event()
@@ -166,8 +167,9 @@ class Supervisor:
     def _stale_workers(self) -> list[str]:
         now_s = self._clock.monotonic_s()
         stale = [w.name for w in self._workers if now_s - w.last_beat_s > HEARTBEAT_STALE_S]
-        if stale:
+        if stale and stale != self._told_stale:
             log.error("%s: no sign of life from %s", self._name, ", ".join(stale))
+        self._told_stale = stale
         return stale
 
     def _end(self) -> int:

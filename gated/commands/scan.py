@@ -7,8 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from gated.errors import ExitCode
+
+if TYPE_CHECKING:
+    from gated.scanner.picture import Pixels
+    from gated.scanner.regions import Corners
 
 HELP = "read the QR codes in pictures, or record and replay a camera 读取图片、录制与回放"
 MOST_SECONDS = 3_600.0
@@ -77,7 +82,8 @@ def _read_pictures(files: Sequence[Path], *, as_json: bool) -> int:
     cascade = Cascade(decoders)
     code = ExitCode.OK
     for path in list_pictures(files):
-        line: dict[str, object] = {"file": str(path), "texts": [], "decoder": None, "cpu_ms": 0.0}
+        line: dict[str, object] = {"file": str(path), "texts": [], "colours": []}
+        line |= {"decoder": None, "cpu_ms": 0.0}
         picture = read_picture(path)
         if isinstance(picture, Unreadable):
             line["error"] = picture.reason
@@ -85,6 +91,7 @@ def _read_pictures(files: Sequence[Path], *, as_json: bool) -> int:
         else:
             decoded = cascade.decode_picture(picture)
             line["texts"] = list(decoded.texts)
+            line["colours"] = [_colour_of(picture, code.corners) for code in decoded.codes]
             line["decoder"] = decoded.decoder
             line["cpu_ms"] = round(decoded.cpu_ms, 2)
         print(to_json(line) if as_json else _for_people(line), flush=True)
@@ -111,9 +118,19 @@ def _for_people(line: dict[str, object]) -> str:
     texts = line["texts"]
     if not isinstance(texts, list) or not texts:
         return f"{name}: no code"
+    how = f"{line['decoder']}, {line['cpu_ms']} ms"
+    colours = cast("list[dict[str, object]]", line["colours"])
     return "\n".join(
-        f"{name}: {printable(text)}  ({line['decoder']}, {line['cpu_ms']} ms)" for text in texts
+        f"{name}: {printable(text)}  ({colour['colour']}, {how})"
+        for text, colour in zip(texts, colours, strict=True)
     )
+
+
+def _colour_of(picture: Pixels, corners: Corners) -> dict[str, object]:
+    from gated.scanner.colour import read_colour
+
+    read = read_colour(picture, corners)
+    return {"colour": read.colour.value, "confidence": round(read.confidence, 2)}
 
 
 def printable(text: str) -> str:

@@ -132,8 +132,8 @@ def _of_checks(config: GateConfig) -> Iterator[str]:
         yield (
             'scanner.camera = "none": no code is read, so nobody enters (没有摄像头，无人能通过)'
         )
-    if config.scanner.camera is Camera.PICTURES:
-        yield 'scanner.camera = "pictures": for tests at the desk only (仅供测试)'
+    if config.scanner.camera in {Camera.PICTURES, Camera.VIDEO, Camera.REPLAY, Camera.TEST_PATTERN}:
+        yield f'scanner.camera = "{config.scanner.camera}": for tests at the desk only (仅供测试)'
 
 
 def _of_wiring(config: GateConfig) -> Iterator[str]:

@@ -101,9 +101,11 @@ def catalogue(model: type[BaseModel], prefix: str = "") -> tuple[Key, ...]:
 
 
 def _inner_type(annotation: object) -> tuple[object, bool]:
-    """Return (the type without Optional and tuple, whether it was a tuple)."""
+    """Return (the type without Optional, Annotated and tuple, whether it was a tuple)."""
     if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
         annotation = next(a for a in typing.get_args(annotation) if a is not types.NoneType)
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
     if typing.get_origin(annotation) is tuple:
         return typing.get_args(annotation)[0], True
     return annotation, False

@@ -195,7 +195,8 @@ def _take_frame(bench: Bench) -> str:
 
 
 def _camera(settings: ScannerSettings) -> str:
-    has_path = settings.camera in {Camera.V4L2, Camera.PICTURES}
+    has_no_path = {Camera.PICAMERA2, Camera.TEST_PATTERN, Camera.NONE}
+    has_path = settings.camera not in has_no_path
     return f"{settings.camera} {settings.device}" if has_path else settings.camera.value
 
 

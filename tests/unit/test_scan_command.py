@@ -57,7 +57,8 @@ def test_each_picture_of_a_folder_is_one_line_in_order_of_their_names(
     )  # fmt: skip
     assert (code["texts"], code["decoder"]) == (["通行 GP1:ABC"], "zxing")
     assert isinstance(code["cpu_ms"], float)
-    assert set(code) == {"file", "texts", "decoder", "cpu_ms"}
+    assert '"colours": [{"colour": "black", "confidence": ' in json.dumps(code)
+    assert set(code) == {"file", "texts", "colours", "decoder", "cpu_ms"}
 
 
 def test_texts_are_written_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +83,7 @@ def test_a_person_gets_one_line_for_each_text(
     assert main(["scan", str(folder), str(folder / "absent.png")]) == 1
     empty, code, absent = capsys.readouterr().out.splitlines()
     assert empty.endswith("a-empty.jpg: no code")
-    assert "b-code.png: 通行 GP1:ABC  (zxing, " in code
+    assert "b-code.png: 通行 GP1:ABC  (black, zxing, " in code
     assert absent.endswith("absent.png: cannot be used: no such file")
 
 
