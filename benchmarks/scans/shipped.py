@@ -20,7 +20,7 @@ from gated.scanner.picture import Pixels
 from gated.scanner.process import ScannerLoop
 from gated.scanner.sighting import decode_sighting
 
-HOLD_OFF_S = 3.0
+HOLD_OFF_S = 1.5
 
 
 def make_cascade() -> Cascade:

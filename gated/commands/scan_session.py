@@ -155,6 +155,7 @@ def to_line(sighting: CodeSeen | CodeUnread, at_s: float) -> dict[str, object]:
         "at_s": round(at_s, 3),
         "text": sighting.text,
         "decoder": sighting.decoder,
+        "colour": sighting.colour.value,
         "is_ambiguous": sighting.is_ambiguous,
     }
 

@@ -216,13 +216,18 @@ class Look:
         self._answers: list[Answers] = []
         self._expected = expected
         self._suspects: list[Corners] = []
-        self._has_grid = False
+        self._has_finders = self._has_certain_grid = False
         self._parts: set[Part] = set()
 
     @property
     def is_code_like(self) -> bool:
         """Whether there's something that may be read with more effort."""
-        return bool(self._suspects) or self._has_grid
+        return bool(self._suspects) or self._has_finders or self._has_certain_grid
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it's a code beyond doubt, read or not."""
+        return self.is_read or self._has_certain_grid
 
     @property
     def is_promising(self) -> bool:
@@ -284,13 +289,13 @@ class Look:
     def _take_grids(self) -> None:
         if self._is_over() or self._reader is None:
             return
-        self._has_grid = self._has_grid or self.views.search.has_code
+        self._has_finders = self.views.search.has_code
         scale = self.views.scale_of(self.views.darkest)
         suspects = [
             corners / np.float32(scale) for corners in (*self._expected, *self._suspects[-1:])
         ]
         for grid in self.views.search.find_grids(suspects):
-            self._has_grid = self._has_grid or grid.fit >= CERTAIN_FIT
+            self._has_certain_grid = self._has_certain_grid or grid.fit >= CERTAIN_FIT
             answers = []
             for levels in self.views.search.read_grid(grid):
                 reading = self._reader.read(draw_modules(levels))

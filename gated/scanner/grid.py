@@ -47,7 +47,7 @@ _FOURTH: Final = 2  # the corner without a finder
 _MIN_FIT: Final = 0.1
 """A wrong width or place mostly explains less than this."""
 CERTAIN_FIT: Final = 0.25
-"""Only a code reaches this."""
+"""Of what has finders too, only a code reaches this."""
 
 # Sampling: positions between modules, in modules.
 _FIT_TAPS: Final = np.array([(0, 0), (-0.75, 0), (0.75, 0), (0, -0.75), (0, 0.75)])

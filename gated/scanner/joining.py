@@ -19,16 +19,16 @@ KEPT_S: Final = 1.5
 """Frames farther apart are another presentation."""
 MAX_CODES: Final = 4
 _SAME: Final = 0.2
-"""Correlation of what isn't known beforehand: of one code 0.3 and more, of two codes 0 ± 0.05."""
+"""Correlation of what isn't known beforehand: of one code 0.3 and more, of two codes 0 ± 0.05, but
+for short ones. A wrong sum harms nothing: its error correction fails."""
 _CERTAIN: Final = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sum:
     """What the frames of one code have answered so far."""
 
     levels: Levels
-    frames: int
     seen_at: MonoSeconds
 
 
@@ -46,16 +46,23 @@ class Joiner:
             weight: how much this frame is worth beside others.
             at: when it was taken; not before the last one.
         """
-        self._sums = [each for each in self._sums if at - each.seen_at < KEPT_S][-MAX_CODES:]
+        self.forget_old(at)
         weighed = np.clip(levels, -_CERTAIN, _CERTAIN) * np.float32(weight)
         for each in self._sums:
             if _are_alike(each.levels, weighed):
-                each.levels = each.levels + weighed
-                each.frames += 1
-                each.seen_at = at
-                return each.levels
-        self._sums.append(_Sum(weighed, 1, at))
+                self._sums.remove(each)
+                self._keep(_Sum(each.levels + weighed, at))
+                return self._sums[-1].levels
+        self._keep(_Sum(weighed, at))
         return None
+
+    def _keep(self, newest: _Sum) -> None:
+        """Keep it as the last; the one that was seen the longest ago makes room."""
+        self._sums = [*self._sums[1 - MAX_CODES :], newest]
+
+    def forget_old(self, at: MonoSeconds) -> None:
+        """Drop what was seen too long ago: it's as private as the code's text."""
+        self._sums = [each for each in self._sums if at - each.seen_at < KEPT_S]
 
     def forget(self) -> None:
         """Begin anew: something was read."""

@@ -1,4 +1,4 @@
-"""Pictures as arrays: the one file that knows OpenCV.
+"""Pictures as arrays. With regions.py the one place that knows OpenCV.
 
 OpenCV runs on one thread here: the scanner has one core's share to spend, and a pool of idle
 threads costs memory. Everything is ``uint8``: height x width x 3 in the order blue, green, red, or

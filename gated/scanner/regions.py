@@ -1,5 +1,5 @@
-"""What looks like a code, as regions and patches of a picture. With picture.py and captures.py, the
-files that know OpenCV.
+"""What looks like a code, as regions and patches of a picture. With picture.py the one place that
+knows OpenCV.
 
 Corners are 4 x 2, in px: top left, top right, bottom right, bottom left, or the same turned.
 """

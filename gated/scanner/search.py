@@ -46,6 +46,7 @@ _NEXT_THRESHOLD: Final = 2.0
 _HALF: Final = 0.5
 _SAME: Final = 0.05  # of a side
 _LOOKED_AT: Final = 5  # squares, the clearest first
+_CANDIDATES: Final = 2
 
 # A square, seen from the front.
 SIDE_PX: Final = 96
@@ -60,11 +61,12 @@ _WHITE_LEVEL: Final = 235.0
 _WHITE_SHARE: Final = 0.9  # of the way from black to white
 _MAX_SPREAD: Final = 0.22  # of the blocks' means, by contrast: 0.06 to 0.2 of codes, 0.25 of others
 _LEAST_MODULE_PX: Final = 0.66
+_LEAST_SIDE_PX: Final = 20.0
 
 # The same, larger, to see how its modules lie.
 _FINE_PX: Final = 240
 _FINE_MARGIN_PX: Final = 36
-_FINE_SLACK_PX: Final = 18
+_FINE_SLACK_PX: Final = 14
 _FINE_WIDTHS: Final = (0.92, 1.0, 1.09)
 _MIN_LIKENESS: Final = 0.5
 """Of the third best corner: 0.42 costs a fifth more on a miss and reads nothing more."""
@@ -118,8 +120,9 @@ class Search:
 
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
-        """The dense squares that may be codes, the clearest first."""
-        return tuple(self._find_candidates())
+        """The dense squares that are most like codes, the likest first."""
+        found = sorted(self._find_candidates(), key=lambda each: each.finders.third, reverse=True)
+        return tuple(found[:_CANDIDATES])
 
     def _find_candidates(self) -> Iterator[Candidate]:
         for level, corners in _squares(self.textures, self._finest_level):
@@ -165,6 +168,7 @@ class Search:
         suspected = (
             Candidate(0, corners, flat, _find_finders_coarsely(flat, measure_side_px(corners)))
             for corners in suspects
+            if measure_side_px(corners) >= _LEAST_SIDE_PX
             for flat in [self.flatten(corners, SIDE_PX, MARGIN_PX)]
         )
         for candidate in itertools.chain(suspected, self.candidates):
@@ -303,7 +307,8 @@ def measure_mixture(flat: Pixels) -> Mixture:
 
 
 def _find_finders_coarsely(flat: Pixels, side_px: float) -> Finders:
-    """Return what the corners of a candidate look like: every second width, then its neighbours.
+    """Return what the corners of a candidate look like: every second width, then its neighbours,
+    or all others where it may well be a code.
 
     Args:
         flat: the candidate, seen from the front.
@@ -313,6 +318,9 @@ def _find_finders_coarsely(flat: Pixels, side_px: float) -> Finders:
     tried = find_finders(flat, SIDE_PX, MARGIN_PX, _SLACK_PX, widths[1::2] or _WIDTHS[:1])
     if tried.third < PROMISING or not widths:
         return tried
-    at = widths.index(round(tried.modules))
-    near = find_finders(flat, SIDE_PX, MARGIN_PX, _SLACK_PX, widths[at - 1 : at + 2 : 2])
+    others = widths[::2]
+    if tried.third < _CLOSER:
+        at = widths.index(round(tried.modules))
+        others = widths[max(0, at - 1) : at + 2 : 2]
+    near = find_finders(flat, SIDE_PX, MARGIN_PX, _SLACK_PX, others)
     return max(tried, near, key=lambda finders: finders.third)

@@ -24,8 +24,11 @@ ALERT_S: Final = 1.0
 SLOW_EVERY: Final = 3
 """Of those frames, each third gets the slow steps too."""
 VAIN_LOOKS: Final = 10
-"""After so many in a row, it's no code or a hopeless one, and all that we have is a waste."""
-VAIN_PAUSE_S: Final = 2.0
+"""After so many in a row it's a hopeless code, and all that we have is a waste."""
+DOUBTFUL_LOOKS: Final = 3
+"""The same for what has finders, and no modules that can be told apart: mostly it's no code."""
+PAUSE_S: Final = 3.0
+"""So long it isn't looked for then; the decoders go on looking."""
 BY_JOINING: Final = "joined"
 _TURNS: Final = (Part.FIRST, Part.GRID, Part.SECOND, Part.FIRST, Part.SECOND, Part.FIRST)
 
@@ -45,34 +48,35 @@ class Stream:
         self._was_read = False
         self._alert_until = MonoSeconds(0.0)
         self._full_looks = 0  # since the last reading
-        self._rest_until = MonoSeconds(0.0)
+        self._pause_until = MonoSeconds(0.0)
         self._expected: tuple[Corners, ...] = ()
 
     def decode(self, pixels: Pixels, at: MonoSeconds) -> tuple[Decoded, Look]:
         """Return what is read in the frame taken ``at``, and the look that was taken at it."""
+        self._joiner.forget_old(at)
+        is_alert, is_pausing = at < self._alert_until, at < self._pause_until
         part = self._next_part()
-        is_alert = at < self._alert_until
         look = self._cascade.begin(
             pixels,
             self._expected if is_alert else (),
             # Far codes are looked for every second time only.
             finest_level=0 if is_alert or self._round % 2 == 0 else 1,
         )
-        look.take(part)
-        is_alert = is_alert or look.is_code_like
-        if (is_alert or look.is_promising) and at >= self._rest_until:
-            self._take_all(look, at)
-        if look.is_code_like:
-            self._alert_until = MonoSeconds(at + ALERT_S)
+        look.take(Part.FIRST if is_pausing and part is Part.GRID else part)
+        if not is_pausing and (is_alert or look.is_code_like or look.is_promising):
+            self._take_all(look)
+            if look.is_code_like or not is_alert:
+                self._note(look, at)
         decoded = look.result()
         self._was_read = look.is_read
         if decoded.answers:
             self._expected = tuple(answers.grid.corners for answers in decoded.answers[:1])
         if look.is_read:
-            self._full_looks = 0
             self._joiner.forget()
         elif decoded.answers:
             decoded = self._join(decoded, at)
+        if decoded.codes:
+            self._full_looks = 0
         return decoded, look
 
     def _next_part(self) -> Part:
@@ -82,26 +86,33 @@ class Stream:
         self._round, turn = divmod(self._turn, len(_TURNS))
         return _TURNS[turn]
 
-    def _take_all(self, look: Look, at: MonoSeconds) -> None:
+    def _take_all(self, look: Look) -> None:
         """Take what isn't taken yet, of some frames only without the slow steps."""
         self._full_looks += 1
-        if self._full_looks % VAIN_LOOKS == 0:
-            self._rest_until = MonoSeconds(at + VAIN_PAUSE_S)
         for part in Part:
             if part is not Part.SLOW or self._full_looks % SLOW_EVERY == 1:
                 look.take(part)
 
+    def _note(self, look: Look, at: MonoSeconds) -> None:
+        """Stay alert for what looks like a code, for a while; then let it be for another while."""
+        most = VAIN_LOOKS if look.is_certain else DOUBTFUL_LOOKS if look.is_code_like else 1
+        if look.is_code_like:
+            self._alert_until = MonoSeconds(at + ALERT_S)
+        if not look.is_read and self._full_looks >= most:
+            self._full_looks = 0
+            self._pause_until = MonoSeconds(at + PAUSE_S)
+            self._alert_until = at
+
     def _join(self, decoded: Decoded, at: MonoSeconds) -> Decoded:
         began_s = time.thread_time()
-        codes: list[Code] = []
+        codes: dict[str, Code] = {}
         for answers in decoded.answers:
             levels = self._joiner.add(answers.levels, answers.grid.fit, at)
             texts = () if levels is None else self._cascade.decode_modules(levels)
-            codes += [Code(text, answers.grid.corners) for text in texts]
+            codes |= {text: Code(text, answers.grid.corners) for text in texts}
         if codes:
-            self._full_looks = 0
             self._joiner.forget()
         cpu_ms = decoded.cpu_ms + (time.thread_time() - began_s) * 1_000
         if not codes:
             return replace(decoded, cpu_ms=cpu_ms)
-        return replace(decoded, codes=tuple(codes), decoder=BY_JOINING, cpu_ms=cpu_ms)
+        return replace(decoded, codes=tuple(codes.values()), decoder=BY_JOINING, cpu_ms=cpu_ms)

@@ -164,7 +164,9 @@ def test_a_recording_is_read_as_the_gate_would_at_any_speed(
     main(["scan", "--replay", folder, "--fast", "--json", "--config", str(config)])
     (seen,) = _lines(capsys)
     assert seen.pop("at_s") == pytest.approx(0.1, abs=0.4)
-    assert seen == {"text": "通行 GP1:ABC", "decoder": "zxing", "is_ambiguous": False}
+    assert seen == {
+        "text": "通行 GP1:ABC", "decoder": "zxing", "colour": "black", "is_ambiguous": False,
+    }  # fmt: skip
 
 
 def _session(folder: Path, scenes: list[Pixels]) -> Path:

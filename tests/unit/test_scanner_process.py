@@ -182,7 +182,9 @@ def test_a_sighting_that_could_not_be_sent_is_not_sent_when_it_is_old() -> None:
 
 def _dim(number: int) -> list[Pixels]:
     """Return frames of a code that ``LevelDecoder`` can't read, nor anybody else."""
-    phone = render_shown(Shown("GP1:" + "DIM" * 60, hold=Hold(brightness=0.035)), 1)
+    phone = render_shown(
+        Shown("GP1:" + "DIM" * 60, hold=Hold(brightness=0.15, veil_levels=60, unsharp_px=5.5)), 1
+    )
     return [add_noise(phone, seed) for seed in range(number)]
 
 
