@@ -28,7 +28,7 @@ VAIN_LOOKS: Final = 10
 DOUBTFUL_LOOKS: Final = 3
 """The same for what has finders, and no modules that can be told apart: mostly it's no code."""
 PAUSE_S: Final = 3.0
-"""So long it isn't looked for then; the decoders go on looking."""
+"""So long it isn't taken apart then; the decoders go on looking."""
 BY_JOINING: Final = "joined"
 _TURNS: Final = (Part.FIRST, Part.GRID, Part.SECOND, Part.FIRST, Part.SECOND, Part.FIRST)
 
@@ -49,6 +49,7 @@ class Stream:
         self._alert_until = MonoSeconds(0.0)
         self._full_looks = 0  # since the last reading
         self._pause_until = MonoSeconds(0.0)
+        self._has_finders = False
         self._expected: tuple[Corners, ...] = ()
 
     def decode(self, pixels: Pixels, at: MonoSeconds) -> tuple[Decoded, Look]:
@@ -62,7 +63,9 @@ class Stream:
             # Far codes are looked for every second time only.
             finest_level=0 if is_alert or self._round % 2 == 0 else 1,
         )
-        look.take(Part.FIRST if is_pausing and part is Part.GRID else part)
+        if is_pausing and part is Part.GRID and not self._has_finders:
+            part = Part.FIRST
+        look.take(part)
         if not is_pausing and (is_alert or look.is_code_like or look.is_promising):
             self._take_all(look)
             if look.is_code_like or not is_alert:
@@ -100,6 +103,7 @@ class Stream:
             self._alert_until = MonoSeconds(at + ALERT_S)
         if not look.is_read and self._full_looks >= most:
             self._full_looks = 0
+            self._has_finders = look.is_code_like  # why it isn't read will still be looked for
             self._pause_until = MonoSeconds(at + PAUSE_S)
             self._alert_until = at
 

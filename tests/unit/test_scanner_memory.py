@@ -77,7 +77,7 @@ class Rig:
 
 
 def test_memory_is_looked_at_each_second_and_too_much_of_it_is_one_clear_error() -> None:
-    clock, found = FakeClock(), [200, 300, 301]
+    clock, found = FakeClock(), [72, 300, 301]
     watch = MemoryWatch(clock, 300, lambda: found.pop(0))
     watch.check()
     watch.check()
@@ -264,3 +264,13 @@ def test_a_camera_that_sees_nothing_is_said_once_and_not_called_lost(
 def test_a_dead_sensors_black_is_a_camera_that_repeats_one_frame() -> None:
     rig = Rig(*[np.zeros((90, 160, 3), np.uint8)] * 40)
     assert rig.steps(40).state is CameraState.SAME_FRAME
+
+
+def test_a_process_that_does_other_things_as_well_may_have_half_as_much_more() -> None:
+    clock, found = FakeClock(), [380, 530, 531]
+    watch = MemoryWatch(clock, 300, lambda: found.pop(0))
+    for _ in range(2):
+        watch.check()
+        clock.advance(LOOK_EVERY_S)
+    with pytest.raises(TooMuchMemory, match="531 MB of memory are more than 530"):
+        watch.check()
