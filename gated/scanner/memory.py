@@ -40,8 +40,8 @@ class MemoryWatch:
 
     Args:
         clock: for when to look.
-        max_mb: at most so much is in order; or half of it more than there was at first, in a process
-            that does other things as well.
+        max_mb: at most so much is in order; or half of it more than there was at first, in a
+            process that does other things as well.
         measure_mb: looks.
     """
 
