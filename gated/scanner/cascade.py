@@ -40,7 +40,7 @@ class Views:
     """The views of one picture, each made when it's first asked for."""
 
     def __init__(self, pixels: Pixels, finest_level: int = 0) -> None:
-        self._finest_level = finest_level
+        self.finest_level = finest_level
         self._pixels = pixels
         self._width = pixels.shape[1]
 
@@ -66,7 +66,7 @@ class Views:
 
     @cached_property
     def search(self) -> Search:
-        return Search(self.darkest, self.grey, self._finest_level)
+        return Search(self.darkest, self.grey, self.finest_level)
 
     def scale_of(self, view: Pixels) -> float:
         """Return how much larger the picture is than ``view``."""
@@ -238,6 +238,11 @@ class Look:
     def is_searched(self) -> bool:
         """Whether ``views.search`` has looked for codes."""
         return Part.GRID in self._parts and not self.is_read
+
+    @property
+    def is_thorough(self) -> bool:
+        """Whether it has looked for far codes too."""
+        return self.is_searched and self.views.finest_level == 0
 
     @property
     def is_read(self) -> bool:

@@ -97,6 +97,7 @@ class ScannerLoop:
         self._retry_s = RETRY_FIRST_S
         self._fault = ""
         self._is_stuck = False
+        self._is_calm = True
         self._is_dark = False
         self._unusable = ""
         self._before = ""
@@ -201,9 +202,13 @@ class ScannerLoop:
         self._watch_light(sample, at)
         interest = self._motion.judge(sample, at)
         if interest is Interest.NONE:
+            self._is_calm = True
             self._presentations.stay(at)
             return
-        is_calm = interest is not Interest.LIVELY
+        was_calm, is_calm = self._is_calm, interest is not Interest.LIVELY
+        self._is_calm = is_calm
+        if was_calm and not is_calm:
+            self._stream.begin()
         decoded, look = self._stream.decode(frame.pixels, at)
         self._unreadable += decoded.unreadable
         sighting: CodeSeen | CodeUnread | None
@@ -213,7 +218,7 @@ class ScannerLoop:
         if decoded.texts or decoded.unreadable:
             self._unread.take_read(at)
             self._ask([], look)
-        elif look.is_searched and self._unread.is_due(at, is_calm=is_calm):
+        elif look.is_thorough and self._unread.is_due(at, is_calm=is_calm):
             found = find_unread(look.views.search)
             sighting = self._unread.look(found, at, is_calm=is_calm)
             self._ask([] if is_calm else found, look)

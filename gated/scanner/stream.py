@@ -52,6 +52,12 @@ class Stream:
         self._has_finders = False
         self._expected: tuple[Corners, ...] = ()
 
+    def begin(self) -> None:
+        """Note that something moves again: whatever it is, it's looked for at once."""
+        self._turn = -1
+        self._pause_until = MonoSeconds(0.0)
+        self._has_finders = False
+
     def decode(self, pixels: Pixels, at: MonoSeconds) -> tuple[Decoded, Look]:
         """Return what is read in the frame taken ``at``, and the look that was taken at it."""
         self._joiner.forget_old(at)
@@ -61,7 +67,7 @@ class Stream:
             pixels,
             self._expected if is_alert else (),
             # Far codes are looked for every second time only.
-            finest_level=0 if is_alert or self._round % 2 == 0 else 1,
+            finest_level=0 if is_alert or self._has_finders or self._round % 2 == 0 else 1,
         )
         if is_pausing and part is Part.GRID and not self._has_finders:
             part = Part.FIRST
