@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gated.clock import Clock, SystemClock
@@ -13,6 +15,7 @@ from gated.config.serial_scanner import SerialScannerSettings
 from gated.datagrams import Sender
 from gated.scanner.endings import marked_running
 from gated.scanner.lock import only_scanner_of
+from gated.scanner.memory import MemoryWatch
 from gated.scanner.serial_scanner import SerialScanner
 from gated.supervisor import Supervisor
 
@@ -54,7 +57,7 @@ def main(
             loop = _camera_loop(config, source, sender, clock)
             if has_died:
                 loop.tell_death()
-            supervisor.add("camera", loop.run)
+            supervisor.add("camera", partial(_run_watched, loop, MemoryWatch(clock)))
         for settings in config.scanner.serial if serial is None else serial:
             scanner = SerialScanner(settings, sender, clock, hold_off_s=config.scanner.hold_off_s)
             supervisor.add(f"serial {settings.name}", scanner.run)
@@ -66,6 +69,18 @@ def main(
             return supervisor.run()
         finally:
             sender.close()
+
+
+def _run_watched(
+    loop: ScannerLoop, memory: MemoryWatch, stop: threading.Event, beat: Callable[[], None]
+) -> None:
+    """Run ``loop`` as long as the process keeps within its memory."""
+
+    def check_and_beat() -> None:
+        memory.check()
+        beat()
+
+    loop.run(stop, check_and_beat)
 
 
 def _camera_loop(

@@ -40,8 +40,7 @@ class MemoryWatch:
 
     Args:
         clock: for when to look.
-        max_mb: at most so much is in order; or half of it more than there was at first, in a
-            process that does other things as well.
+        max_mb: at most so much is in order.
         measure_mb: looks.
     """
 
@@ -55,7 +54,6 @@ class MemoryWatch:
         self._max_mb = max_mb
         self._measure_mb = measure_mb
         self._due_at = clock.monotonic_s()
-        self._has_looked = False
 
     def check(self) -> None:
         """Look, if it's time to. Raises: TooMuchMemory."""
@@ -64,9 +62,6 @@ class MemoryWatch:
             return
         self._due_at = MonoSeconds(now + LOOK_EVERY_S)
         own_mb = self._measure_mb()
-        if not self._has_looked:
-            self._has_looked = True
-            self._max_mb = max(self._max_mb, own_mb + self._max_mb // 2)
         if own_mb > self._max_mb:
             raise TooMuchMemory(
                 f"{own_mb} MB of memory are more than {self._max_mb}: the scanner starts anew"

@@ -28,7 +28,6 @@ from gated.scanner.colour import read_colour
 from gated.scanner.darkness import DarkWatch
 from gated.scanner.decoders import ZBAR
 from gated.scanner.frames import Frame, FrameSource
-from gated.scanner.memory import MemoryWatch
 from gated.scanner.motion import Interest, MotionGate, Sample, StuckWatch, sample_frame
 from gated.scanner.picture import MAX_PIXELS, Pixels
 from gated.scanner.presentation import Presentations
@@ -90,7 +89,6 @@ class ScannerLoop:
         self._motion = MotionGate()
         self._stuck = StuckWatch()
         self._dark = DarkWatch()
-        self._memory = MemoryWatch(clock)
         self._is_open = False
         self._waiting_since = clock.monotonic_s()  # for a frame
         self._retry_at = clock.monotonic_s()
@@ -114,12 +112,11 @@ class ScannerLoop:
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Scan until ``stop`` is set.
 
-        Raises: TooMuchMemory, CameraHung: this process must end; the controller is told why.
+        Raises: CameraHung, or what ``beat`` raises: this process must end; the controller is told.
         """
         try:
             while not stop.is_set():
                 beat()
-                self._memory.check()
                 self.step(stop)
         except GatedError as exc:
             self._tell_end(str(exc))
