@@ -232,11 +232,12 @@ def _tile(finders: int, seed: int) -> Pixels:
     return blur(frame, 1.0)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_three_corners_have_a_finder_and_the_fourth_has_none(seed: int) -> None:
+def test_three_corners_have_a_finder_and_the_fourth_has_none() -> None:
     """So has a code. Keys and tiles look alike in all four, and text in none."""
-    clear = {finders: Search(_tile(finders, seed)).has_code for finders in (0, 3, 4)}
-    assert clear == {0: False, 3: True, 4: False}
+    clear = {n: sum(Search(_tile(n, seed)).has_code for seed in range(1, 13)) for n in (0, 1, 3, 4)}
+    # Of random blocks, two may look like finders of another size; that costs time, not truth.
+    assert clear.pop(1) <= 2
+    assert clear == {0: 0, 3: 12, 4: 0}
 
 
 def _even(shape: tuple[int, int]) -> list[Pixels]:
