@@ -47,7 +47,7 @@ from benchmarks.scans.moving import measure_latency, measure_streams
 from benchmarks.scans.quiet import measure_empties
 from benchmarks.scans.rendered import COLOURS, PAYLOADS, Cell, cells
 from benchmarks.scans.singles import RenderedCodes, measure_photos
-from benchmarks.scans.streams import MOST_FRAMES, StreamCell, stream_cells
+from benchmarks.scans.streams import MOST_FRAMES, stream_cells
 
 DECODERS = Path(__file__).parents[1] / "build" / "scanning" / "bin" / "python"
 """What ``make bench-scanning`` makes."""
@@ -115,7 +115,7 @@ class Run:
         found = enumerate(cells(self._seed))
         return [cell for at, cell in found if at // len(COLOURS) % every == 0]
 
-    def _stream_cells(self) -> list[StreamCell]:
+    def _stream_cells(self) -> list[Cell]:
         found = list(stream_cells(self._seed))
         if not self._is_quick:
             return found
@@ -126,9 +126,9 @@ class Run:
             if cell.severity == QUICK_SEVERITY and (cell.colour, cell.payload) in chosen
         ]
 
-    def _latency_cells(self) -> list[StreamCell]:
+    def _latency_cells(self) -> list[Cell]:
         found = [
-            StreamCell(colour, kind, 1, self._seed + LATENCY_SEED, payload)
+            Cell(colour, kind, 1, self._seed + LATENCY_SEED, payload)
             for kind in LATENCY_KINDS
             for payload in PAYLOADS
             for colour in LATENCY_COLOURS

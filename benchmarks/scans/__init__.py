@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from gated.scanner.picture import Pixels, Unreadable, parse_picture, shrink
+from gated.tuning.shares import wilson
 
 LONG_SIDE_PX = 1280
 """What every picture is measured at; shrinking to it isn't timed."""
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
-_WILSON_Z = 1.959964
-"""Of a normal distribution, 95 % lie so many standard deviations from its middle or nearer."""
 _CHARSET_GUESSES = ("latin-1", "cp1252", "shift_jis", "big5", "gbk")
 """What decoders take UTF-8 for; undone, so that their reading is judged and not their guess."""
 
@@ -122,17 +121,6 @@ def _spellings(text: str) -> Iterator[str]:
 
 
 # --- counts --------------------------------------------------------------------------------------
-
-
-def wilson(successes: int, count: int) -> tuple[float, float]:
-    """Return the interval of 95 % of a share, 0 to 1 (Wilson 1927); all of it for no trial."""
-    if count == 0:
-        return 0.0, 1.0
-    share, square = successes / count, _WILSON_Z**2
-    middle = share + square / (2 * count)
-    reach = _WILSON_Z * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    whole = 1 + square / count
-    return max(0.0, (middle - reach) / whole), min(1.0, (middle + reach) / whole)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.scans import Mark, Quantiles, Section, Share, is_true
+from benchmarks.scans.rendered import Cell
 from benchmarks.scans.shipped import Gate, make_cascade, make_loop
-from benchmarks.scans.streams import INTERVAL_S, Stream, StreamCell
+from benchmarks.scans.streams import INTERVAL_S, Stream
 from benchmarks.scans.workers import map_beside, progress
 from gated.clock import SystemClock
 from gated.datagrams import Receiver, Sender
@@ -28,7 +29,7 @@ LATE_S = 0.020
 
 @dataclass(frozen=True, slots=True)
 class StreamTask:
-    cell: StreamCell
+    cell: Cell
     frames: int
 
 
@@ -43,7 +44,7 @@ class StreamOutcome:
         wrong: how many other texts the loop told.
     """
 
-    cell: StreamCell
+    cell: Cell
     alone: tuple[bool, ...]
     told_after: int
     wrong: int
@@ -73,7 +74,7 @@ def follow(task: StreamTask) -> StreamOutcome:
     return StreamOutcome(task.cell, tuple(alone), told_after, wrong)
 
 
-def measure_streams(cells: Sequence[StreamCell], frames: int, jobs: int) -> Section:
+def measure_streams(cells: Sequence[Cell], frames: int, jobs: int) -> Section:
     outcomes = map_beside("streams", follow, [StreamTask(cell, frames) for cell in cells], jobs)
     judged = min(JUDGED_FRAMES, frames)
     lines = [
@@ -157,7 +158,7 @@ class Arrival:
     readable: int | None
 
 
-def render_arrival(cell: StreamCell) -> Arrival:
+def render_arrival(cell: Cell) -> Arrival:
     stream, cascade = Stream(cell), make_cascade()
     frames = [stream.empty_frame(number)[0] for number in range(EMPTY_FRAMES)]
     shifts = (*RISES_PX, *(0.0 for _ in range(STAYS_FRAMES)))
@@ -258,7 +259,7 @@ def time_arrival(arrival: Arrival) -> float | None:
     return arrived[0] - source.captured[arrival.readable]
 
 
-def measure_latency(cells: Sequence[StreamCell], jobs: int) -> Section:
+def measure_latency(cells: Sequence[Cell], jobs: int) -> Section:
     arrivals = map_beside("latency, rendering", render_arrival, list(cells), jobs)
     readable = [arrival for arrival in arrivals if arrival.readable is not None]
     time_arrival(readable[0]) if readable else None  # the first loop pays for the tables

@@ -22,6 +22,7 @@ from benchmarks.scans.rendered import (
     COLOURS,
     PAYLOADS,
     SIDE_PX,
+    Cell,
     Exposure,
     Picture,
     Pose,
@@ -141,28 +142,13 @@ DIFFICULTIES: dict[str, tuple[Difficulty, Difficulty, Difficulty]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StreamCell:
-    """The arguments of one stream."""
-
-    colour: str
-    kind: str
-    severity: int
-    seed: int
-    payload: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.colour}-{self.kind}-{self.severity}-{self.payload}-{self.seed}"
-
-
-def stream_cells(seed: int) -> Iterator[StreamCell]:
+def stream_cells(seed: int) -> Iterator[Cell]:
     """Return 270 streams' arguments: 5 colours x 9 kinds x 3 severities x 2 payloads."""
     for payload in PAYLOADS:
         for kind in KINDS:
             for severity in SEVERITIES:
                 for colour in COLOURS:
-                    yield StreamCell(colour, kind, severity, seed, payload)
+                    yield Cell(colour, kind, severity, seed, payload)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,7 +220,7 @@ class _Wave:
 class Stream:
     """One phone, one hand, one room. ``frame`` may be asked for any frame, in any order."""
 
-    def __init__(self, cell: StreamCell) -> None:
+    def __init__(self, cell: Cell) -> None:
         # The colour isn't part of the seed: the five of one cell share text, movement and noise.
         self._seed = [
             _FIRST_FREE + cell.seed,
@@ -303,7 +289,7 @@ class Stream:
         return np.asarray(cv2.GaussianBlur(light, (0, 0), 0.6))
 
 
-def render_stream(cell: StreamCell, frames: int = MOST_FRAMES) -> Iterator[Rendered]:
+def render_stream(cell: Cell, frames: int = MOST_FRAMES) -> Iterator[Rendered]:
     """Yield the first ``frames`` frames of the stream of ``cell``, one each ``INTERVAL_S``."""
     stream = Stream(cell)
     for number in range(frames):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from gated.clock import FakeClock
+from gated.commands.scan_session import FastForward
 from gated.errors import DeviceError, DeviceLost, DeviceNotFound, StorageError
 from gated.scanner.frames import Frame
 from gated.scanner.picture import MAX_FILE_BYTES, Pixels, encode_picture, to_grey
@@ -30,18 +30,6 @@ from tests.frame_sources import ScriptedSource, noisy
 
 HEAD = '{"session":1,"camera":"test","grey":false}'
 LINE = '{{"sequence":{n},"at_s":{at_s},"file":"{n:06}.png"}}'
-
-
-class FastForward(threading.Event):
-    """Waits by moving ``clock``."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self._clock.advance(timeout or 0.0)
-        return self.is_set()
 
 
 def write(folder: Path, pictures: list[Pixels], interval_s: float = 0.1) -> Path:

@@ -23,7 +23,6 @@ from benchmarks.scans import (
     normalise,
     shares_by,
     unite,
-    wilson,
 )
 from benchmarks.scans.beside import KnownDecoders
 from benchmarks.scans.decoders import load_known
@@ -32,12 +31,13 @@ from benchmarks.scans.moving import StreamTask, follow
 from benchmarks.scans.rendered import COLOURS, KINDS, PAYLOADS, Cell, cells, render
 from benchmarks.scans.shipped import shipped_steps
 from benchmarks.scans.singles import examine
-from benchmarks.scans.streams import Stream, StreamCell, render_stream, stream_cells
+from benchmarks.scans.streams import Stream, render_stream, stream_cells
 from gated.scanner.picture import encode_picture, parse_picture
+from gated.tuning.shares import wilson
 
 ROOT = Path(__file__).parents[2]
 GENERATOR = ROOT.parent / "shared" / "generators" / "rendered_codes.py"
-EASY = StreamCell("black", "shake", 1, 0, "token")
+EASY = Cell("black", "shake", 1, 0, "token")
 
 # --- pictures ------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ def test_a_streams_frames_differ_and_come_again_with_the_same_seed() -> None:
     assert not np.array_equal(frames[0].corners, frames[1].corners)
     stream = Stream(EASY)
     assert stream.frame(2).jpeg == frames[2].jpeg  # in any order, however many are asked for
-    other = Stream(StreamCell("black", "shake", 1, 1, "token"))
+    other = Stream(Cell("black", "shake", 1, 1, "token"))
     assert other.text != stream.text
 
 
