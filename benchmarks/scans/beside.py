@@ -107,7 +107,7 @@ class KnownDecoders:
 
 def _pipe(stream: object) -> BinaryIO:
     assert stream is not None
-    return stream  # type: ignore[return-value]
+    return stream  # type: ignore[return-value]  # Popen's pipes are of bytes
 
 
 def _give(stream: BinaryIO, what: object) -> None:

@@ -221,7 +221,7 @@ def _qrlyzer() -> Iterator[Known]:
 class _Detector(Protocol):
     """What the detectors of OpenCV have in common, as far as it's used here."""
 
-    def detectAndDecode(self, img: Pixels) -> tuple[Any, ...]: ...  # noqa: N802
+    def detectAndDecode(self, img: Pixels) -> tuple[Any, ...]: ...  # noqa: N802  their name
 
 
 def _opencv_reader(detector: _Detector, view: View) -> Read:

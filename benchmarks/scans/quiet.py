@@ -29,7 +29,7 @@ from gated.scanner.motion import Interest, MotionGate, sample_frame
 from gated.scanner.picture import Pixels
 
 MOVING_MS, STILL_MS = 8.0, 0.5
-MOVING_FRAMES = 30  # three seconds: less would be all first looks
+MOVING_FRAMES = 6
 STILL_FRAMES = 12
 STILL_PICTURES = 12
 SLEEVE_PX = 160

@@ -13,12 +13,13 @@ from benchmarks.scans.streams import INTERVAL_S
 from gated.clock import Clock, FakeClock
 from gated.errors import DeviceLost
 from gated.messages import CodeSeen
-from gated.scanner.cascade import Cascade, Decoded, Part, Step, Views, plan_steps
+from gated.scanner.cascade import Cascade, Decoded, Part, Step, plan_steps
 from gated.scanner.decoders import load_decoders
 from gated.scanner.frames import Frame
 from gated.scanner.picture import Pixels
 from gated.scanner.process import ScannerLoop
 from gated.scanner.sighting import decode_sighting
+from gated.scanner.views import Views
 
 HOLD_OFF_S = 1.5
 

@@ -11,7 +11,6 @@ import enum
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -20,57 +19,13 @@ from gated.scanner.decoders import ZBAR, ZXING, Code, Decoder
 from gated.scanner.grid import CERTAIN_FIT, Grid, draw_modules
 from gated.scanner.picture import (
     Pixels,
-    darkest_channel,
-    sharpen,
-    shrink,
-    to_grey,
 )
 from gated.scanner.regions import Corners, Levels
-from gated.scanner.search import Search
+from gated.scanner.views import Views
 
-FULL_LONG_SIDE_PX: Final = 1280
-"""Half of it costs zxing 5 points of 100; more than it gains nothing."""
-HALF_LONG_SIDE_PX: Final = 640
 MAX_CPU_MS: Final = 400.0
 """No further step begins once a picture has cost this much. A Pi 4 needs about 5 x our 40 ms."""
 BY_GRID: Final = "grid"
-
-
-class Views:
-    """The views of one picture, each made when it's first asked for."""
-
-    def __init__(self, pixels: Pixels, finest_level: int = 0) -> None:
-        self.finest_level = finest_level
-        self._pixels = pixels
-        self._width = pixels.shape[1]
-
-    @cached_property
-    def _full(self) -> Pixels:
-        return shrink(self._pixels, FULL_LONG_SIDE_PX)
-
-    @cached_property
-    def darkest(self) -> Pixels:
-        return darkest_channel(self._full)
-
-    @cached_property
-    def grey(self) -> Pixels:
-        return to_grey(self._full)
-
-    @cached_property
-    def half(self) -> Pixels:
-        return shrink(self.darkest, HALF_LONG_SIDE_PX)
-
-    @cached_property
-    def half_sharp(self) -> Pixels:
-        return sharpen(self.half)
-
-    @cached_property
-    def search(self) -> Search:
-        return Search(self.darkest, self.grey, self.finest_level)
-
-    def scale_of(self, view: Pixels) -> float:
-        """Return how much larger the picture is than ``view``."""
-        return float(self._width / view.shape[1])
 
 
 class Part(enum.Enum):
@@ -111,7 +66,6 @@ class Decoded:
         decoder: the name of the decoder that read them, None if nothing was read.
         cpu_ms: the CPU time it took, views included.
         unreadable: codes whose contents aren't text.
-        is_code_like: a code was found that couldn't be read.
         answers: what can be told of such codes.
     """
 
@@ -119,7 +73,6 @@ class Decoded:
     decoder: str | None
     cpu_ms: float
     unreadable: int = 0
-    is_code_like: bool = False
     answers: tuple[Answers, ...] = ()
 
     @property
@@ -266,7 +219,6 @@ class Look:
             self._decoder,
             self._cpu_s * 1_000,
             self._unreadable,
-            self.is_code_like,
             tuple(self._answers),
         )
 

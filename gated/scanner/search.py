@@ -77,13 +77,11 @@ class Candidate:
     """A dense square.
 
     Attributes:
-        level: of the pyramid it was found in.
         corners: in px of the picture.
         flat: seen from the front, grey, ``SIDE_PX`` wide with a margin of ``MARGIN_PX``.
         finders: what its corners look like.
     """
 
-    level: int
     corners: Corners
     flat: Pixels
     finders: Finders
@@ -125,13 +123,12 @@ class Search:
         return tuple(found[:_CANDIDATES])
 
     def _find_candidates(self) -> Iterator[Candidate]:
-        for level, corners in _squares(self.textures, self._finest_level):
+        for corners in _squares(self.textures, self._finest_level):
             flat = self.flatten(corners, SIDE_PX, MARGIN_PX)
             # In a code dark and light are mixed alike all over, and in no photograph.
             if measure_mixture(flat).spread <= _MAX_SPREAD:
-                yield Candidate(
-                    level, corners, flat, _find_finders_coarsely(flat, measure_side_px(corners))
-                )
+                finders = _find_finders_coarsely(flat, measure_side_px(corners))
+                yield Candidate(corners, flat, finders)
 
     @cached_property
     def has_code(self) -> bool:
@@ -166,7 +163,7 @@ class Search:
             suspects: where else to look; in px, as corners of codes.
         """
         suspected = (
-            Candidate(0, corners, flat, _find_finders_coarsely(flat, measure_side_px(corners)))
+            Candidate(corners, flat, _find_finders_coarsely(flat, measure_side_px(corners)))
             for corners in suspects
             if measure_side_px(corners) >= _LEAST_SIDE_PX
             for flat in [self.flatten(corners, SIDE_PX, MARGIN_PX)]
@@ -236,8 +233,8 @@ def _halve_often(view: Pixels) -> list[Pixels]:
 # --- squares -------------------------------------------------------------------------------------
 
 
-def _squares(textures: Sequence[Levels], finest_level: int) -> Iterator[tuple[int, Corners]]:
-    """Yield dense squares, the clearest first: the level, and the corners in px of the picture."""
+def _squares(textures: Sequence[Levels], finest_level: int) -> Iterator[Corners]:
+    """Yield the corners of dense squares, in px of the picture, the clearest first."""
     found: list[tuple[float, int, Region]] = []
     for level, texture in enumerate(textures, finest_level):
         floor = float(np.median(texture[::4, ::4])) + _NOISE_LEVELS
@@ -254,7 +251,7 @@ def _squares(textures: Sequence[Levels], finest_level: int) -> Iterator[tuple[in
             if any(_are_same(corners, other) for other in taken):
                 continue  # from another threshold or level
             taken.append(corners)
-            yield level, corners
+            yield corners
             if len(taken) == _LOOKED_AT:
                 return
 

@@ -149,7 +149,7 @@ class Gm65Module(ListeningDevice):
 
 def _command_bytes(received: bytearray) -> int | None:
     """Return the whole size of the command at the front, None if it can't be seen yet."""
-    if len(received) < 4:  # noqa: PLR2004
+    if len(received) < 4:  # noqa: PLR2004 - up to its length
         return None
     data_bytes = (received[3] or 256) if received[2] == _WRITE else 1
     return 4 + 2 + data_bytes + 2

@@ -163,8 +163,6 @@ def test_without_the_finest_level_a_near_code_is_found_and_a_far_one_is_not(seed
     assert [Search(view).has_code for view in (near, far)] == [True, True]
     assert [Search(view, finest_level=1).has_code for view in (near, far)] == [True, False]
     assert list(Search(far, finest_level=1).find_grids()) == []
-    assert {candidate.level for candidate in Search(far).candidates} >= {0}
-    assert 0 not in {candidate.level for candidate in Search(far, finest_level=1).candidates}
 
 
 def test_what_is_suspected_is_looked_at_before_all_else() -> None:
