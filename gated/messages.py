@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gated.units import MonoSeconds
 from gated.vocabulary import (
     Button,
+    Check,
     CodeColour,
     CredentialStatus,
     Direction,
@@ -117,7 +118,9 @@ class Credential:
     direction: Direction = Direction.UNKNOWN  # UNKNOWN: either way
     zones: tuple[str, ...] = ()  # empty: everywhere
     max_uses: int | None = None  # None: as often as one likes
-    is_dynamic: bool = False
+    code_made_s: int | None = None  # of a changing code, Unix time; None: a static one
+    findings: tuple[tuple[Reason, Check], ...] = ()  # what else is to be said, and how it counts
+    is_on_duty: bool = False  # on today's duty list
     is_attendant: bool = False
     is_slow: bool = False
     is_listed: bool = False

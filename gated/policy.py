@@ -40,6 +40,13 @@ REASON_OF_STATUS = {
     CredentialStatus.REVOKED: Reason.REVOKED,
     CredentialStatus.MALFORMED: Reason.MALFORMED,
     CredentialStatus.UNSUPPORTED: Reason.UNSUPPORTED,
+    CredentialStatus.STALE_CODE: Reason.STALE_CODE,
+    CredentialStatus.DOES_NOT_EXIST: Reason.DOES_NOT_EXIST,
+    CredentialStatus.VERIFICATION_FAILED: Reason.VERIFICATION_FAILED,
+    CredentialStatus.CODE_RED: Reason.CODE_RED,
+    CredentialStatus.CODE_YELLOW: Reason.CODE_YELLOW,
+    CredentialStatus.CODE_GREY: Reason.CODE_GREY,
+    CredentialStatus.VERIFIER_TIME_OUT: Reason.VERIFIER_TIME_OUT,
 }
 
 CALLS_STAFF = frozenset(
@@ -83,6 +90,16 @@ class TemperatureRules:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockRules:
+    """How a clock that is not trusted counts, for codes that stay the same and that change."""
+
+    static_when_holdover: Check = Check.OFF
+    static_when_unknown: Check = Check.SOFT
+    dynamic_when_holdover: Check = Check.SOFT
+    dynamic_when_unknown: Check = Check.HARD  # its age is all that such a code proves
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """Everything a decision depends on besides the person."""
 
@@ -91,6 +108,7 @@ class Rules:
     check_temperature: Check = Check.HARD
     check_credential: Check = Check.HARD
     check_anti_passback: Check = Check.SOFT
+    clock: ClockRules = field(default_factory=ClockRules)
     denies_red_and_yellow: bool = True
     direction: Direction = Direction.IN
     zone: str | None = None
@@ -107,6 +125,7 @@ class Context:
     mode: Mode = Mode.NORMAL
     time_quality: TimeQuality = TimeQuality.TRUSTED
     uses: int = 0  # of this pass, those given back not counted
+    newest_code_s: int | None = None  # when the newest changing code of this pass was made
     is_passback: bool = False  # the last use went the same way and the daily reset has not come
     is_anybody_there: bool = True
 
@@ -236,7 +255,8 @@ def decide(
     _check_temperature(judgement, rules, found)
     _check_credential(credential, context, rules, found)
     category = credential.category if credential is not None else None
-    is_shut = context.mode is Mode.CLOSED and category not in rules.duty_categories
+    is_on_duty = credential is not None and credential.is_on_duty
+    is_shut = context.mode is Mode.CLOSED and not (is_on_duty or category in rules.duty_categories)
     if is_shut:
         found.add(Reason.CLOSED)
     decision = _outcome(judgement, credential, context, rules, found)
@@ -266,11 +286,14 @@ def _check_credential(
     if rules.denies_red_and_yellow and credential.colour in REASON_OF_COLOUR:
         found.add(REASON_OF_COLOUR[credential.colour])
     if credential.status is not CredentialStatus.VALID:
-        found.add(REASON_OF_STATUS[credential.status], check)
+        reason = REASON_OF_STATUS[credential.status]
+        found.add(reason, Check.HARD if reason in CALLS_STAFF else check)
         return
-    if context.time_quality is TimeQuality.UNKNOWN:
-        # A static pass is judged at the clock floor and marked; a changing one proves nothing.
-        found.add(Reason.CLOCK_UNKNOWN, check if credential.is_dynamic else Check.SOFT)
+    for reason, how in credential.findings:
+        found.add(reason, _laxer(check, how))
+    _check_clock(credential, context.time_quality, rules, found)
+    if is_replay(credential, context):
+        found.add(Reason.REPLAYED, check)
     if Direction.UNKNOWN is not credential.direction is not rules.direction:
         found.add(Reason.WRONG_DIRECTION, check)
     if credential.zones and rules.zone not in credential.zones:
@@ -279,6 +302,29 @@ def _check_credential(
         found.add(Reason.USED_UP, check)
     if context.is_passback:
         found.add(Reason.PASSBACK, rules.check_anti_passback)
+
+
+def _check_clock(
+    credential: Credential, quality: TimeQuality, rules: Rules, found: _Findings
+) -> None:
+    """Static codes are judged at the clock floor where it is unknown; changing ones cannot be."""
+    is_static, clock = credential.code_made_s is None, rules.clock
+    if quality is TimeQuality.UNKNOWN:
+        how = clock.static_when_unknown if is_static else clock.dynamic_when_unknown
+        found.add(Reason.CLOCK_UNKNOWN, _laxer(rules.check_credential, how))
+    elif quality is TimeQuality.HOLDOVER:
+        how = clock.static_when_holdover if is_static else clock.dynamic_when_holdover
+        found.add(Reason.CLOCK_HOLDOVER, _laxer(rules.check_credential, how))
+
+
+def is_replay(credential: Credential, context: Context) -> bool:
+    """Return whether a changing code is not newer than the newest one that opened for its pass."""
+    made_s, newest_s = credential.code_made_s, context.newest_code_s
+    return made_s is not None and newest_s is not None and made_s <= newest_s
+
+
+def _laxer(one: Check, other: Check) -> Check:
+    return max(one, other, key=tuple(Check).index)
 
 
 NOT_JUDGED_REASONS = frozenset(

@@ -98,10 +98,19 @@ REASONS: Mapping[Reason, tuple[str, str]] = {
     Reason.WRONG_USE: ("签发者无此权限", "issuer may not sign this"),
     Reason.MALFORMED: ("码内容有误", "code is damaged"),
     Reason.UNSUPPORTED: ("不是通行码", "not a pass"),
+    Reason.DOES_NOT_EXIST: ("平台查无此码", "the platform knows no such code"),
+    Reason.VERIFICATION_FAILED: ("平台核验失败", "the platform could not verify it"),
     Reason.AMBIGUOUS: ("同时出现两个码", "two codes at once"),
+    Reason.REPLAYED: ("动态码已使用过", "changing code shown before"),
+    Reason.STALE_CODE: ("动态码已失效，请刷新", "changing code too old, refresh it"),
     Reason.EXPIRED: ("已过期", "expired"),
     Reason.NOT_YET_VALID: ("尚未生效", "not yet valid"),
+    Reason.CODE_GREY: ("灰码", "grey code"),
+    Reason.NOT_ENOUGH: ("证明不符合本处要求", "not what this site asks for"),
+    Reason.VERIFIER_TIME_OUT: ("核验平台无应答", "no answer from the platform"),
+    Reason.REVOCATIONS_OLD: ("作废名单过旧", "list of revoked codes is old"),
     Reason.CLOCK_UNKNOWN: ("时钟不可信", "clock not known"),
+    Reason.CLOCK_HOLDOVER: ("时钟尚未校准", "clock not set yet"),
     Reason.USED_UP: ("次数已用完", "used up"),
     Reason.PASSBACK: ("重复进入", "used again without leaving"),
     Reason.WRONG_DIRECTION: ("方向不符", "not for this direction"),
@@ -123,6 +132,7 @@ REASONS: Mapping[Reason, tuple[str, str]] = {
     Reason.ESCORT: ("陪送人员", "escort"),
     Reason.WALKED_AWAY: ("已走开", "walked away"),
     Reason.SUNLIT: ("通道有日晒", "sun on the lane"),
+    Reason.DEGRADED: ("未取得平台最新结果", "without the platform's fresh answer"),
 }
 
 PASSAGES: Mapping[PassageResult, tuple[str, str]] = {

@@ -70,11 +70,20 @@ class Reason(enum.StrEnum):
     WRONG_USE = "wrong_use"
     MALFORMED = "malformed"
     UNSUPPORTED = "unsupported"
+    DOES_NOT_EXIST = "does_not_exist"  # so says the issuer's platform
+    VERIFICATION_FAILED = "verification_failed"  # the same
     AMBIGUOUS = "ambiguous"
+    REPLAYED = "replayed"  # a changing code that was shown before
+    STALE_CODE = "stale_code"  # a changing code made too long ago
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
+    CODE_GREY = "code_grey"  # the platform knows the holder and has no result
+    NOT_ENOUGH = "not_enough"  # genuine, but not what this site asks for
+    VERIFIER_TIME_OUT = "verifier_time_out"  # no answer from the platform
+    REVOCATIONS_OLD = "revocations_old"  # the list of revoked codes is older than it may be
     # the rules of the place and the time
     CLOCK_UNKNOWN = "clock_unknown"
+    CLOCK_HOLDOVER = "clock_holdover"
     USED_UP = "used_up"
     PASSBACK = "passback"
     WRONG_DIRECTION = "wrong_direction"
@@ -98,6 +107,7 @@ class Reason(enum.StrEnum):
     ESCORT = "escort"
     WALKED_AWAY = "walked_away"
     SUNLIT = "sunlit"  # the lane lies in the sun: a hot face may be no more than that
+    DEGRADED = "degraded"  # decided without the platform's fresh answer
 
 
 class Prompt(enum.StrEnum):
@@ -140,6 +150,30 @@ class CredentialStatus(enum.StrEnum):
     REVOKED = "revoked"
     MALFORMED = "malformed"
     UNSUPPORTED = "unsupported"
+    STALE_CODE = "stale_code"
+    # only where the issuer's platform was asked
+    DOES_NOT_EXIST = "does_not_exist"
+    VERIFICATION_FAILED = "verification_failed"
+    CODE_RED = "code_red"
+    CODE_YELLOW = "code_yellow"
+    CODE_GREY = "code_grey"
+    VERIFIER_TIME_OUT = "verifier_time_out"
+
+
+class EvidenceKind(enum.StrEnum):
+    """What a health certificate states."""
+
+    VACCINATION = "vaccination"
+    TEST = "test"
+    RECOVERY = "recovery"
+
+
+class LabTestKind(enum.StrEnum):
+    """How a sample was tested."""
+
+    NUCLEIC_ACID = "nucleic_acid"
+    ANTIGEN = "antigen"
+    OTHER = "other"
 
 
 class HolderCategory(enum.StrEnum):

@@ -56,7 +56,7 @@ def card(
         category=category,
         max_uses=max_uses,
         zones=zones,
-        is_dynamic=is_dynamic,
+        code_made_s=1_764_000_000 if is_dynamic else None,
         is_slow=is_slow,
         is_listed=is_listed,
     )

@@ -141,7 +141,7 @@ def _as_json(verification: Verification) -> str:
 
 def _as_sentence(verification: Verification) -> str:
     sentence = f"{verification.status} ({verification.format or 'no known format'})"
-    if verification.claims is not None:
+    if verification.proof is not None:
         sentence += f", from {iso(verification.valid_from)} until {iso(verification.valid_until)}"
     if len(verification.reasons) > 1:
         sentence += f"; reasons: {', '.join(verification.reasons)}"

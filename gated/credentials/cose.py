@@ -1,53 +1,24 @@
 """COSE_Sign1 (RFC 9052 §4.2): one signature over one payload, for every CWT-based format.
 
-The key decides the algorithm, never the message: a header that names another algorithm than the
-key's own is a bad signature, so nobody can choose a weaker check for a known key.
+Which algorithm may be used, and whether a signature holds: ``gated.credentials.signatures``.
 """
 
 from __future__ import annotations
 
-import enum
-import hashlib
 from dataclasses import dataclass
-from typing import TypeAlias
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
 
 from gated.credentials import cbor
 from gated.credentials.cbor import COSE_SIGN1_TAG, CWT_TAG, CborKey, CborValue, Tagged
 from gated.credentials.malformed import MalformedCode
-
-PublicKey: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-PrivateKey: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+from gated.credentials.signatures import PrivateKey, PublicKey, algorithm_of, is_signature, sign
 
 HEADER_ALGORITHM = 1
 HEADER_CRITICAL = 2
 HEADER_KEY_ID = 4
 """RFC 9052 §3.1."""
 
-KEY_ID_BYTES = 8
-"""First bytes of a SHA-256, as the EU and WHO trust lists name their keys."""
-
 MAX_KEY_ID_BYTES = 64
 """Longer key ids are refused; a did:web fragment or a URL's tail fits."""
-
-_P256_COORDINATE_BYTES = 32
-_RSA_BITS = range(2_048, 4_097)  # below: not secure; above: a check takes too long
-
-
-class Algorithm(enum.IntEnum):
-    """Signature algorithms by their COSE numbers (IANA COSE registry)."""
-
-    ES256 = -7
-    EDDSA = -8
-    PS256 = -37
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +30,6 @@ class Sign1:
     key_id: bytes | None
     payload: bytes
     signature: bytes
-
-
-def supported_public_key(key: object) -> PublicKey | None:
-    """Return ``key`` if we verify with its kind: Ed25519, P-256, RSA of 2048–4096 bits."""
-    if isinstance(key, Ed25519PublicKey):
-        return key
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-        return key
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS:
-        return key
-    return None
-
-
-def algorithm_of(key: PublicKey) -> Algorithm:
-    """Return the one algorithm that ``key`` is used with."""
-    if isinstance(key, Ed25519PublicKey):
-        return Algorithm.EDDSA
-    return Algorithm.PS256 if isinstance(key, rsa.RSAPublicKey) else Algorithm.ES256
-
-
-def key_fingerprint(key: PublicKey) -> bytes:
-    """Return the first 8 bytes of the SHA-256 of ``key`` as SubjectPublicKeyInfo (DER)."""
-    info = key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return hashlib.sha256(info).digest()[:KEY_ID_BYTES]
 
 
 def parse_sign1(data: bytes) -> Sign1:
@@ -147,38 +92,15 @@ def _key_id(value: CborValue) -> bytes | None:
 
 def is_signed_by(message: Sign1, key: PublicKey) -> bool:
     """Return whether ``key`` made the signature, with the algorithm of that key."""
-    if message.algorithm != algorithm_of(key):
-        return False
-    signed, signature = _signed_bytes(message.protected, message.payload), message.signature
-    try:
-        if isinstance(key, Ed25519PublicKey):
-            key.verify(signature, signed)
-        elif isinstance(key, rsa.RSAPublicKey):
-            pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
-            key.verify(signature, signed, pss, hashes.SHA256())
-        else:
-            if len(signature) != 2 * _P256_COORDINATE_BYTES:
-                return False
-            r = int.from_bytes(signature[:_P256_COORDINATE_BYTES], "big")
-            s = int.from_bytes(signature[_P256_COORDINATE_BYTES:], "big")
-            key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature:
-        return False
-    return True
+    signed = _signed_bytes(message.protected, message.payload)
+    return message.algorithm == algorithm_of(key) and is_signature(message.signature, signed, key)
 
 
 def sign1(payload: bytes, key: PrivateKey, key_id: bytes) -> bytes:
     """Return ``payload`` signed, under tag 18; algorithm and key id in the protected header."""
     public = key.public_key()
     protected = cbor.encode({HEADER_ALGORITHM: int(algorithm_of(public)), HEADER_KEY_ID: key_id})
-    signed = _signed_bytes(protected, payload)
-    if isinstance(key, Ed25519PrivateKey):
-        signature = key.sign(signed)
-    else:
-        r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
-        signature = r.to_bytes(_P256_COORDINATE_BYTES, "big") + s.to_bytes(
-            _P256_COORDINATE_BYTES, "big"
-        )
+    signature = sign(_signed_bytes(protected, payload), key)
     return cbor.encode(Tagged(COSE_SIGN1_TAG, [protected, {}, payload, signature]))
 
 

@@ -28,28 +28,27 @@ def to_credential(
     staff today (``PersonsList.on``).
     """
     format_name = NO_FORMAT if verification.format is None else verification.format.value
-    claims, signer = verification.claims, verification.signer
-    if claims is None or signer is None or Reason.WRONG_USE in verification.reasons:
+    proof, signer = verification.proof, verification.signer
+    if proof is None or signer is None or Reason.WRONG_USE in verification.reasons:
         return Credential(
             status=verification.status,
             format=format_name,
             presentation=presentation,
             colour=colour,
         )
-    issuer = signer.fingerprint
     return Credential(
         status=verification.status,
         format=format_name,
         presentation=presentation,
-        holder_ref=holder_ref(site_key, site_key_id, issuer, claims.sub),
-        pass_ref=pass_ref(site_key, site_key_id, issuer, claims.cti),
-        category=claims.category,
-        group=claims.group,
-        direction=claims.direction,
-        zones=claims.zones,
-        max_uses=claims.max_uses,
-        is_attendant=claims.is_attendant and verification.status is CredentialStatus.VALID,
-        is_slow=claims.is_slow,
-        is_listed=claims.sub in listed,
+        holder_ref=holder_ref(site_key, site_key_id, proof.scope, proof.subject),
+        pass_ref=pass_ref(site_key, site_key_id, proof.scope, proof.code_id),
+        category=proof.category,
+        group=proof.group,
+        direction=proof.direction,
+        zones=proof.zones,
+        max_uses=proof.max_uses,
+        is_attendant=proof.is_attendant and verification.status is CredentialStatus.VALID,
+        is_slow=proof.is_slow,
+        is_listed=proof.subject in listed,
         colour=colour,
     )

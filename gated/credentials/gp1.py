@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TypeVar
 
-from gated.credentials import base45, cbor, cose
+from gated.credentials import base45, cbor, cose, signatures
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
-from gated.vocabulary import Direction, HolderCategory
+from gated.credentials.proof import Examined, LabTest, Proof
+from gated.credentials.signers import find_signer
+from gated.credentials.trusted_keys import TrustedKey, TrustList
+from gated.vocabulary import Direction, HolderCategory, LabTestKind, Reason
 
 PREFIX = "GP1:"
 
@@ -49,6 +52,9 @@ CATEGORY_CODES: Mapping[HolderCategory, int] = MappingProxyType(
 
 DIRECTION_CODES: Mapping[Direction, int] = MappingProxyType({Direction.IN: 1, Direction.OUT: 2})
 """Either way is no claim at all."""
+
+COVID_19 = "840539006"
+"""SNOMED CT; what nucleic-acid tests at gates have been about."""
 
 MAX_SUB_CHARACTERS = 32
 MAX_GROUP_CHARACTERS = 16
@@ -109,14 +115,53 @@ def open_envelope(text: str) -> cose.Sign1:
     return cose.parse_sign1(base45.decode(text[len(PREFIX) :]))
 
 
-def seal(claims: Gp1Claims, key: cose.PrivateKey) -> str:
+def examine(text: str, now: datetime, trust: TrustList) -> Examined:
+    """Return what the pass in ``text`` proves. Raises: MalformedCode."""
+    message = open_envelope(text)
+    signer = find_signer(message, now, trust)
+    if isinstance(signer, Reason):
+        return Examined((signer,))
+    claims = parse_claims(message.payload)
+    is_permitted = signer.may_sign_pass(claims.category, is_attendant=claims.is_attendant)
+    return Examined(
+        reasons=() if is_permitted else (Reason.WRONG_USE,),
+        proof=proof_of(claims, signer),
+        signer=signer,
+    )
+
+
+def proof_of(claims: Gp1Claims, signer: TrustedKey) -> Proof:
+    """Return ``claims`` as every format's are told."""
+    tested: tuple[LabTest, ...] = ()
+    if claims.nat_sampled_at is not None:
+        # The office enters the sampling time of a negative result only.
+        tested = (LabTest(COVID_19, LabTestKind.NUCLEIC_ACID, True, claims.nat_sampled_at),)
+    return Proof(
+        scope=signer.fingerprint,
+        subject=claims.sub,
+        code_id=claims.cti,
+        valid_from=claims.not_before,
+        valid_until=claims.expires_at,
+        category=claims.category,
+        group=claims.group,
+        direction=claims.direction,
+        zones=claims.zones,
+        max_uses=claims.max_uses,
+        is_attendant=claims.is_attendant,
+        is_slow=claims.is_slow,
+        statements=tested,
+        revocation_ids=(claims.cti,),
+    )
+
+
+def seal(claims: Gp1Claims, key: signatures.PrivateKey) -> str:
     """Return the text of a pass with ``claims``, signed by ``key`` under its fingerprint.
 
     Raises: MalformedCode: claims that no gate would accept.
     """
     payload = encode_claims(claims)
     parse_claims(payload)
-    key_id = cose.key_fingerprint(key.public_key())
+    key_id = signatures.key_fingerprint(key.public_key())
     return PREFIX + base45.encode(cose.sign1(payload, key, key_id))
 
 

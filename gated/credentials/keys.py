@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gated.credentials.cose import PrivateKey, key_fingerprint
 from gated.credentials.pseudonym import write_new_private_file
+from gated.credentials.signatures import PrivateKey, key_fingerprint
 from gated.credentials.trust import USES_MEMBER
 from gated.credentials.trusted_keys import USE_ANY_PASS
 from gated.errors import ConfigError, GatedError

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import enum
 
-from gated.credentials import gp1
-
 
 class CodeFormat(enum.StrEnum):
     """The formats that can be verified; the names stand as they are on the wire."""
@@ -13,7 +11,7 @@ class CodeFormat(enum.StrEnum):
     GP1 = "GP1"
 
 
-_PREFIXES = {gp1.PREFIX: CodeFormat.GP1}
+_PREFIXES = {"GP1:": CodeFormat.GP1}
 
 
 def recognise(text: str) -> CodeFormat | None:

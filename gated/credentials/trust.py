@@ -4,9 +4,11 @@ Certificates (PEM, several in one file; DER; the bare base64 of DER), JWK Sets a
 JSON, public keys in PEM or DER. One level: sub-folders are not read. What cannot be used is told in
 one line each, and the rest still counts. A private key is refused: it must not lie on a gate.
 
+DID documents (``did:web``, as New Zealand's issuer publishes): the keys of their assertionMethod.
+
 Key ids: of a certificate the first 8 bytes of the SHA-256 of its DER; of a JWK its ``kid``, both
 base64url-decoded (where it decodes) and as its text; of a bare key, and of a JWK without ``kid``,
-the first 8 bytes of the SHA-256 of its SubjectPublicKeyInfo.
+the first 8 bytes of the SHA-256 of its SubjectPublicKeyInfo; of a DID document's key its fragment.
 """
 
 from __future__ import annotations
@@ -27,14 +29,25 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gated.credentials.cose import KEY_ID_BYTES, key_fingerprint, supported_public_key
+from gated.credentials.signatures import KEY_ID_BYTES, key_fingerprint, supported_public_key
 from gated.credentials.trusted_keys import KNOWN_USES, TrustedKey, TrustList
+from gated.vocabulary import EvidenceKind
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """A country's whole list of signers has about 2."""
 
 USES_MEMBER = "gated_uses"
-"""Our own JWK member (RFC 7517 §4 leaves room for it)."""
+ISSUER_MEMBER = "gated_issuer"
+"""Our own JWK members (RFC 7517 §4 leaves room for them)."""
+
+_EVIDENCE_OF_OID = {
+    f"1.3.6.1.4.1.{arc}.{number}": evidence
+    for arc in ("1847.2021.1", "0.1847.2021.1")
+    for number, evidence in enumerate(
+        (EvidenceKind.TEST, EvidenceKind.VACCINATION, EvidenceKind.RECOVERY), start=1
+    )
+}
+"""Extended key usages of the EU DCC (its technical specifications), and their older form."""
 
 _COORDINATE_BYTES = 32
 _PEM_BLOCK = re.compile(
@@ -151,6 +164,7 @@ def _from_certificate(certificate: x509.Certificate, source: str) -> _Entry:
         return _UNSUPPORTED_KEY
     der = certificate.public_bytes(serialization.Encoding.DER)
     return TrustedKey(
+        certifies=_certified_by(certificate),
         key=key,
         key_ids=(hashlib.sha256(der).digest()[:KEY_ID_BYTES],),
         fingerprint=key_fingerprint(key),
@@ -158,6 +172,21 @@ def _from_certificate(certificate: x509.Certificate, source: str) -> _Entry:
         valid_from=certificate.not_valid_before_utc,
         valid_until=certificate.not_valid_after_utc,
     )
+
+
+def _certified_by(certificate: x509.Certificate) -> frozenset[EvidenceKind] | None:
+    """Return what the certificate is for; None when none of the known usages is named.
+
+    An extension that cannot be read permits nothing.
+    """
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return frozenset()
+    named = {_EVIDENCE_OF_OID.get(usage.dotted_string) for usage in usages} - {None}
+    return frozenset(kind for kind in named if kind is not None) or None
 
 
 def _from_bare_key(public_key: object, source: str) -> _Entry:
@@ -176,6 +205,9 @@ def _read_json(text: bytes, source: str) -> Iterator[_Entry]:
         document: object = json.loads(text)
     except (ValueError, RecursionError):
         yield _Problem("not readable as JSON; copy it again")
+        return
+    if isinstance(document, dict) and "verificationMethod" in document:
+        yield from _from_did_document(document, source)
         return
     keys = document.get("keys", [document]) if isinstance(document, dict) else None
     if not isinstance(keys, list):
@@ -212,6 +244,10 @@ def _from_jwk(jwk: object, source: str) -> Iterator[_Entry]:
     uses = jwk.get(USES_MEMBER, [])
     if not isinstance(uses, list):
         uses = [uses]
+    issuer = jwk.get(ISSUER_MEMBER)
+    if issuer is not None and not isinstance(issuer, str):
+        yield _Problem(f'"{ISSUER_MEMBER}" is not a text')
+        return
     known = frozenset(use for use in uses if isinstance(use, str) and use in KNOWN_USES)
     if len(known) < len(uses):
         yield _Problem(f'"{USES_MEMBER}" names a use that is not known; it permits nothing')
@@ -220,8 +256,33 @@ def _from_jwk(jwk: object, source: str) -> Iterator[_Entry]:
         key_ids=_key_ids_of(kid) if kid else (fingerprint,),
         fingerprint=fingerprint,
         source=source,
-        uses=known,
+        uses=known if USES_MEMBER in jwk else None,
+        issuer=issuer,
     )
+
+
+def _from_did_document(document: Mapping[str, object], source: str) -> Iterator[_Entry]:
+    """Yield the keys that a DID document (W3C DID Core §5.3.2) lets sign assertions."""
+    did, methods = document.get("id"), document.get("verificationMethod")
+    asserting = document.get("assertionMethod")
+    if not isinstance(did, str) or not isinstance(methods, list) or not isinstance(asserting, list):
+        yield _Problem('a DID document without "id", "verificationMethod" or "assertionMethod"')
+        return
+    for number, method in enumerate(methods, start=1):
+        if not isinstance(method, dict) or method.get("id") not in asserting:
+            continue
+        name, jwk = method["id"], method.get("publicKeyJwk")
+        key = _public_key_of_jwk(jwk) if isinstance(jwk, dict) else None
+        if not isinstance(name, str) or not name.startswith(f"{did}#") or key is None:
+            yield _Problem(f"key {number}: {_UNSUPPORTED_KEY.sentence}")
+            continue
+        yield TrustedKey(
+            key=key,
+            key_ids=(name.removeprefix(f"{did}#").encode(errors="surrogatepass"),),
+            fingerprint=key_fingerprint(key),
+            source=source,
+            issuer=did,
+        )
 
 
 def _public_key_of_jwk(

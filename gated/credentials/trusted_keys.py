@@ -5,25 +5,39 @@ A key may sign the site's own passes only where its JWK says so in ``gated_uses`
     "GP1"            every pass, staff and attendant cards too
     "GP1/visitor"    passes of one category (a ``HolderCategory``)
     "GP1/attendant"  attendant cards, together with their category
+    "WeCom"          employee and visitor codes of a WeCom company
+    "revocations"    lists of revoked codes (a "GP1" key may, too)
+    "HC1", "NZCP", "SHC"  health certificates
 
-Certificates, bare keys and other people's key sets sign none, so that copying a health authority's
-keys into the trust folder doesn't let it make the school's passes.
+Certificates, bare keys and other people's key sets sign health certificates and no passes, so that
+copying a health authority's keys into the trust folder doesn't let it make the school's passes, and
+a key with ``gated_uses`` signs nothing that is not in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from gated.credentials.cose import PublicKey
-from gated.vocabulary import HolderCategory
+from gated.credentials.signatures import PublicKey
+from gated.vocabulary import EvidenceKind, HolderCategory
 
 USE_ANY_PASS = "GP1"  # noqa: S105 a permitted use, not a password
 USE_ATTENDANT = "GP1/attendant"
+USE_WECOM = "WeCom"
+USE_REVOCATIONS = "revocations"
+CERTIFICATE_USES = ("HC1", "NZCP", "SHC")
 KNOWN_USES = frozenset(
-    {USE_ANY_PASS, USE_ATTENDANT, *(f"GP1/{category}" for category in HolderCategory)}
+    {
+        USE_ANY_PASS,
+        USE_ATTENDANT,
+        *(f"GP1/{category}" for category in HolderCategory),
+        USE_WECOM,
+        USE_REVOCATIONS,
+        *CERTIFICATE_USES,
+    }
 )
 
 
@@ -35,9 +49,11 @@ class TrustedKey:
     key_ids: tuple[bytes, ...]
     fingerprint: bytes  # of the key itself: the same whichever key id led to it
     source: str  # the name of its file
-    uses: frozenset[str] = frozenset()
+    uses: frozenset[str] | None = None  # None: its file does not say
     valid_from: datetime | None = None
     valid_until: datetime | None = None  # inclusive, as certificates have it
+    issuer: str | None = None  # a DID or URL: signs only for codes that name it; None: not bound
+    certifies: frozenset[EvidenceKind] | None = None  # what its certificate is for; None: anything
 
     def is_in_force(self, now: datetime) -> bool:
         """Return whether ``now`` is within the validity; only certificates have one."""
@@ -47,20 +63,26 @@ class TrustedKey:
 
     def may_sign_pass(self, category: HolderCategory, *, is_attendant: bool) -> bool:
         """Return whether this key may sign a GP1 pass of ``category``."""
-        if USE_ANY_PASS in self.uses:
+        if self.may(USE_ANY_PASS):
             return True
-        if is_attendant and USE_ATTENDANT not in self.uses:
+        if is_attendant and not self.may(USE_ATTENDANT):
             return False
-        return f"GP1/{category}" in self.uses
+        return self.may(f"GP1/{category}")
+
+    def may_sign_certificate(self, code_format: str) -> bool:
+        """Return whether this key may sign health certificates of a format (CERTIFICATE_USES)."""
+        return self.uses is None or code_format in self.uses
+
+    def may_sign_revocations(self) -> bool:
+        return self.may(USE_ANY_PASS) or self.may(USE_REVOCATIONS)
+
+    def may(self, use: str) -> bool:
+        """Return whether the key's own file permits ``use``."""
+        return self.uses is not None and use in self.uses
 
     def does_the_same_as(self, other: TrustedKey) -> bool:
         """Return whether ``other`` is this key once more, from another file perhaps."""
-        return (self.fingerprint, self.uses, self.valid_from, self.valid_until) == (
-            other.fingerprint,
-            other.uses,
-            other.valid_from,
-            other.valid_until,
-        )
+        return replace(self, key_ids=(), source="") == replace(other, key_ids=(), source="")
 
 
 @dataclass(frozen=True, slots=True)

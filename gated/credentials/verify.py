@@ -6,14 +6,13 @@ signature holds, so what an unsigned code claims never leaves this file, not eve
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
 
-from gated.credentials import cose, gp1
-from gated.credentials.gp1 import Gp1Claims
+from gated.credentials import gp1
 from gated.credentials.malformed import MalformedCode
+from gated.credentials.proof import Examined, Proof
 from gated.credentials.recognise import CodeFormat, recognise
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.messages import MAX_CODE_CHARACTERS
@@ -26,7 +25,7 @@ _SEVERITY = {reason: rank for rank, reason in enumerate(Reason)}
 class Verification:
     """What a code proves at one moment.
 
-    Without a good signature valid_from, valid_until, claims and signer are None. A code holds while
+    Without a good signature valid_from, valid_until, proof and signer are None. A code holds while
     valid_from <= now < valid_until.
     """
 
@@ -35,7 +34,7 @@ class Verification:
     reasons: tuple[Reason, ...] = ()  # the most severe first; empty when valid
     valid_from: datetime | None = None
     valid_until: datetime | None = None
-    claims: Gp1Claims | None = None
+    proof: Proof | None = None
     signer: TrustedKey | None = field(default=None, repr=False)
 
 
@@ -56,55 +55,31 @@ def verify(
     if code_format is None:
         return _judged(None, [Reason.UNSUPPORTED])
     try:
-        match code_format:
-            case CodeFormat.GP1:
-                return _verify_gp1(text, now, trust, revoked)
-            case _ as never:
-                assert_never(never)
+        examined = _EXAMINE[code_format](text, now, trust)
     except MalformedCode:
         return _judged(code_format, [Reason.MALFORMED])
+    proof, signer = examined.proof, examined.signer
+    reasons = list(examined.reasons)
+    if proof is not None and signer is not None:
+        if any(ident in revoked for ident in (*proof.revocation_ids, signer.fingerprint)):
+            reasons.append(Reason.REVOKED)
+        if proof.valid_from is not None and now < proof.valid_from:
+            reasons.append(Reason.NOT_YET_VALID)
+        if proof.valid_until is not None and now >= proof.valid_until:
+            reasons.append(Reason.EXPIRED)
+    return _judged(code_format, reasons, proof=proof, signer=signer)
 
 
-def _verify_gp1(
-    text: str, now: datetime, trust: TrustList, revoked: Container[bytes]
-) -> Verification:
-    message = gp1.open_envelope(text)
-    signer = find_signer(message, now, trust)
-    if isinstance(signer, Reason):
-        return _judged(CodeFormat.GP1, [signer])
-    claims = gp1.parse_claims(message.payload)
-    reasons = []
-    if not signer.may_sign_pass(claims.category, is_attendant=claims.is_attendant):
-        reasons.append(Reason.WRONG_USE)
-    if claims.cti in revoked or signer.fingerprint in revoked:
-        reasons.append(Reason.REVOKED)
-    if now < claims.not_before:
-        reasons.append(Reason.NOT_YET_VALID)
-    if now >= claims.expires_at:
-        reasons.append(Reason.EXPIRED)
-    return _judged(CodeFormat.GP1, reasons, claims=claims, signer=signer)
-
-
-def find_signer(message: cose.Sign1, now: datetime, trust: TrustList) -> TrustedKey | Reason:
-    """Return the trusted key that signed ``message``, or why there is none.
-
-    The key is looked up by its id: a message that names an unknown key is refused even if another
-    trusted key would verify it. A key outside the validity of its certificate counts as unknown.
-    """
-    candidates = [] if message.key_id is None else trust.find(message.key_id, now)
-    if not candidates:
-        return Reason.UNKNOWN_KEY
-    for candidate in candidates:
-        if cose.is_signed_by(message, candidate.key):
-            return candidate
-    return Reason.BAD_SIGNATURE
+_EXAMINE: Mapping[CodeFormat, Callable[[str, datetime, TrustList], Examined]] = {
+    CodeFormat.GP1: gp1.examine,
+}
 
 
 def _judged(
     code_format: CodeFormat | None,
     reasons: Iterable[Reason],
     *,
-    claims: Gp1Claims | None = None,
+    proof: Proof | None = None,
     signer: TrustedKey | None = None,
 ) -> Verification:
     ordered = tuple(sorted(reasons, key=_SEVERITY.__getitem__))
@@ -112,8 +87,8 @@ def _judged(
         format=code_format,
         status=CredentialStatus(ordered[0]) if ordered else CredentialStatus.VALID,
         reasons=ordered,
-        valid_from=None if claims is None else claims.not_before,
-        valid_until=None if claims is None else claims.expires_at,
-        claims=claims,
+        valid_from=None if proof is None else proof.valid_from,
+        valid_until=None if proof is None else proof.valid_until,
+        proof=proof,
         signer=signer,
     )

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gated.credentials import base45
-from gated.credentials.cose import PrivateKey, key_fingerprint, sign1
+from gated.credentials.cose import sign1
 from gated.credentials.gp1 import PREFIX, Gp1Claims, encode_claims, seal
 from gated.credentials.keys import load_private_key, make_key_pair
 from gated.credentials.pseudonym import make_site_key
+from gated.credentials.signatures import PrivateKey, key_fingerprint
 from gated.vocabulary import HolderCategory
 
 OFFICE, STRANGER = "office", "stranger"

@@ -307,6 +307,7 @@ class Front(Step):
             mode=state.mode,
             time_quality=state.time_quality,
             uses=used.count if used else 0,
+            newest_code_s=used.newest_code_s if used else None,
             is_passback=used is not None
             and used.count > 0
             and not used.is_before_reset

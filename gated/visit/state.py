@@ -97,6 +97,7 @@ class Use:
     count: int
     direction: Direction
     is_before_reset: bool = False  # the daily anti-passback reset came after it
+    newest_code_s: int | None = None  # of a changing pass: when its newest used code was made
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,9 @@ def test_two_codes_at_once_are_neither_of_them(rules: CodeRules) -> None:
 def test_a_listed_person_is_one_until_the_end_of_the_last_day_at_the_site(
     rules: CodeRules,
 ) -> None:
-    claims = verify(CARD["text"], now=NOW, trust=rules.trust).claims
-    assert claims is not None
-    listed = replace(rules, persons=PersonsList({claims.sub: date(2026, 11, 23)}))
+    proof = verify(CARD["text"], now=NOW, trust=rules.trust).proof
+    assert proof is not None
+    listed = replace(rules, persons=PersonsList({proof.subject: date(2026, 11, 23)}))
     for now, expected in (
         (datetime(2026, 11, 23, 23, 59, tzinfo=UTC), True),
         (datetime(2026, 11, 24, 0, 0, tzinfo=UTC), False),
@@ -106,10 +106,10 @@ def test_a_listed_person_is_one_until_the_end_of_the_last_day_at_the_site(
 
 
 def test_a_revoked_pass_is_revoked(rules: CodeRules) -> None:
-    claims = verify(CARD["text"], now=NOW, trust=rules.trust).claims
-    assert claims is not None
+    proof = verify(CARD["text"], now=NOW, trust=rules.trust).proof
+    assert proof is not None
     checked = check_code(
-        seen(CARD["text"]), NOW, AT, replace(rules, revoked=frozenset({claims.cti}))
+        seen(CARD["text"]), NOW, AT, replace(rules, revoked=frozenset({proof.code_id}))
     )
     assert isinstance(checked, CredentialChecked)
     assert checked.credential.status is CredentialStatus.REVOKED

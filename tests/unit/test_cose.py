@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gated.credentials import cbor, cose
+from gated.credentials import cbor, cose, signatures
 from gated.credentials.cbor import CborValue, Tagged
 from gated.credentials.malformed import MalformedCode
 
@@ -126,12 +126,12 @@ def message(
 
 
 @pytest.mark.parametrize("key", [ED25519, P256])
-def test_a_signed_message_verifies_under_its_key_only(key: cose.PrivateKey) -> None:
+def test_a_signed_message_verifies_under_its_key_only(key: signatures.PrivateKey) -> None:
     parsed = cose.parse_sign1(cose.sign1(b"payload", key, KEY_ID))
     assert parsed.payload == b"payload"
     assert parsed.key_id == KEY_ID
     assert cose.is_signed_by(parsed, key.public_key())
-    others: list[cose.PrivateKey] = [
+    others: list[signatures.PrivateKey] = [
         Ed25519PrivateKey.generate(),
         ec.generate_private_key(ec.SECP256R1()),
         ED25519,
@@ -239,16 +239,19 @@ def test_what_is_not_a_sign1_is_malformed(data: bytes) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 63, 65, 4_000])
 @pytest.mark.parametrize("key", [ED25519, P256])
-def test_a_signature_of_another_length_is_bad(key: cose.PrivateKey, length: int) -> None:
-    algorithm = int(cose.algorithm_of(key.public_key()))
+def test_a_signature_of_another_length_is_bad(key: signatures.PrivateKey, length: int) -> None:
+    algorithm = int(signatures.algorithm_of(key.public_key()))
     parsed = cose.parse_sign1(message(protected={1: algorithm}, signature=bytes(length)))
     assert not cose.is_signed_by(parsed, key.public_key())
 
 
 def test_weak_and_foreign_kinds_of_keys_are_not_used() -> None:
-    assert cose.supported_public_key(ec.generate_private_key(ec.SECP384R1()).public_key()) is None
+    assert (
+        signatures.supported_public_key(ec.generate_private_key(ec.SECP384R1()).public_key())
+        is None
+    )
     weak = rsa.generate_private_key(65_537, 1_024)  # noqa: S505 too weak on purpose
-    assert cose.supported_public_key(weak.public_key()) is None
-    assert cose.supported_public_key("a text") is None
+    assert signatures.supported_public_key(weak.public_key()) is None
+    assert signatures.supported_public_key("a text") is None
     key = P256.public_key()
-    assert cose.supported_public_key(key) is key
+    assert signatures.supported_public_key(key) is key

@@ -163,9 +163,19 @@ CREDENTIALS: dict[str, Credential | None] = {
     "escort": replace(_VALID, category=HolderCategory.ESCORT),
     "duty": replace(_VALID, category=HolderCategory.DUTY),
     "emergency": replace(_VALID, category=HolderCategory.EMERGENCY),
-    "dynamic": replace(_VALID, is_dynamic=True),
+    "on the duty list": replace(_VALID, is_on_duty=True),
+    "not enough for the site's rules": replace(_VALID, findings=((Reason.NOT_ENOUGH, Check.HARD),)),
+    "judged by an old revocation list": replace(
+        _VALID, findings=((Reason.REVOCATIONS_OLD, Check.SOFT),)
+    ),
+    "judged by an old answer of the platform": replace(
+        _VALID, findings=((Reason.DEGRADED, Check.SOFT),)
+    ),
+    "dynamic, shown before": replace(_VALID, code_made_s=1_763_999_999),
+    "dynamic": replace(_VALID, code_made_s=1_764_000_000),
 }
-ON_DUTY = {"duty", "emergency"}
+CLOCKS = {"clock unknown": TimeQuality.UNKNOWN, "clock in holdover": TimeQuality.HOLDOVER}
+ON_DUTY = {"duty", "emergency", "on the duty list"}
 
 
 @dataclass(frozen=True)
@@ -184,8 +194,11 @@ class Case:
         mode = next((Mode(word) for word in words if word in set(Mode)), Mode.NORMAL)
         context = Context(
             mode=Mode.NORMAL if without_mode else mode,
-            time_quality=TimeQuality.UNKNOWN if "clock unknown" in words else TimeQuality.TRUSTED,
+            time_quality=next(
+                (CLOCKS[word] for word in words if word in CLOCKS), TimeQuality.TRUSTED
+            ),
             uses=1,
+            newest_code_s=1_763_999_999,
             is_passback=self.credential == "used this way already",
             is_anybody_there="nobody is there" not in words,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -177,7 +179,7 @@ def test_all_reasons_are_collected_and_the_most_severe_one_is_the_reason() -> No
         direction=Direction.OUT,
         zones=("canteen",),
         max_uses=1,
-        is_dynamic=True,
+        code_made_s=1_764_000_000,
         is_listed=True,
         colour=CodeColour.YELLOW,
     )
@@ -215,8 +217,24 @@ def test_a_grant_without_any_remark_has_no_reason() -> None:
     assert decide(NORMAL, VALID, ROOM, RULES).reason is None
 
 
+@pytest.mark.parametrize("strict", Check)
+@pytest.mark.parametrize("how", Check)
+def test_a_finding_counts_as_strictly_as_it_says_and_never_more_than_the_check_of_codes(
+    how: Check, strict: Check
+) -> None:
+    found = replace(VALID, findings=((Reason.NOT_ENOUGH, how),))
+    decision = decide(NORMAL, found, ROOM, Rules(check_credential=strict))
+    if Check.OFF in (how, strict):
+        assert (decision.reasons, decision.noted) == ((), ())
+    elif Check.SOFT in (how, strict):
+        assert (decision.reasons, decision.noted) == ((), (Reason.NOT_ENOUGH,))
+    else:
+        assert decision == denied(Reason.NOT_ENOUGH)
+
+
 # --- for every combination -----------------------------------------------------------------------
 
+FOUND_LATER = (Reason.NOT_ENOUGH, Reason.REVOCATIONS_OLD, Reason.DEGRADED)
 CREDENTIALS = st.none() | st.builds(
     Credential,
     status=st.sampled_from(CredentialStatus),
@@ -226,7 +244,11 @@ CREDENTIALS = st.none() | st.builds(
     direction=st.sampled_from(Direction),
     zones=st.sampled_from([(), ("main",), ("canteen",)]),
     max_uses=st.none() | st.integers(1, 3),
-    is_dynamic=st.booleans(),
+    code_made_s=st.none() | st.integers(0, 10),
+    findings=st.lists(
+        st.tuples(st.sampled_from(FOUND_LATER), st.sampled_from(Check)), max_size=2
+    ).map(tuple),
+    is_on_duty=st.booleans(),
     is_listed=st.booleans(),
     is_ambiguous=st.booleans(),
     colour=st.sampled_from(CodeColour),
@@ -239,6 +261,7 @@ CONTEXTS = st.builds(
     mode=st.sampled_from(Mode),
     time_quality=st.sampled_from(TimeQuality),
     uses=st.integers(0, 3),
+    newest_code_s=st.none() | st.integers(0, 10),
     is_passback=st.booleans(),
     is_anybody_there=st.booleans(),
 )
@@ -281,5 +304,11 @@ def test_with_hard_checks_nobody_is_granted_but_by_the_table(
     assert not credential.is_listed
     assert credential.category not in rules.escort_categories
     assert judgement.verdict is Verdict.NORMAL or context.mode is Mode.OBSERVE
-    assert context.mode is not Mode.CLOSED or credential.category in rules.duty_categories
+    is_on_duty = credential.is_on_duty or credential.category in rules.duty_categories
+    assert context.mode is not Mode.CLOSED or is_on_duty
+    assert not any(how is Check.HARD for _, how in credential.findings)
+    if credential.code_made_s is not None:
+        assert context.time_quality is not TimeQuality.UNKNOWN
+        newest = context.newest_code_s
+        assert newest is None or credential.code_made_s > newest
     assert not set(decision.noted) & (CALLS_STAFF - {Reason.TEMPERATURE_HIGH})

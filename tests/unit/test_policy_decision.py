@@ -12,6 +12,7 @@ from gated.messages import Credential
 from gated.policy import (
     NOT_JUDGED_REASONS,
     REASON_OF_STATUS,
+    ClockRules,
     Context,
     Decision,
     Judgement,
@@ -20,6 +21,7 @@ from gated.policy import (
     decide,
 )
 from gated.vocabulary import (
+    Check,
     CodeColour,
     CredentialStatus,
     HolderCategory,
@@ -115,11 +117,25 @@ def test_a_recheck_that_is_still_open_never_opens_the_gate() -> None:
         assert decide(RECHECK, VALID, ROOM, rules) == see_staff(Reason.NO_READING)
 
 
-@pytest.mark.parametrize("status", [s for s in CredentialStatus if s is not CredentialStatus.VALID])
+BY_PLATFORM = (CredentialStatus.CODE_RED, CredentialStatus.CODE_YELLOW)
+
+
+@pytest.mark.parametrize(
+    "status", sorted({*CredentialStatus} - {CredentialStatus.VALID, *BY_PLATFORM})
+)
 def test_a_code_that_is_not_valid_is_denied_and_another_one_may_be_shown(
     status: CredentialStatus,
 ) -> None:
     assert decide(NORMAL, card(status), ROOM, RULES) == denied(REASON_OF_STATUS[status])
+
+
+@pytest.mark.parametrize("check", Check)
+@pytest.mark.parametrize("status", BY_PLATFORM)
+def test_who_is_red_or_yellow_on_the_platform_sees_staff_however_lax_the_check(
+    status: CredentialStatus, check: Check
+) -> None:
+    decision = decide(NORMAL, card(status), ROOM, Rules(check_credential=check))
+    assert decision == see_staff(REASON_OF_STATUS[status], alarms=(AlarmName.CODE_RED_OR_YELLOW,))
 
 
 def test_two_codes_at_once_are_denied_and_one_is_asked_for() -> None:
@@ -281,7 +297,48 @@ def test_a_dynamic_pass_proves_nothing_without_a_clock() -> None:
     assert decide(NORMAL, card(is_dynamic=True), unknown, RULES) == denied(Reason.CLOCK_UNKNOWN)
 
 
-@pytest.mark.parametrize("quality", [TimeQuality.TRUSTED, TimeQuality.HOLDOVER])
-def test_a_clock_above_its_floor_is_enough_for_every_pass(quality: TimeQuality) -> None:
-    decision = decide(NORMAL, card(is_dynamic=True), Context(time_quality=quality), RULES)
-    assert decision == GRANTED
+@pytest.mark.parametrize("is_dynamic", [True, False])
+@pytest.mark.parametrize("check", Check)
+@pytest.mark.parametrize("quality", TimeQuality)
+def test_each_clock_state_counts_as_configured_for_each_kind_of_pass(
+    quality: TimeQuality, check: Check, *, is_dynamic: bool
+) -> None:
+    clock = ClockRules(check, check, Check.OFF, Check.OFF)
+    if is_dynamic:
+        clock = ClockRules(Check.OFF, Check.OFF, check, check)
+    decision = decide(
+        NORMAL, card(is_dynamic=is_dynamic), Context(time_quality=quality), Rules(clock=clock)
+    )
+    reason = Reason.CLOCK_UNKNOWN if quality is TimeQuality.UNKNOWN else Reason.CLOCK_HOLDOVER
+    if quality is TimeQuality.TRUSTED or check is Check.OFF:
+        assert decision == GRANTED
+    elif check is Check.SOFT:
+        assert decision == replace(GRANTED, noted=(reason,))
+    else:
+        assert decision == denied(reason)
+
+
+def test_by_default_only_a_dynamic_pass_under_an_unknown_clock_is_refused() -> None:
+    outcomes = {
+        (is_dynamic, quality): decide(
+            NORMAL, card(is_dynamic=is_dynamic), Context(time_quality=quality), RULES
+        )
+        for is_dynamic in (True, False)
+        for quality in TimeQuality
+    }
+    refused = {key for key, decision in outcomes.items() if decision.reasons}
+    noted = {key for key, decision in outcomes.items() if decision.noted}
+    assert refused == {(True, TimeQuality.UNKNOWN)}
+    assert noted == {(False, TimeQuality.UNKNOWN), (True, TimeQuality.HOLDOVER)}
+
+
+@pytest.mark.parametrize(
+    ("made_s", "newest_s", "is_replay"),
+    [(100, None, False), (100, 99, False), (100, 100, True), (100, 101, True), (None, 101, False)],
+)
+def test_a_changing_code_opens_only_if_it_is_newer_than_the_last_that_opened(
+    made_s: int | None, newest_s: int | None, *, is_replay: bool
+) -> None:
+    shown = replace(card(), code_made_s=made_s)
+    decision = decide(NORMAL, shown, Context(newest_code_s=newest_s), RULES)
+    assert decision == (denied(Reason.REPLAYED) if is_replay else GRANTED)

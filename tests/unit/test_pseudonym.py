@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gated.credentials import base45, cbor, gp1
 from gated.credentials.cbor import Tagged
-from gated.credentials.cose import key_fingerprint
 from gated.credentials.credential import to_credential
 from gated.credentials.gp1 import Gp1Claims
 from gated.credentials.persons import load_persons
 from gated.credentials.privacy import find_identity
 from gated.credentials.pseudonym import holder_ref, load_site_key, make_site_key, pass_ref
+from gated.credentials.signatures import key_fingerprint
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.credentials.verify import verify
 from gated.errors import ConfigError, GatedError

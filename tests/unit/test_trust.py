@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from gated.credentials.cose import PrivateKey, PublicKey, key_fingerprint
 from gated.credentials.keys import load_private_key, make_key_pair, public_key_set
+from gated.credentials.signatures import PrivateKey, PublicKey, key_fingerprint
 from gated.credentials.trust import load_trust
 from gated.errors import ConfigError, GatedError
 from gated.vocabulary import HolderCategory
