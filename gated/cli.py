@@ -24,6 +24,7 @@ COMMANDS = {
     "tune": "tune",
     "pass": "passes",
     "verify": "verify",
+    "trust": "trust",
     "scan": "scan",
     "controller": "controller",
     "scanner": "scanner",

@@ -40,7 +40,8 @@ class Receiver:
         inherited = _inherited(path.stem)
         self._owns_path = inherited is None
         self._socket = inherited if inherited is not None else _bind(path)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        if inherited is not None:
+            _learn_senders(inherited)
         self._socket.setblocking(False)
 
     def fileno(self) -> int:
@@ -112,12 +113,17 @@ def _bind(path: Path) -> socket.socket:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
+        _learn_senders(bound)  # before anybody can send
         bound.bind(str(path))
         path.chmod(0o660)
     except OSError as exc:
         bound.close()
         raise StorageError(f"cannot make the socket {path}: {exc.strerror or exc}") from exc
     return bound
+
+
+def _learn_senders(receiving: socket.socket) -> None:
+    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
 
 def _inherited(name: str) -> socket.socket | None:

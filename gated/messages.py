@@ -132,6 +132,17 @@ class Credential:
 class CredentialChecked:
     credential: Credential
     at: MonoSeconds
+    awaited: str | None = None  # the question that it answers, of ``CodeAwaited``
+
+
+@dataclass(frozen=True, slots=True)
+class CodeAwaited:
+    """A code was shown, and the issuer's platform is being asked about it."""
+
+    question: str
+    credential: Credential  # as it is known without an answer
+    at: MonoSeconds
+    is_slow: bool = False  # said again once the answer takes longer than people expect
 
 
 @dataclass(frozen=True, slots=True)

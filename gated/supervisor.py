@@ -70,6 +70,7 @@ class Supervisor:
         clock: for heartbeats.
         on_reload: called in the main thread for SIGHUP.
         status: one line for people, which the service manager shows; asked for once a second.
+        each_second: called in the main thread about once a second; it must not take seconds.
     """
 
     def __init__(
@@ -79,11 +80,13 @@ class Supervisor:
         *,
         on_reload: Callable[[], None] | None = None,
         status: Callable[[], str] | None = None,
+        each_second: Callable[[], None] | None = None,
     ) -> None:
         self._name = name
         self._clock = clock
         self._on_reload = on_reload
         self._status = status
+        self._each_second = each_second
         self._told_status = ""
         self._workers: list[Worker] = []
         self._told_stale: list[str] = []
@@ -117,6 +120,8 @@ class Supervisor:
             if self._reload.is_set() and self._on_reload is not None:
                 self._reload.clear()
                 self._on_reload()
+            if self._each_second is not None:
+                self._each_second()
             if _is_orphan():
                 log.error("%s: whoever started it is gone; ending", self._name)
                 self.request_stop()

@@ -47,7 +47,7 @@ PROMPTS: Mapping[Prompt, tuple[str, str]] = {
         "此码不能用，请换一个码",
         "This code cannot be used, please show another",
     ),
-    Prompt.ONE_MOMENT: ("请稍候，等前面的人通过", "One moment, somebody is passing"),
+    Prompt.ONE_MOMENT: ("请稍候", "One moment, please"),
     Prompt.GO: ("请通行", "Please go through"),
     Prompt.THANK_YOU_WAIT_OUTSIDE: ("谢谢，请在门外等候", "Thank you, please stay outside"),
     Prompt.WAIT_STAFF: (

@@ -127,7 +127,7 @@ class Prompt(enum.StrEnum):
     HOLD_STILL = "hold_still"
     ONE_CODE_ONLY = "one_code_only"
     SHOW_ANOTHER_CODE = "show_another_code"
-    ONE_MOMENT = "one_moment"  # the person ahead is still passing
+    ONE_MOMENT = "one_moment"  # somebody is passing, or a platform is being asked
     GO = "go"
     THANK_YOU_WAIT_OUTSIDE = "thank_you_wait_outside"  # the escort
     WAIT_STAFF = "wait_staff"  # the one neutral prompt

@@ -65,6 +65,7 @@ class PassUse:
 
     pass_ref: str
     direction: Direction
+    code_made_s: int | None = None  # of a changing code: it opens once, whatever comes of the visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,10 +314,12 @@ class CollectorState(BaseModel):
 TOPIC_ROOT = "gates/v1"
 COLLECTOR = "collector"
 """Reserved in place of a site: collectors' own states live below it."""
+USES = "uses"
+"""Reserved in place of a gate: what a collector tells a site's gates lives below it."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _GATE_TOPIC = re.compile(
     rf"{TOPIC_ROOT}/(?P<site>{_NAME.pattern})/(?P<gate>{_NAME.pattern})"
-    r"/(?:rec/(?P<kind>[a-z_]{1,32})|(?P<branch>live|state|ack|cmd|resp))"
+    r"/(?:rec/(?P<kind>[a-z_]{1,32})|(?P<branch>live|state|ack|cmd|resp|uses))"
 )
 
 
@@ -347,6 +350,10 @@ class GateTopics:
         return f"{self.root}/ack"
 
     @property
+    def uses(self) -> str:
+        return f"{self.root}/{USES}"
+
+    @property
     def command(self) -> str:
         return f"{self.root}/cmd"
 
@@ -357,6 +364,7 @@ class GateTopics:
 
 ALL_RECORDS = f"{TOPIC_ROOT}/+/+/rec/+"
 ALL_STATES = f"{TOPIC_ROOT}/+/+/state"
+ALL_USES = f"{TOPIC_ROOT}/+/+/{USES}"
 ALL_LIVE = f"{TOPIC_ROOT}/+/+/live"
 
 
@@ -375,7 +383,7 @@ def parse_gate_topic(topic: str) -> tuple[GateTopics, str, str]:
     Raises: WireError: for any other topic.
     """
     match = _GATE_TOPIC.fullmatch(topic)
-    if match is None or match["site"] == COLLECTOR:
+    if match is None or match["site"] == COLLECTOR or match["gate"] == USES:
         raise WireError("not a gate's topic")
     branch = match["branch"]
     kind = match["kind"] or ""

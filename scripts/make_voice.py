@@ -44,7 +44,7 @@ PINYIN = {
     "请把码拿稳": "qing2 ba2 ma3 na2wen3",
     "请只出示一个码": "qing2 zhi3 chu1shi4 yi2ge4 ma3",
     "此码不能用，请换一个码": "ci2 ma3 bu4neng2 yong4, qing3 huan4 yi2ge4 ma3",
-    "请稍候，等前面的人通过": "qing3 shao1hou4, deng3 qian2mian4 de5 ren2 tong1guo4",
+    "请稍候": "qing3 shao1hou4",
     "请通行": "qing3 tong1xing2",
     "谢谢，请在门外等候": "xie4xie5, qing3 zai4 men2wai4 deng3hou4",
     "请到旁边稍候，老师马上来": "qing3 dao4 pang2bian1 shao1hou4, lao3shi1 ma3shang4 lai2",

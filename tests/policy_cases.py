@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gated.contents import AlarmName
+from gated.judgement import Judgement
 from gated.messages import Credential, Reading
-from gated.policy import Decision, Judgement
+from gated.policy import Decision
 from gated.units import MonoSeconds
 from gated.vocabulary import (
     CodeColour,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gated.clock import TimeQuality
 from gated.contents import Content, ReleaseContent, VisitContent
+from gated.judgement import TemperatureRules, judge_temperature
 from gated.messages import Reading
-from gated.policy import TemperatureRules, judge_temperature
 from gated.units import MonoSeconds
 from gated.vocabulary import (
     Direction,

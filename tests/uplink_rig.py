@@ -161,7 +161,13 @@ class RunningUplink:
     """A publisher on a thread of its own."""
 
     def __init__(
-        self, rig: GateRig, broker: BrokerAddress, clock: SystemClock, places: int
+        self,
+        rig: GateRig,
+        broker: BrokerAddress,
+        clock: SystemClock,
+        places: int,
+        *,
+        shares_uses: bool,
     ) -> None:
         self._mailbox = Mailbox(rig.mailbox_path, clock)
         self.publisher = Publisher(
@@ -172,6 +178,7 @@ class RunningUplink:
             clock=clock,
             uniform=lambda low, _high: low,
             places=places,
+            shares_uses=shares_uses,
         )
         self.beats = 0
         self.failure: BaseException | None = None
@@ -207,11 +214,12 @@ def running_uplink(
     clock: SystemClock | None = None,
     places: int = 100,
     keepalive_s: int = 5,
+    shares_uses: bool = True,
 ) -> Iterator[RunningUplink]:
     broker = BrokerAddress(
         host=HOST, port=port, client_id=f"gate.{SITE}.{GATE}", keepalive_s=keepalive_s
     )
-    uplink = RunningUplink(rig, broker, clock or HurriedClock(3), places)
+    uplink = RunningUplink(rig, broker, clock or HurriedClock(3), places, shares_uses=shares_uses)
     try:
         yield uplink
     finally:

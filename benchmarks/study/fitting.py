@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.study import ROUNDS, Person
-from gated.policy import together_c
+from gated.judgement import together_c
 from gated.sensors.site import SiteOffset, body_c
 from gated.tuning.shares import wilson
 from gated.vocabulary import Site

@@ -119,6 +119,10 @@ class BrokerConnection:
         """Publish at QoS 1, retained."""
         self._connection.publish(topic, payload, retain=True)
 
+    def tell(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 1, not retained."""
+        self._connection.publish(topic, payload)
+
     def close(self) -> None:
         """Say goodbye, which withdraws the will, and close. The session stays. Idempotent."""
         self._connection.close()

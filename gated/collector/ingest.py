@@ -16,11 +16,13 @@ from typing import Protocol
 from gated.clock import Clock
 from gated.collector.broker import Received
 from gated.collector.store import ChainKey, Progress, Store
+from gated.collector.uses import UsesDesk
 from gated.errors import BrokerUnavailable, StorageError
 from gated.units import MonoSeconds
 from gated.wire import (
     ALL_RECORDS,
     ALL_STATES,
+    ALL_USES,
     Ack,
     CollectorState,
     GateTopics,
@@ -62,6 +64,8 @@ class Connection(Protocol):
     def acknowledge(self, received: Iterable[Received]) -> None: ...
 
     def publish(self, topic: str, payload: bytes) -> None: ...
+
+    def tell(self, topic: str, payload: bytes) -> None: ...
 
     def close(self) -> None: ...
 
@@ -120,8 +124,8 @@ class Ingest:
         topic = collector_state_topic(self._name)
         connection = self._connect(topic, self._state(session, online=False))
         try:
-            # Records last: the gates' states say where a chain begins.
-            connection.open((ALL_STATES, ALL_RECORDS), beat)
+            # Records last: the gates' states say where a chain begins, and uses do not wait.
+            connection.open((ALL_STATES, ALL_USES, ALL_RECORDS), beat)
             self._say("connected", level=logging.INFO)
             connection.publish(topic, self._state(session, online=True))
             desk = Desk(self._name, connection, self._store, self._clock)
@@ -156,7 +160,7 @@ class Ingest:
             log.warning("expired person links could not be deleted: %s", exc)
             return
         if count:
-            log.info("deleted %d expired person links", count)
+            log.info("deleted %d expired person links and uses of passes", count)
 
     def _say(self, what: str, level: int = logging.WARNING) -> None:
         if what != self._is_said:  # once on loss and once on return, however long it lasts
@@ -185,6 +189,7 @@ class Desk:
         self._owed: set[ChainKey] = set()
         self._acked_at: dict[ChainKey, MonoSeconds] = {}
         self._refused = 0
+        self._uses = UsesDesk(name, store, connection.tell)
 
     def owe(self, chains: Iterable[ChainKey]) -> None:
         """Publish acks about ``chains`` when it is their turn."""
@@ -202,7 +207,10 @@ class Desk:
         self._publish_acks()
         if self._connection.refused_publishes > self._refused:
             self._refused = self._connection.refused_publishes
-            log.error("the broker refuses our acks: allow this collector to write gates/v1/+/+/ack")
+            log.error(
+                "the broker refuses what we publish: allow this collector to write "
+                "gates/v1/+/+/ack and gates/v1/+/uses/#"
+            )
 
     def finish(self) -> None:
         """Store and acknowledge what has come, before a regular end."""
@@ -266,6 +274,7 @@ class Desk:
             )
         self._connection.acknowledge(batch)
         self.owe(result.changed)
+        self._uses.tell(result.uses_asked, result.sites_with_new_uses)
 
     def _publish_acks(self) -> None:
         now = self._clock.monotonic_s()

@@ -15,7 +15,9 @@ from gated.clock import TimeQuality
 from gated.collector.store import Arrival, ChainKey
 from gated.contents import Kind
 from gated.errors import WireError
+from gated.uses import GateUses, parse_gate_uses
 from gated.wire import (
+    USES,
     GateState,
     PersonLink,
     Record,
@@ -106,13 +108,22 @@ class StateSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class UsesSeen:
+    """A gate's message about uses of passes."""
+
+    site: str
+    gate: str
+    told: GateUses
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """Nothing that is kept."""
 
     why: str
 
 
-Intake = Readable | Unreadable | StateSeen | Ignored
+Intake = Readable | Unreadable | StateSeen | UsesSeen | Ignored
 
 
 def read_arrival(arrival: Arrival) -> Intake:
@@ -125,6 +136,11 @@ def read_arrival(arrival: Arrival) -> Intake:
         return _read_record(arrival, topics.site, topics.gate, kind)
     if branch == "state":
         return _read_state(arrival, topics.site, topics.gate)
+    if branch == USES:
+        try:
+            return UsesSeen(topics.site, topics.gate, parse_gate_uses(arrival.payload))
+        except WireError as exc:
+            return Ignored(str(exc))
     return Ignored("neither a record nor a state")
 
 

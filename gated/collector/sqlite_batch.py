@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from gated.collector import sqlite_uses
 from gated.collector.chain import Head, Step, advance
 from gated.collector.intake import (
+    DAY_MS,
     UNREADABLE_KIND,
     Extract,
     Ignored,
     Readable,
     StateSeen,
     Unreadable,
+    UsesSeen,
     link_expires_at_ms,
     read_arrival,
     to_ms,
@@ -27,6 +30,7 @@ from gated.collector.store import (
     Lane,
     Problem,
     Progress,
+    UsesAsked,
 )
 from gated.errors import WireError
 from gated.wire import GENESIS
@@ -104,6 +108,8 @@ class SqliteBatch:
         self._seen: dict[Lane, int] = {}
         self._births: list[tuple[StateSeen, int]] = []
         self._changed: set[ChainKey] = set()
+        self._asked: list[UsesAsked] = []
+        self._used_sites: set[str] = set()
         self._duplicates = self._quarantined = self._ignored = 0
 
     def ingest(self, batch: Sequence[Arrival]) -> IngestResult:
@@ -126,6 +132,8 @@ class SqliteBatch:
             quarantined=self._quarantined,
             ignored=self._ignored,
             changed=frozenset(self._changed),
+            uses_asked=tuple(self._asked),
+            sites_with_new_uses=frozenset(self._used_sites),
         )
 
     def _sort(self, arrival: Arrival) -> None:
@@ -135,6 +143,8 @@ class SqliteBatch:
             return
         if isinstance(intake, StateSeen):
             self._take_state(intake, arrival.received_at_ms)
+        elif isinstance(intake, UsesSeen):
+            self._take_uses(intake, arrival.received_at_ms)
         elif isinstance(intake, Readable):
             self._seen[intake.chain.lane] = arrival.received_at_ms
             step = Step(intake.body_sha, intake.prev)
@@ -147,6 +157,12 @@ class SqliteBatch:
                 self._take(intake.chain, intake.seq, step, intake, arrival)
         else:
             assert_never(intake)
+
+    def _take_uses(self, seen: UsesSeen, received_at_ms: int) -> None:
+        lane, told, keep_ms = Lane(seen.site, seen.gate), seen.told, self._keep_days * DAY_MS
+        if sqlite_uses.take(self._connection, lane, told, received_at_ms, keep_ms):
+            self._used_sites.add(seen.site)
+        self._asked.append(UsesAsked(lane, told.epoch, told.known))
 
     def _pending(self, chain: ChainKey, received_at_ms: int) -> _Pending:
         pending = self._chains.get(chain)

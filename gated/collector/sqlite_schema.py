@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gated.collector import sqlite_uses
 from gated.errors import StorageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 5_000
 APPLICATION_ID = 0x67_61_74_63
 """"gatc" in the file's header, so that no other database is taken for ours."""
@@ -167,6 +168,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             _create(connection)
+        elif version == 1:
+            _run(connection, sqlite_uses.TABLES)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
@@ -174,15 +178,20 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for statement in _TABLES.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
+    _run(connection, _TABLES)
+    _run(connection, sqlite_uses.TABLES)
     epoch = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     connection.executemany(
         "INSERT INTO meta VALUES (?, ?)", [("collector_epoch", epoch), ("session", "0")]
     )
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gated.collector import sqlite_uses
 from gated.collector.intake import DAY_MS
 from gated.collector.sqlite_batch import SqliteBatch, read_progress
 from gated.collector.sqlite_schema import open_for_writing, translated
-from gated.collector.store import Arrival, ChainKey, IngestResult, Progress
+from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
 
 
 class SqliteStore:
@@ -73,16 +74,30 @@ class SqliteStore:
             row = connection.execute("SELECT value FROM meta WHERE key = 'session'").fetchone()
             return int(row[0])
 
+    def newest_use(self) -> int:
+        with translated("cannot read the uses of passes"):
+            return sqlite_uses.newest(self._connection)
+
+    def uses_page(self, site: str, after: int) -> UsesPage:
+        with translated("cannot read the uses of passes"):
+            return sqlite_uses.page(self._connection, site, after)
+
+    def uses_stored(self, lane: Lane, epoch: str) -> int:
+        with translated("cannot read the uses of passes"):
+            return sqlite_uses.stored(self._connection, lane, epoch)
+
     def delete_expired(self, now_ms: int) -> int:
         with self._transaction() as connection:
             deleted = connection.execute("DELETE FROM link WHERE expires_at_ms <= ?", (now_ms,))
             count = deleted.rowcount
             # A message that could not be read may hold a link that could not be split off.
+            oldest_ms = now_ms - self._keep_days * DAY_MS
             erased = connection.execute(
                 "UPDATE quarantine SET body = NULL WHERE body IS NOT NULL AND received_at_ms <= ?",
-                (now_ms - self._keep_days * DAY_MS,),
+                (oldest_ms,),
             )
             count += erased.rowcount
+            count += sqlite_uses.delete_expired(connection, oldest_ms)
         if count:
             # secure_delete overwrites in the file, but the log still holds the old pages.
             with translated("cannot empty the log"):

@@ -7,11 +7,12 @@ a hole, so what is missing can be named, asked for, and told apart from "nothing
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from gated.uses import UseAt
 from gated.wire import GateState
 
 HAVE_RANGES = 32
@@ -63,6 +64,28 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class UsesAsked:
+    """A gate told of uses of passes, or asked for those at the site's others; both want an answer.
+
+    ``known`` says by collector which store's changes the gate has, and up to where.
+    """
+
+    lane: Lane
+    epoch: str  # of the gate's ledger
+    known: Mapping[str, tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class UsesPage:
+    """All changes of one site's uses with a number in (``after``, ``upto``]."""
+
+    after: int
+    upto: int
+    uses: tuple[UseAt, ...]
+    has_more: bool  # beyond ``upto``
+
+
+@dataclass(frozen=True, slots=True)
 class IngestResult:
     """What became of a batch. All of it is durable, and may be acknowledged to the broker."""
 
@@ -71,6 +94,8 @@ class IngestResult:
     quarantined: int = 0
     ignored: int = 0  # topics or states that say nothing to us
     changed: frozenset[ChainKey] = frozenset()  # their gates are owed an ack
+    uses_asked: tuple[UsesAsked, ...] = ()  # in the order of arrival
+    sites_with_new_uses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +136,20 @@ class Store(Protocol):
         """Return a number that was never returned before, for birth and will."""
         ...
 
+    def newest_use(self) -> int:
+        """Return the number of the newest change among the uses of passes; 0 before the first."""
+        ...
+
+    def uses_page(self, site: str, after: int) -> UsesPage:
+        """Return the first changes of ``site`` behind ``after``; a few, see ``uses.MAX_USES``."""
+        ...
+
+    def uses_stored(self, lane: Lane, epoch: str) -> int:
+        """Return up to where the changes in a gate's ledger ``epoch`` are stored."""
+        ...
+
     def delete_expired(self, now_ms: int) -> int:
-        """Delete what may no longer be kept about persons at ``now_ms``; return how many links."""
+        """Delete what may no longer be kept about persons at ``now_ms``; return how many rows."""
         ...
 
     def close(self) -> None: ...

@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="everybody holds up one of the pictures in DIR, real photos for example",
     )
     parser.add_argument(
+        "--office",
+        type=Path,
+        metavar="DIR",
+        help="equip the gate by the office in DIR (gated pass office init), too: its cards open "
+        "here, each once a day; show them with --frames",
+    )
+    parser.add_argument(
         "--state",
         type=Path,
         default=Path("demo-state"),
@@ -46,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         visits=args.visits,
         seed=args.seed,
         frames=args.frames,
+        office=args.office,
         page_port=args.page_port,
         is_array=args.array,
     ).run()

@@ -12,12 +12,11 @@ from typing import Any, BinaryIO
 from gated.contents import CONTENT_OF_KIND
 from gated.errors import WireError
 from gated.ledger.reader import StoredEvent
+from gated.spreadsheets import cell_text
 from gated.wire import Record, join_link, parse_json
 
 _COLUMNS = ("seq", "time", "kind", "visit", "outcome", "reason", "°C", "category", "")
 _WAITING = "↑"
-_FORMULA_STARTS = tuple("=+-@\t\r\n\0＝＋－＠")
-"""What makes a spreadsheet take a cell for a formula (OWASP), also in full width."""
 _LINK_MEMBERS = ("holder_ref", "salt")
 
 
@@ -137,5 +136,4 @@ def _csv_cell(value: object) -> str | int | float:
         value = " ".join(str(item) for item in value)
     elif isinstance(value, dict):
         value = json.dumps(value, ensure_ascii=False)
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return cell_text(str(value))

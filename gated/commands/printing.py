@@ -13,6 +13,9 @@ from gated.errors import ExitCode, GatedError
 Pair = tuple[str, str]
 """A text in simplified Chinese and in English, as in gated/texts.py."""
 
+QR_QUIET_ZONE_MODULES = 4  # ISO/IEC 18004 §5.3.8
+QR_PIXELS_PER_MODULE = 10  # 25 mm wide at 570 dots; any printer's driver scales it down cleanly
+
 _STYLE = """\
 @page { size: A4; margin: 0; }
 * { box-sizing: border-box; margin: 0; }
@@ -46,10 +49,11 @@ def both(texts: Pair, tag: str = "p") -> str:
     return f'<{tag} lang="zh-Hans">{zh}</{tag}><{tag} class="en" lang="en">{en}</{tag}>'
 
 
-def qr_svg(text: str) -> str:
+def qr_svg(text: str, level: str = "h") -> str:
     """Return ``text`` as a QR code, an SVG picture with its white border.
 
-    Level H: a sheet gets creased and greasy, and so short a text needs no larger code for it.
+    Level H: a sheet gets creased and greasy, and a short text needs no larger code for it. A pass
+    is long: level M keeps its modules large.
 
     Raises: GatedError: segno is not installed; says what to do.
     """
@@ -60,8 +64,32 @@ def qr_svg(text: str) -> str:
             "QR codes need segno: install gated with its extra 'office' (pip install "
             "'gated[office]') (缺少 segno，请安装 office 组件)"
         ) from exc
-    code = segno.make_qr(text, error="h", boost_error=False)
+    code = segno.make_qr(text, error=level, boost_error=False)
     return str(code.svg_inline(border=4, omitsize=True, light="#fff"))
+
+
+def save_qr(text: str, path: Path | None) -> int | None:
+    """Return the version of the QR code of ``text``; write its picture to ``path`` if there is one.
+
+    Level M, better where there is room. Without segno (extra ``office``) there is no version.
+
+    Raises: GatedError: it is asked for and cannot be written.
+    """
+    try:
+        import segno
+    except ImportError as exc:
+        if path is None:
+            return None
+        raise GatedError(f"{path}: needs segno: install gated with its extra 'office'") from exc
+    qr = segno.make_qr(text, error="m", boost_error=True)
+    if path is not None:
+        if path.suffix.lower() not in {".png", ".svg"}:
+            raise GatedError(f"{path}: the name must end in .png or .svg")
+        try:
+            qr.save(str(path), border=QR_QUIET_ZONE_MODULES, scale=QR_PIXELS_PER_MODULE)
+        except OSError as exc:
+            raise GatedError(f"{path}: cannot be written ({exc.strerror})") from exc
+    return int(qr.version)
 
 
 def save_page(path: Path, text: str) -> None:

@@ -37,6 +37,13 @@ _BY_NAME: dict[str, Text] = {
         "没有语音，灯和蜂鸣照常：检查声卡、静音和 outputs.voice",
         "nothing is spoken, lamps and beeps go on: check the sound card, mute and outputs.voice",
     ),
+    "verifier": (
+        "平台核验无应答，其余照常：检查网络和 [verifier]，再看 journalctl -u gated-uplink",
+        (
+            "the platform verifies no codes, passes go on: check the network and [verifier], then "
+            "journalctl -u gated-uplink"
+        ),
+    ),
     "call_staff": (
         "叫老师的铃不响：检查接线和 outputs.call_staff",
         "the bell does not call staff: check its wire and outputs.call_staff",

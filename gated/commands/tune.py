@@ -179,7 +179,7 @@ def _ledger_of_config(path: Path | None) -> Path:
 
 def _basis(args: argparse.Namespace, source: Source) -> Basis:
     """Return today's settings: the configuration's, or as far as records tell."""
-    from gated.policy import TemperatureRules
+    from gated.judgement import TemperatureRules
     from gated.tuning.sources import newest_visit
     from gated.tuning.trial import Trial
     from gated.tuning.view import Origin

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from gated.errors import ExitCode
 
 if TYPE_CHECKING:
+    from gated.credentials.enough import CertificateRules
     from gated.credentials.trusted_keys import TrustList
     from gated.credentials.verify import Verification
 
@@ -23,8 +25,10 @@ Reads one text from standard input and takes one newline off its end, nothing el
 of a code. With --lines each line is a text of its own, and each gives one line of output.
 
 Status: valid, expired, not_yet_valid, bad_signature, unknown_key, wrong_use, revoked, malformed,
-unsupported. "format" is null when no format is recognised; the dates are null unless the signature
-is good. A pass holds while valid_from <= now < valid_until.
+unsupported, stale_code. "format" is null when no format is recognised; the dates are null unless
+the signature is good. A pass holds while valid_from <= now < valid_until.
+
+With --config an answer also says whether the code is enough for that gate ("enough").
 
 Exit code: with --json or --lines 0, whatever the status; else 0 if valid and 1 if not.
 """
@@ -50,6 +54,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with certificates and key sets; without it no key is known",
     )
+    parser.add_argument(
+        "--revocations",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE-or-DIR",
+        help="revoked codes: a signed list, a plain one, or a folder of signed ones; repeatable",
+    )
+    parser.add_argument(
+        "--site-key",
+        type=Path,
+        metavar="FILE",
+        help="the site's key; without it a code that changes on a phone is unknown_key",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a gate's configuration: its trust folder, unless --trust names one, and its rules on "
+        "certificates, by which each answer also says whether the code is enough there",
+    )
 
 
 def parse_moment(text: str) -> datetime:
@@ -67,13 +92,19 @@ def run(args: argparse.Namespace) -> int:
     from gated.clock import SystemClock
     from gated.vocabulary import CredentialStatus
 
-    trust = load_trust_or_none(args.trust)
+    gate = None if args.config is None else _Gate.of(args.config)
+    folder = args.trust or (None if gate is None else gate.trust)
+    trust = load_trust_or_none(folder)
     now: datetime = args.now or SystemClock().now()
+    revoked = _revoked_ids(args.revocations, trust, now)
+    site_key = _site_key(args.site_key)
     inputs = _read_lines(sys.stdin.buffer) if args.lines else iter([_read_one(sys.stdin.buffer)])
     verification = None
     for data in inputs:
-        verification = _verify_bytes(data, now, trust)
-        print(_as_json(verification) if args.json else _as_sentence(verification), flush=args.lines)
+        verification = _verify_bytes(data, now, trust, revoked, site_key)
+        enough = None if gate is None else gate.is_enough(verification, now)
+        answer = _as_json(verification, enough) if args.json else _as_sentence(verification, enough)
+        print(answer, flush=args.lines)
     if args.json or args.lines or verification is None:
         return int(ExitCode.OK)
     is_valid = verification.status is CredentialStatus.VALID
@@ -93,6 +124,20 @@ def load_trust_or_none(folder: Path | None) -> TrustList:
     return trust
 
 
+def _revoked_ids(paths: Iterable[Path], trust: TrustList, now: datetime) -> frozenset[bytes]:
+    """Return what the lists revoke. Raises: ConfigError: one of them is not believed."""
+    from gated.credentials.revocation_folder import load_ids
+
+    return frozenset().union(*(load_ids(path, trust, now) for path in paths))
+
+
+def _site_key(path: Path | None) -> bytes | None:
+    """Return the key in ``path``. Raises: ConfigError: it cannot be used."""
+    from gated.credentials.pseudonym import load_site_key
+
+    return None if path is None else load_site_key(path).key
+
+
 def _read_one(stream: BinaryIO) -> bytes | None:
     """Return the whole input without one trailing newline, None if it is too long."""
     data = stream.read(MAX_INPUT_BYTES + 1)
@@ -110,13 +155,20 @@ def _read_lines(stream: BinaryIO) -> Iterator[bytes | None]:
         yield None
 
 
-def _verify_bytes(data: bytes | None, now: datetime, trust: TrustList) -> Verification:
+def _verify_bytes(
+    data: bytes | None,
+    now: datetime,
+    trust: TrustList,
+    revoked: frozenset[bytes],
+    site_key: bytes | None,
+) -> Verification:
     from gated.credentials.verify import Verification, verify
     from gated.vocabulary import CredentialStatus, Reason
 
     try:
         if data is not None:
-            return verify(data.decode("utf-8"), now=now, trust=trust)
+            text = data.decode("utf-8")
+            return verify(text, now=now, trust=trust, revoked=revoked, site_key=site_key)
     except UnicodeDecodeError:
         pass  # the same answer as for a text that is too long
     return Verification(None, CredentialStatus.MALFORMED, (Reason.MALFORMED,))
@@ -127,22 +179,55 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _as_json(verification: Verification) -> str:
-    return json.dumps(
-        {
-            "format": verification.format,
-            "status": verification.status,
-            "reasons": list(verification.reasons),
-            "valid_from": iso(verification.valid_from),
-            "valid_until": iso(verification.valid_until),
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """What a gate's configuration says of codes."""
+
+    trust: Path
+    timezone: tzinfo
+    rules: CertificateRules
+
+    @classmethod
+    def of(cls, path: Path) -> _Gate:
+        """Raises: ConfigError."""
+        from zoneinfo import ZoneInfo
+
+        from gated.config import load_gate
+        from gated.controller.certificates import certificate_rules
+
+        config = load_gate(path)
+        timezone = ZoneInfo(config.gate.timezone)
+        return cls(config.credentials.trust, timezone, certificate_rules(config))
+
+    def is_enough(self, verification: Verification, now: datetime) -> bool:
+        """Return whether the gate asks for nothing more; False for a code that does not hold."""
+        from gated.credentials.enough import is_enough
+        from gated.vocabulary import CredentialStatus
+
+        proof, code_format = verification.proof, verification.format
+        if proof is None or code_format is None:
+            return False
+        is_valid = verification.status is CredentialStatus.VALID
+        return is_valid and is_enough(proof, code_format, now, self.timezone, self.rules)
 
 
-def _as_sentence(verification: Verification) -> str:
+def _as_json(verification: Verification, enough: bool | None) -> str:
+    answer: dict[str, object] = {
+        "format": verification.format,
+        "status": verification.status,
+        "reasons": list(verification.reasons),
+        "valid_from": iso(verification.valid_from),
+        "valid_until": iso(verification.valid_until),
+    }
+    return json.dumps(answer if enough is None else {**answer, "enough": enough})
+
+
+def _as_sentence(verification: Verification, enough: bool | None) -> str:
     sentence = f"{verification.status} ({verification.format or 'no known format'})"
     if verification.proof is not None:
         sentence += f", from {iso(verification.valid_from)} until {iso(verification.valid_until)}"
     if len(verification.reasons) > 1:
         sentence += f"; reasons: {', '.join(verification.reasons)}"
+    if enough is not None:
+        sentence += "; enough for this gate" if enough else "; not enough for this gate"
     return sentence

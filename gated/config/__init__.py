@@ -5,6 +5,7 @@ Load once, at the edge, and pass down the smallest section that is needed.
 
 from gated.config.broker import BrokerSettings, Endpoint, UplinkSettings
 from gated.config.collector import CollectorConfig, CollectorSettings
+from gated.config.credentials import CredentialSettings
 from gated.config.devices import (
     BuzzerSettings,
     CallStaffSettings,
@@ -32,7 +33,6 @@ from gated.config.gate import (
     CheckSettings,
     ClockSettings,
     ClockSource,
-    CredentialSettings,
     GateConfig,
     GateSettings,
     LedgerSettings,

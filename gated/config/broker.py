@@ -141,6 +141,11 @@ class UplinkSettings(BrokerSettings):
         en="The person link of a record is deleted after this many days.",
         zh="个人信息保留天数",
     )
+    share_uses: StrictBool = setting(
+        True,
+        en="Share uses of passes with the site's other gates, by way of the collector.",
+        zh="与本单位其他闸机共享通行证使用情况(经汇总端)",
+    )
     window: StrictInt = setting(
         100, ge=1, le=1000, en="Records under way without an answer, at most.", zh="在途记录上限"
     )

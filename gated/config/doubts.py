@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gated.config.certificates import AcceptedEvidence
 from gated.config.devices import Camera, VoiceDriver
 from gated.config.gate import ClockSource, GateConfig
 from gated.config.temperature import TemperatureSettings
@@ -40,6 +41,7 @@ def warnings(config: GateConfig, optics: Mapping[str, Optics] | None = None) -> 
         *_of_temperature(config.temperature),
         *_of_optics(config.temperature, optics or {}),
         *_of_checks(config),
+        *_of_codes(config),
         *_of_wiring(config),
         *_of_surroundings(config),
     ]
@@ -134,6 +136,31 @@ def _of_checks(config: GateConfig) -> Iterator[str]:
         )
     if config.scanner.camera in {Camera.PICTURES, Camera.VIDEO, Camera.REPLAY, Camera.TEST_PATTERN}:
         yield f'scanner.camera = "{config.scanner.camera}": for tests at the desk only (仅供测试)'
+
+
+def _of_codes(config: GateConfig) -> Iterator[str]:
+    credentials, verifier = config.credentials, config.verifier
+    if config.checks.dynamic_when_unknown is not Check.HARD:
+        yield (
+            f'checks.dynamic_when_unknown = "{config.checks.dynamic_when_unknown}": without a clock '
+            "an old picture of a changing pass opens the gate (时钟不可信时，动态码截图也能放行)"
+        )
+    for rule in config.certificates.enough:
+        key = f"certificates.enough[{rule.name}]"
+        if rule.evidence is AcceptedEvidence.ANY and not rule.formats:
+            yield f"{key}: any certificate at all opens the gate; name formats (未限定格式)"
+        if rule.evidence is AcceptedEvidence.TEST and rule.max_age_h is None:
+            yield f"{key}: a negative test counts however old it is; set max_age_h (检测不限时效)"
+    if credentials.revocations is None and credentials.when_revocations_old is Check.HARD:
+        yield (
+            'credentials.when_revocations_old = "hard" does nothing without credentials.revocations '
+            "(未配置作废名单文件夹，此项无效)"
+        )
+    if verifier.enabled and any(not token.prefix for token in verifier.tokens):
+        yield (
+            "verifier.tokens: a kind without a prefix sends whatever is long enough to the "
+            "platform, payment codes as well (未限定开头，支付码等也会外传)"
+        )
 
 
 def _of_wiring(config: GateConfig) -> Iterator[str]:

@@ -18,8 +18,13 @@ from gated.config.keys import Key, Shape, catalogue
 
 Config = GateConfig | CollectorConfig
 
-_RULES = ("temperature", "checks", "visit")
-"""The sections that a decision depends on; with them goes scanner.colour."""
+_RULES = ("temperature", "checks", "certificates", "visit")
+"""The sections that a decision depends on; with them go some keys of others."""
+_RULE_KEYS = {
+    "scanner": ("colour",),
+    "credentials": ("revocations_max_age_days", "when_revocations_old"),
+    "verifier": ("enabled", "when_unreachable", "cache_s", "cache_max_age_s", "category"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,9 @@ def changed_keys(old: Config, new: Config) -> ChangedKeys:
 def rules_version(config: GateConfig) -> str:
     """Return the name of the rules in force, as every record quotes it: same rules, same name."""
     raw = config.model_dump(mode="json")
-    rules = {name: raw[name] for name in _RULES} | {"colour": raw["scanner"]["colour"]}
+    rules = {name: raw[name] for name in _RULES} | {
+        table: {key: raw[table][key] for key in keys} for table, keys in _RULE_KEYS.items()
+    }
     text = json.dumps(rules, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return f"r-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

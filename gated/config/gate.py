@@ -18,12 +18,15 @@ from pydantic import (
 )
 
 from gated.config.broker import UplinkSettings
+from gated.config.certificates import CertificateSettings
+from gated.config.credentials import CredentialSettings
 from gated.config.devices import InputSettings, OutputSettings, ScannerSettings
 from gated.config.settings import REQUIRED, Settings, setting
 from gated.config.temperature import TemperatureSettings
+from gated.config.verifier import VerifierSettings
 from gated.texts import Language
 from gated.vocabulary import Check, Direction, Mode
-from gated.wire import COLLECTOR, is_name
+from gated.wire import COLLECTOR, USES, is_name
 
 _live = partial(setting, live=True)
 
@@ -92,6 +95,13 @@ class GateSettings(Settings):
             raise ValueError(f'"{COLLECTOR}" is reserved for collectors (保留名，请换一个)')
         return value
 
+    @field_validator("name")
+    @classmethod
+    def _is_not_where_uses_are_told(cls, value: str) -> str:
+        if value == USES:
+            raise ValueError(f'"{USES}" is reserved for what gates share (保留名，请换一个)')
+        return value
+
     @field_validator("languages")
     @classmethod
     def _once_each(cls, value: tuple[Language, ...]) -> tuple[Language, ...]:
@@ -121,6 +131,27 @@ class CheckSettings(Settings):
         zh="每天此时清零",
     )
 
+    static_when_holdover: Check = _live(
+        Check.OFF,
+        en="A pass that stays the same, while the clock is plausible and not set yet.",
+        zh="静态码，时钟尚未校准时",
+    )
+    static_when_unknown: Check = _live(
+        Check.SOFT,
+        en="The same, while the clock is certainly wrong: judged at the time of the last record.",
+        zh="静态码，时钟明显错误时(按最后记录的时间判断)",
+    )
+    dynamic_when_holdover: Check = _live(
+        Check.SOFT,
+        en="A changing pass, while the clock is plausible and not set yet.",
+        zh="动态码，时钟尚未校准时",
+    )
+    dynamic_when_unknown: Check = _live(
+        Check.HARD,
+        en="A changing pass, while the clock is certainly wrong: its age cannot be told.",
+        zh="动态码，时钟明显错误时(无法判断是否过期)",
+    )
+
     @field_validator("anti_passback")
     @classmethod
     def _needs_exit_reader(cls, value: Check, info: ValidationInfo) -> Check:
@@ -130,25 +161,6 @@ class CheckSettings(Settings):
                 "exit_reader = true if the exit has a reader (无出口扫码勿用 hard)"
             )
         return value
-
-
-class CredentialSettings(Settings):
-    """Which passes are believed."""
-
-    trust: Path = setting(
-        Path("/etc/gated/trust"), en="Folder of the issuers' public keys.", zh="公钥文件夹"
-    )
-    site_key_file: Path = setting(
-        Path("/etc/gated/site.key"),
-        en="File with the site key, shared by the site's gates: turns holders into pseudonyms.",
-        zh="学校密钥文件(各闸机相同)",
-    )
-    persons_list_file: Path | None = setting(
-        None, en="List of persons to look after.", zh="重点人员名单"
-    )
-    revocation_file: Path | None = setting(
-        None, en="List of revoked passes: ids in hex, one a line.", zh="作废码名单"
-    )
 
 
 class VisitSettings(Settings):
@@ -267,6 +279,12 @@ class GateConfig(Settings):
     credentials: CredentialSettings = setting(
         CredentialSettings(), en="Which passes are believed.", zh="通行码的信任"
     )
+    certificates: CertificateSettings = setting(
+        CertificateSettings(), en="What health certificates are worth.", zh="健康证明"
+    )
+    verifier: VerifierSettings = setting(
+        VerifierSettings(), en="The platform that codes are verified by.", zh="联网核验"
+    )
     visit: VisitSettings = setting(VisitSettings(), en="The rhythm of one visit.", zh="通行节奏")
     outputs: OutputSettings = setting(REQUIRED, en="Relay, lamps, bell, voice.", zh="输出")
     inputs: InputSettings = setting(InputSettings(), en="Contacts and buttons.", zh="输入")
@@ -288,6 +306,15 @@ class GateConfig(Settings):
         if self.uplink.user is None and self.uplink.password_file is not None:
             return self.gate.name
         return self.uplink.user
+
+    @model_validator(mode="after")
+    def _answers_come_before_staff(self) -> Self:
+        if self.verifier.enabled and self.verifier.time_out_s >= self.visit.staff_after_s:
+            raise ValueError(
+                f"verifier.time_out_s must be below visit.staff_after_s = "
+                f"{self.visit.staff_after_s} s (须小于 visit.staff_after_s)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _each_line_once(self) -> Self:

@@ -14,6 +14,7 @@ from gated.contents import AlarmContent, AlarmName
 from gated.controller.codes import CodeRules, check_code
 from gated.controller.control import decode_request
 from gated.controller.decider import DeciderItem, Record
+from gated.controller.online import OnlineVerifier
 from gated.controller.scanner_watch import ScannerWatch
 from gated.controller.timekeeper import Timekeeper
 from gated.controller.wires import Wires
@@ -42,6 +43,7 @@ class Sockets:
     control: Receiver
     ledger_nudges: Receiver
     inputs: InputSource | None
+    answers: Receiver | None = None  # of the platform; None: nothing is verified online
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class InputWorker:
         nudge_ledger: Callable[[], None],
         lane_state: Callable[[], LaneState],
         each_second: Callable[[], None],
+        online: OnlineVerifier | None = None,
     ) -> None:
         self._sockets = sockets
         self._codes = codes
@@ -78,6 +81,7 @@ class InputWorker:
         self._lane_state = lane_state
         self._each_second = each_second
         self._modes = modes
+        self._online = online
         self._scanner = ScannerWatch(eyes, clock, publish)
         self._wires: Wires | None = None
 
@@ -92,6 +96,8 @@ class InputWorker:
             selector.register(sockets.sightings, selectors.EVENT_READ, self._take_sightings)
             selector.register(sockets.control, selectors.EVENT_READ, self._take_requests)
             selector.register(sockets.ledger_nudges, selectors.EVENT_READ, self._take_nudges)
+            if sockets.answers is not None:
+                selector.register(sockets.answers, selectors.EVENT_READ, self._take_answers)
             if sockets.inputs is not None:
                 self._wires = Wires(
                     sockets.inputs, selector, self._take_inputs, self._clock, self._publish
@@ -111,6 +117,8 @@ class InputWorker:
             for key, _ in selector.select(WAIT_S):
                 key.data()
             self._scanner.watch()
+            if self._online is not None:
+                self._online.watch()
             if self._clock.monotonic_s() - watched_s >= WATCH_EVERY_S:
                 watched_s = self._clock.monotonic_s()
                 self._watch()
@@ -134,8 +142,20 @@ class InputWorker:
                     self._take_code(sighting)
 
     def _take_code(self, code: CodeSeen) -> None:
+        if self._online is not None and self._online.takes(code):
+            self._online.check(code, self._codes.site_key)
+            return
         at = self._clock.monotonic_s()
-        self._publish(check_code(code, self._timekeeper.judged_now(), at, self._codes))
+        now, quality = self._timekeeper.judged_now(), self._timekeeper.quality
+        self._publish(check_code(code, now, at, self._codes, time_quality=quality))
+
+    def _take_answers(self) -> None:
+        answers, online = self._sockets.answers, self._online
+        for _ in range(MAX_EACH_TURN):
+            datagram = answers.receive() if answers is not None else None
+            if datagram is None or online is None:
+                return
+            online.hear(datagram.payload)
 
     def _take_requests(self) -> None:
         datagram = self._sockets.control.receive()

@@ -22,11 +22,15 @@ from gated.config import ClockSource, GateConfig
 from gated.config.load import load_gate
 from gated.config.reload import take_live
 from gated.contents import AlarmContent, AlarmName, BootContent, ConfigContent
-from gated.controller.codes import CodeRules, load_code_rules
+from gated.controller.code_lists import CodeLists
+from gated.controller.codes import CodeRules
 from gated.controller.control import CONTROL_SOCKET
 from gated.controller.decider import Decider, DeciderItem, Neighbours, Record
 from gated.controller.inputs import InputWorker, Sockets
+from gated.controller.online import DEVICE as VERIFIER
+from gated.controller.online import OnlineVerifier, online_rules
 from gated.controller.ports import Devices, MakeDevices
+from gated.controller.remembered import remembered_uses
 from gated.controller.rules import lane_of, mode_rules
 from gated.controller.scanner_watch import eye_names
 from gated.controller.sensors import (
@@ -37,8 +41,10 @@ from gated.controller.sensors import (
     new_calibrations,
     sensor_names,
 )
+from gated.controller.site_uses import SiteUses, sharing_of
 from gated.controller.status import StatusWriter, one_line, write_atomically
 from gated.controller.timekeeper import Timekeeper
+from gated.credentials.questions import ANSWER_SOCKET, QUESTION_SOCKET
 from gated.datagrams import Receiver, Sender
 from gated.errors import ConfigError, GatedError
 from gated.ledger.mailbox import MailboxReader
@@ -47,7 +53,7 @@ from gated.ledger.room import RoomLimits
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Ledger, Opened
 from gated.supervisor import Supervisor
-from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged, Use
+from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged
 from gated.vocabulary import Mode
 
 log = logging.getLogger(__name__)
@@ -80,12 +86,20 @@ class Controller:
         self._events: queue.Queue[DeciderItem] = queue.Queue(EVENTS_BOUND)
         self._actions: queue.Queue[Action] = queue.Queue(ACTIONS_BOUND)
         self._ledger_requests: queue.Queue[LedgerRequest] = queue.Queue(LEDGER_BOUND)
-        self._supervisor = Supervisor(
-            "controller", clock, on_reload=self._reload, status=self._one_line
+        self._lists = CodeLists(
+            lambda: self._config,
+            self._timezone,
+            clock,
+            record=lambda content: self._publish(Record(content)),
+            set_rules=lambda codes: self._inputs.set_rules(codes, mode_rules(self._config)),
         )
-        codes = load_code_rules(config, self._timezone)
-        for problem in codes.trust.problems:
-            log.warning("%s", problem)
+        self._supervisor = Supervisor(
+            "controller",
+            clock,
+            on_reload=self._reload,
+            status=self._one_line,
+            each_second=self._lists.each_second,
+        )
         config.paths.run.mkdir(parents=True, exist_ok=True)
         opened = Ledger.open(
             config.paths.state / "ledger.db",
@@ -100,7 +114,9 @@ class Controller:
             ),
         )
         self._ledger = opened.ledger
+        self._ledger.sharing = sharing_of(config)
         self._timekeeper = self._make_timekeeper()
+        self._site_uses = SiteUses(clock, self._timekeeper.is_before_reset, self._publish)
         self._decider = Decider(
             state=self._initial_state(),
             events=self._events,
@@ -139,9 +155,10 @@ class Controller:
             lane_state=self._lane_state,
             publish=self._publish,
         )
-        self._inputs = self._make_inputs(devices, codes)
+        self._inputs = self._make_inputs(devices, self._lists.rules)
         self._wire(devices)
         self._record_start(opened)
+        self._lists.tell_set_back()
         self._recorded = {
             thermometer: self._ledger.setting(calibration_setting(thermometer))
             for thermometer in calibrations
@@ -192,21 +209,16 @@ class Controller:
     def _initial_state(self) -> LaneState:
         """Return the lane as the ledger remembers it: mode, drill, uses."""
         ledger, config = self._ledger, self._config
-        uses = {
-            ref: Use(
-                used.uses,
-                used.last_direction,
-                is_before_reset=self._timekeeper.is_before_reset(used.last_at),
-            )
-            for ref, used in ledger.uses().items()
-        }
         return LaneState(
             lane=lane_of(config, self._id_seed()),
             mode=_mode_of(ledger.setting("mode"), config.visit.initial_mode),
             mode_by=ledger.setting("mode_by") or "",
             drill=ledger.setting("drill") == "1",
             time_quality=self._timekeeper.quality,
-            uses=uses,
+            uses=remembered_uses(
+                ledger.uses(), self._timekeeper.is_before_reset, self._site_uses.at
+            ),
+            uses_elsewhere=self._site_uses.elsewhere(ledger.uses_elsewhere()),
         )
 
     def _id_seed(self) -> str:
@@ -219,6 +231,7 @@ class Controller:
             control=Receiver(run / CONTROL_SOCKET),
             ledger_nudges=Receiver(run / "ledger.sock"),
             inputs=devices.inputs,
+            answers=Receiver(run / ANSWER_SOCKET) if self._config.verifier.enabled else None,
         )
         return InputWorker(
             sockets,
@@ -231,7 +244,15 @@ class Controller:
             nudge_ledger=self._nudge_ledger,
             lane_state=self._lane_state,
             each_second=self._status.each_second,
+            online=self._make_online(),
         )
+
+    def _make_online(self) -> OnlineVerifier | None:
+        rules = online_rules(self._config)
+        if rules is None:
+            return None
+        uplink = Sender(self._config.paths.run / QUESTION_SOCKET)
+        return OnlineVerifier(rules, self._clock, send=uplink.send, publish=self._publish)
 
     def _make_ledger_service(self) -> LedgerService:
         uplink = Sender(self._config.paths.run / "uplink.sock")
@@ -243,6 +264,7 @@ class Controller:
             answer=self._publish,
             after_commit=lambda: _nudge(uplink),
             on_renewed=self._record_renewed,
+            on_uses=self._site_uses.tell if self._ledger.sharing.is_on else None,
             keep_acked_s=self._config.ledger.keep_acked_days * SECONDS_A_DAY,
         )
 
@@ -253,6 +275,8 @@ class Controller:
             names.append(INPUTS)
         if self._voice is not None:
             names.append(VOICE)
+        if self._config.verifier.enabled:
+            names.append(VERIFIER)
         return tuple(names)
 
     # --- between the threads ------------------------------------------------------------------
@@ -312,14 +336,14 @@ class Controller:
         """Take over the live keys of the file: all or nothing, and the old ones on any error."""
         try:
             live, changed = take_live(self._config, load_gate(self._config_path))
-            codes = load_code_rules(live, self._timezone)
+            codes = self._lists.load(live)
             calibrations = load_calibrations(live)
         except (ConfigError, ValidationError) as exc:
             log.error("configuration not reloaded, the old one stays: %s", exc)
             self._publish(Record(ConfigContent(accepted=False, detail=str(exc)[:1_000])))
             return
         self._config = live
-        self._inputs.set_rules(codes, mode_rules(live))
+        self._lists.take(codes)
         self._ledger.keep_person_days = live.uplink.keep_person_days
         self._timekeeper.set_passback_reset(live.checks.anti_passback_reset)
         self._sensors.set_rules(live, calibrations)

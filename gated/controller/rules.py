@@ -7,8 +7,10 @@ from dataclasses import replace
 from gated.config import GateConfig, ThermometerSettings
 from gated.config.devices import ColourUse
 from gated.config.explain import rules_version
+from gated.config.verifier import WhenUnreachable
 from gated.controller.inputs import ModeRules
-from gated.policy import Rules, TemperatureRules
+from gated.judgement import TemperatureRules
+from gated.policy import ClockRules, Rules
 from gated.sensors.calibration import Calibration
 from gated.sensors.compensation import CompensationRules, DeviceCalibration
 from gated.visit.state import Lane, Timing
@@ -34,9 +36,16 @@ def policy_rules(config: GateConfig) -> Rules:
         check_temperature=checks.temperature,
         check_credential=checks.credential,
         check_anti_passback=checks.anti_passback,
+        clock=ClockRules(
+            static_when_holdover=checks.static_when_holdover,
+            static_when_unknown=checks.static_when_unknown,
+            dynamic_when_holdover=checks.dynamic_when_holdover,
+            dynamic_when_unknown=checks.dynamic_when_unknown,
+        ),
         denies_red_and_yellow=config.scanner.colour is ColourUse.DENY_RED_YELLOW,
         direction=config.gate.direction,
         zone=config.gate.zone,
+        sends_unverified_to_staff=config.verifier.when_unreachable is not WhenUnreachable.DENY,
     )
 
 

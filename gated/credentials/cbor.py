@@ -21,6 +21,10 @@ from gated.credentials.malformed import MalformedCode
 MAX_BYTES = 65_536
 """No code needs more, inflated or not; checked before anything is decoded."""
 
+MAX_ITEMS = 1_000
+"""Values, keys, containers and tags together; a health certificate has about 70. Without a bound a
+code of 140 characters inflates to 65,000 empty maps, which take 128 ms to decode (measured)."""
+
 MAX_DEPTH = 8
 """Nested containers and tags. A signed health certificate has 5 (measured on published cases)."""
 
@@ -31,6 +35,13 @@ CWT_TAG = 61
 """RFC 8392 §6."""
 
 _ALLOWED_TAGS = (COSE_SIGN1_TAG, CWT_TAG)
+
+# RFC 8949 §3: the head of an item.
+_INFO_MASK = 31
+_FIRST_WIDTH_INFO = 24
+_WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
+_MAJORS_WITH_CONTENT = (2, 3)  # bytes and text
+_DATE_TAG = 0  # RFC 8949 §3.4.1, a text in the form of RFC 3339
 _MIN_INT, _MAX_INT = -(2**63), 2**63 - 1
 
 
@@ -55,9 +66,14 @@ class _NoOtherTags(Mapping[int, Callable[[object, bool], object]]):
     the tags that it knows would be out of date with its next version.
     """
 
+    def __init__(self, *, is_date_tag_allowed: bool) -> None:
+        self._is_date_tag_allowed = is_date_tag_allowed
+
     def __getitem__(self, tag: int) -> Callable[[object, bool], object]:
         if tag in _ALLOWED_TAGS:
             raise KeyError(tag)
+        if tag == _DATE_TAG and self._is_date_tag_allowed:
+            return _text_of_date
         return _refuse_tag
 
     def __iter__(self) -> Iterator[int]:
@@ -71,19 +87,36 @@ def _refuse_tag(_value: object, _immutable: bool) -> NoReturn:
     raise cbor2.CBORDecodeError("a tag that is not allowed")
 
 
-def decode(data: bytes) -> CborValue:
-    """Return the one value that ``data`` holds.
+def _text_of_date(value: object, _immutable: bool) -> str:
+    if not isinstance(value, str):
+        raise cbor2.CBORDecodeError("a date that is not a text")
+    return value
 
-    Raises: MalformedCode: too long, not well-formed, trailing bytes, a repeated key, a type or tag
-        that is not allowed, a number that is not finite or beyond 64 bits, nested too deeply.
+
+def decode(
+    data: bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_items: int = MAX_ITEMS,
+    is_date_tag_allowed: bool = False,
+) -> CborValue:
+    """Return the one value that ``data`` holds, of at most ``max_bytes`` and ``max_items``.
+
+    With ``is_date_tag_allowed`` a date that is tagged as one (tag 0) counts as its text.
+
+    Raises: MalformedCode: too long, too many items, not well-formed, trailing bytes, a repeated
+        key, a type or tag that is not allowed, a number that is not finite or beyond 64 bits,
+        nested too deeply.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > max_bytes:
         raise MalformedCode("CBOR: too long")
+    if not _has_at_most(max_items, data):
+        raise MalformedCode("CBOR: too many items")
     stream = io.BytesIO(data)
     try:
         value: object = cbor2.CBORDecoder(
             stream,
-            semantic_decoders=_NoOtherTags(),
+            semantic_decoders=_NoOtherTags(is_date_tag_allowed=is_date_tag_allowed),
             max_depth=MAX_DEPTH,
             allow_duplicate_keys=False,
         ).decode()
@@ -92,6 +125,27 @@ def decode(data: bytes) -> CborValue:
     if stream.tell() != len(data):
         raise MalformedCode("CBOR: trailing bytes")
     return _plain(value)
+
+
+def _has_at_most(max_items: int, data: bytes) -> bool:
+    """Return whether ``data`` has no more items; what is not well-formed is the decoder's to find.
+
+    Children follow their container's head, so one pass over all heads meets every item.
+    """
+    at = 0
+    for _ in range(max_items):
+        if at >= len(data):
+            return True
+        major, info = data[at] >> 5, data[at] & _INFO_MASK
+        at += 1
+        number = info
+        if info >= _FIRST_WIDTH_INFO:
+            width = _WIDTHS.get(info, 0)
+            number = int.from_bytes(data[at : at + width], "big")
+            at += width
+        if major in _MAJORS_WITH_CONTENT:
+            at += number
+    return at >= len(data)
 
 
 def _plain(value: object) -> CborValue:

@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gated.credentials import cbor
-from gated.credentials.cbor import COSE_SIGN1_TAG, CWT_TAG, CborKey, CborValue, Tagged
+from gated.credentials.cbor import (
+    COSE_SIGN1_TAG,
+    CWT_TAG,
+    MAX_BYTES,
+    CborKey,
+    CborValue,
+    Tagged,
+)
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.signatures import PrivateKey, PublicKey, algorithm_of, is_signature, sign
 
@@ -16,6 +23,12 @@ HEADER_ALGORITHM = 1
 HEADER_CRITICAL = 2
 HEADER_KEY_ID = 4
 """RFC 9052 §3.1."""
+
+HEADER_TYPE = 16
+"""RFC 9596: what the whole message is. Ours stands in the protected header only."""
+
+OUR_TYPES = "gated-"
+"""What we sign under such a type is no code: a code's parser refuses it, whatever it says."""
 
 MAX_KEY_ID_BYTES = 64
 """Longer key ids are refused; a did:web fragment or a URL's tail fits."""
@@ -32,12 +45,19 @@ class Sign1:
     signature: bytes
 
 
-def parse_sign1(data: bytes) -> Sign1:
+def parse_sign1(
+    data: bytes, *, message_type: str | None = None, max_bytes: int = MAX_BYTES
+) -> Sign1:
     """Return the message in ``data``: untagged content is refused, tags 18 and 61(18) are accepted.
 
-    Raises: MalformedCode: not a COSE_Sign1 with its payload attached.
+    Args:
+        data: the whole message.
+        message_type: what its protected header must say; None: a code, so none of our types.
+        max_bytes: a longer message is refused.
+
+    Raises: MalformedCode: not a COSE_Sign1 with its payload attached, or of another type.
     """
-    message = cbor.decode(data)
+    message = cbor.decode(data, max_bytes=max_bytes)
     if isinstance(message, Tagged) and message.tag == CWT_TAG:
         message = message.value
     if not isinstance(message, Tagged) or message.tag != COSE_SIGN1_TAG:
@@ -52,7 +72,7 @@ def parse_sign1(data: bytes) -> Sign1:
             pass
         case _:
             raise MalformedCode("COSE: not the four parts of a COSE_Sign1")
-    headers = _merged_headers(protected, unprotected)
+    headers = _merged_headers(protected, unprotected, message_type)
     return Sign1(
         protected=protected,
         algorithm=_algorithm(headers.get(HEADER_ALGORITHM)),
@@ -63,7 +83,7 @@ def parse_sign1(data: bytes) -> Sign1:
 
 
 def _merged_headers(
-    protected: bytes, unprotected: dict[CborKey, CborValue]
+    protected: bytes, unprotected: dict[CborKey, CborValue], message_type: str | None
 ) -> dict[CborKey, CborValue]:
     """Return both headers as one. The protected one wins: anybody can write into the other."""
     headers = cbor.decode(protected) if protected else {}
@@ -71,6 +91,10 @@ def _merged_headers(
         raise MalformedCode("COSE: the protected header is not a map")
     if HEADER_CRITICAL in headers or HEADER_CRITICAL in unprotected:
         raise MalformedCode("COSE: a critical header that we do not know")
+    said = headers.get(HEADER_TYPE)
+    is_ours = isinstance(said, str) and said.startswith(OUR_TYPES)
+    if said != message_type and (message_type is not None or is_ours):
+        raise MalformedCode("COSE: a message of another type")
     return {**unprotected, **headers}
 
 
@@ -96,10 +120,18 @@ def is_signed_by(message: Sign1, key: PublicKey) -> bool:
     return message.algorithm == algorithm_of(key) and is_signature(message.signature, signed, key)
 
 
-def sign1(payload: bytes, key: PrivateKey, key_id: bytes) -> bytes:
-    """Return ``payload`` signed, under tag 18; algorithm and key id in the protected header."""
+def sign1(
+    payload: bytes, key: PrivateKey, key_id: bytes, *, message_type: str | None = None
+) -> bytes:
+    """Return ``payload`` signed, under tag 18; all headers are in the protected one."""
     public = key.public_key()
-    protected = cbor.encode({HEADER_ALGORITHM: int(algorithm_of(public)), HEADER_KEY_ID: key_id})
+    headers: dict[CborKey, CborValue] = {
+        HEADER_ALGORITHM: int(algorithm_of(public)),
+        HEADER_KEY_ID: key_id,
+    }
+    if message_type is not None:
+        headers[HEADER_TYPE] = message_type
+    protected = cbor.encode(headers)
     signature = sign(_signed_bytes(protected, payload), key)
     return cbor.encode(Tagged(COSE_SIGN1_TAG, [protected, {}, payload, signature]))
 

@@ -9,14 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
 from gated.credentials import base45, cbor, cose, signatures
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
-from gated.credentials.proof import Examined, LabTest, Proof
-from gated.credentials.signers import find_signer
+from gated.credentials.proof import COVID_19, Examined, LabTest, Proof
+from gated.credentials.signers import find_cose_signers
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.vocabulary import Direction, HolderCategory, LabTestKind, Reason
 
@@ -35,6 +36,7 @@ CLAIM_GUARDIAN_REF = -7
 CLAIM_NAT_SAMPLED_AT = -8
 CLAIM_ATTENDANT = -9
 CLAIM_SLOW = -10
+CLAIM_CHANGING = -11
 
 CATEGORY_CODES: Mapping[HolderCategory, int] = MappingProxyType(
     {
@@ -52,9 +54,6 @@ CATEGORY_CODES: Mapping[HolderCategory, int] = MappingProxyType(
 
 DIRECTION_CODES: Mapping[Direction, int] = MappingProxyType({Direction.IN: 1, Direction.OUT: 2})
 """Either way is no claim at all."""
-
-COVID_19 = "840539006"
-"""SNOMED CT; what nucleic-acid tests at gates have been about."""
 
 MAX_SUB_CHARACTERS = 32
 MAX_GROUP_CHARACTERS = 16
@@ -89,6 +88,7 @@ class Gp1Claims:
     nat_sampled_at: datetime | None = None  # nucleic-acid test
     is_attendant: bool = False  # may release a visit together with the button
     is_slow: bool = False  # the gate stays open for longer
+    is_changing: bool = False  # worth nothing as it stands: a phone shows it as it changes
 
 
 def is_pseudonym(text: str) -> bool:
@@ -117,17 +117,28 @@ def open_envelope(text: str) -> cose.Sign1:
 
 def examine(text: str, now: datetime, trust: TrustList) -> Examined:
     """Return what the pass in ``text`` proves. Raises: MalformedCode."""
+    found = read(text, now, trust)
+    if isinstance(found, Reason):
+        return Examined((found,))
+    claims, signer = found
+    reasons = [] if is_permitted(claims, signer) else [Reason.WRONG_USE]
+    if claims.is_changing:
+        reasons.append(Reason.STALE_CODE)  # a copy: nothing says when a phone has shown it
+    return Examined(tuple(reasons), proof_of(claims, signer), signer)
+
+
+def read(text: str, now: datetime, trust: TrustList) -> tuple[Gp1Claims, TrustedKey] | Reason:
+    """Return what a trusted key signed, and that key; or why not. Raises: MalformedCode."""
     message = open_envelope(text)
-    signer = find_signer(message, now, trust)
-    if isinstance(signer, Reason):
-        return Examined((signer,))
+    signers = find_cose_signers(message, now, trust)
+    if isinstance(signers, Reason):
+        return signers
     claims = parse_claims(message.payload)
-    is_permitted = signer.may_sign_pass(claims.category, is_attendant=claims.is_attendant)
-    return Examined(
-        reasons=() if is_permitted else (Reason.WRONG_USE,),
-        proof=proof_of(claims, signer),
-        signer=signer,
-    )
+    return claims, max(signers, key=partial(is_permitted, claims))
+
+
+def is_permitted(claims: Gp1Claims, signer: TrustedKey) -> bool:
+    return signer.may_sign_pass(claims.category, is_attendant=claims.is_attendant)
 
 
 def proof_of(claims: Gp1Claims, signer: TrustedKey) -> Proof:
@@ -183,6 +194,7 @@ def encode_claims(claims: Gp1Claims) -> bytes:
         CLAIM_NAT_SAMPLED_AT: _timestamp(claims.nat_sampled_at),
         CLAIM_ATTENDANT: claims.is_attendant or None,
         CLAIM_SLOW: claims.is_slow or None,
+        CLAIM_CHANGING: claims.is_changing or None,
     }
     return cbor.encode({key: value for key, value in values.items() if value is not None})
 
@@ -218,6 +230,7 @@ def parse_claims(payload: bytes) -> Gp1Claims:
         nat_sampled_at=claims.moment(CLAIM_NAT_SAMPLED_AT),
         is_attendant=claims.flag(CLAIM_ATTENDANT),
         is_slow=claims.flag(CLAIM_SLOW),
+        is_changing=claims.flag(CLAIM_CHANGING),
     )
     claims.refuse_what_is_left()
     if not parsed.not_before < parsed.expires_at:

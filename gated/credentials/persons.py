@@ -1,15 +1,17 @@
-"""The list of persons who must see a member of staff (contacts, people under observation).
+"""Lists of persons by day: who must see a member of staff, and who is on duty.
 
-One pseudonym a line, as on the passes, then if wanted the last day on which it holds:
+One pseudonym a line, as on the passes, then if wanted the last day on which it holds, or the first
+and the last:
 
-    s-0412 2026-12-06   # until the end of that day
-    t-031               # until the line is taken out
+    s-0412 2026-12-06              # until the end of that day
+    t-031                          # until the line is taken out
+    t-007 2026-12-01 2026-12-06    # from the first to the last day
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -20,18 +22,29 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class PersonsList:
-    """Pseudonym → last day, None for no end."""
+class Days:
+    """From the first to the last day, both included; None: no such end."""
 
-    until: Mapping[str, date | None]
+    first: date | None = None
+    last: date | None = None
+
+    def __contains__(self, day: date) -> bool:
+        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonsList:
+    """Pseudonym → when it is listed. Listed twice: on the days of both."""
+
+    days: Mapping[str, tuple[Days, ...]] = field(default_factory=dict)
 
     def on(self, day: date) -> frozenset[str]:
         """Return who is listed on ``day``, the day at the site."""
-        return frozenset(sub for sub, last in self.until.items() if last is None or day <= last)
+        return frozenset(sub for sub, spans in self.days.items() if any(day in s for s in spans))
 
 
-def load_persons(path: Path) -> PersonsList:
-    """Return the list in ``path``.
+def load_persons(path: Path, name: str = "persons list") -> PersonsList:
+    """Return the list in ``path``; ``name`` is what errors call it.
 
     Raises: ConfigError: unreadable, or lines that are not as described, all named by number. One
         wrong line refuses the file: skipping it would let in whom it stands for.
@@ -40,14 +53,14 @@ def load_persons(path: Path) -> PersonsList:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
-        raise ConfigError(f"persons list {path}: cannot be read ({exc.strerror})") from exc
+        raise ConfigError(f"{name} {path}: cannot be read ({exc.strerror})") from exc
     if len(data) > MAX_FILE_BYTES:
-        raise ConfigError(f"persons list {path}: larger than 4 MiB")
+        raise ConfigError(f"{name} {path}: larger than 4 MiB")
     try:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"persons list {path}: not UTF-8; save it as UTF-8 text") from exc
-    until: dict[str, date | None] = {}
+        raise ConfigError(f"{name} {path}: not UTF-8; save it as UTF-8 text") from exc
+    listed: dict[str, tuple[Days, ...]] = {}
     wrong: list[str] = []
     for number, line in enumerate(lines, start=1):
         words = line.partition("#")[0].split()
@@ -57,24 +70,28 @@ def load_persons(path: Path) -> PersonsList:
         if entry is None:
             wrong.append(str(number))
             continue
-        sub, last = entry
-        # Listed twice: the longer one holds.
-        if sub in until:
-            known = until[sub]
-            last = None if last is None or known is None else max(last, known)
-        until[sub] = last
+        sub, days = entry
+        listed[sub] = (*listed.get(sub, ()), days)
     if wrong:
         raise ConfigError(
-            f"persons list {path}: not 'pseudonym [YYYY-MM-DD]' in line {', '.join(wrong)}"
+            f"{name} {path}: not 'pseudonym [[first day] last day]', days as 2026-12-06, in line "
+            f"{', '.join(wrong)}"
         )
-    return PersonsList(until)
+    return PersonsList(listed)
 
 
-def _parse_entry(words: list[str]) -> tuple[str, date | None] | None:
+def _parse_entry(words: list[str]) -> tuple[str, Days] | None:
     sub, *rest = words
-    if not is_pseudonym(sub) or len(rest) > 1:
+    if not is_pseudonym(sub):
         return None
     try:
-        return sub, date.fromisoformat(rest[0]) if rest else None
+        match [date.fromisoformat(word) for word in rest]:
+            case []:
+                return sub, Days()
+            case [last]:
+                return sub, Days(None, last)
+            case [first, last] if first <= last:
+                return sub, Days(first, last)
     except ValueError:
-        return None
+        pass  # the same answer as for too many words
+    return None

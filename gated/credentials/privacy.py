@@ -16,11 +16,17 @@ def find_identity(text: str) -> str | None:
     """Return why ``text`` looks like a person's identity, or None if it can be a pseudonym."""
     if not text.isascii():
         return "it has characters other than letters, digits, '.', '_' and '-': a name, perhaps"
+    problem = find_number(text)
+    if problem is None and not any(character.isdigit() for character in text):
+        problem = "it has no digit, so it looks like a name"
+    return problem
+
+
+def find_number(text: str) -> str | None:
+    """Return why ``text`` looks like an ID or phone number, or None. It may be in any script."""
     for form in (text, _SEPARATORS.sub("", text)):
         if _ID_NUMBER.search(form):
             return "it looks like an ID number (15 or 18 digits)"
         if _PHONE_NUMBER.search(form):
             return "it looks like a phone number (11 digits)"
-    if not any(character.isdigit() for character in text):
-        return "it has no digit, so it looks like a name"
     return None

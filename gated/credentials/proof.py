@@ -12,6 +12,9 @@ from typing import TypeAlias
 from gated.credentials.trusted_keys import TrustedKey
 from gated.vocabulary import Direction, HolderCategory, LabTestKind, Reason
 
+COVID_19 = "840539006"
+"""SNOMED CT; what certificates and tests at gates have been about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Vaccination:

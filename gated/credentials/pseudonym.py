@@ -21,6 +21,7 @@ SITE_KEY_BYTES = 32
 _REFERENCE_HEX_DIGITS = 16
 _HOLDER_DOMAIN = b"gated holder 1"
 _PASS_DOMAIN = b"gated pass 1"
+_PHONE_DOMAIN = b"gated phone 1"
 _KEY_ID_DOMAIN = b"gated site key 1"
 
 
@@ -45,11 +46,20 @@ def pass_ref(site_key: bytes, key_id: str, issuer_kid: bytes, cti: bytes) -> str
     return _reference(site_key, key_id, _PASS_DOMAIN, issuer_kid, cti)
 
 
+def phone_key(site_key: bytes, issuer_kid: bytes, cti: bytes) -> bytes:
+    """Return the key of the phone that shows the changing pass ``cti``: a secret of its holder."""
+    return _digest(site_key, _PHONE_DOMAIN, issuer_kid, cti)
+
+
 def _reference(site_key: bytes, key_id: str, domain: bytes, *parts: bytes) -> str:
+    digest = _digest(site_key, domain, *parts).hex()
+    return f"{key_id}:{digest[:_REFERENCE_HEX_DIGITS]}"
+
+
+def _digest(site_key: bytes, domain: bytes, *parts: bytes) -> bytes:
     # Each part with its length: no two lists of parts become the same bytes.
     message = b"".join(len(part).to_bytes(4, "big") + part for part in (domain, *parts))
-    digest = hmac.digest(site_key, message, hashlib.sha256).hex()
-    return f"{key_id}:{digest[:_REFERENCE_HEX_DIGITS]}"
+    return hmac.digest(site_key, message, hashlib.sha256)
 
 
 def make_site_key(path: Path) -> SiteKey:

@@ -1,25 +1,39 @@
-"""Which format a code's text is in. By its shape alone: nothing is decoded here."""
+"""Which format a code's text is in. By its shape alone: nothing is believed here."""
 
 from __future__ import annotations
 
 import enum
+
+from gated.credentials import nzcp, shc, wecom
 
 
 class CodeFormat(enum.StrEnum):
     """The formats that can be verified; the names stand as they are on the wire."""
 
     GP1 = "GP1"
+    GP1T = "GP1T"  # the same, changing on a phone
+    HC1 = "HC1"
+    NZCP = "NZCP"
+    SHC = "SHC"
+    WECOM = "WeCom"
 
 
-_PREFIXES = {"GP1:": CodeFormat.GP1}
+_PREFIXES = {
+    "GP1:": CodeFormat.GP1,
+    "HC1:": CodeFormat.HC1,
+    "GP1T:": CodeFormat.GP1T,
+    nzcp.PREFIX: CodeFormat.NZCP,
+    shc.PREFIX: CodeFormat.SHC,
+}
 
 
 def recognise(text: str) -> CodeFormat | None:
     """Return the format of ``text``, or None when we cannot verify such a code.
 
-    Prefixes are exact: ``gp1:`` or a leading space is another text, and nobody's.
+    Prefixes are exact: ``gp1:`` or a leading space is another text, and nobody's. WeCom's codes
+    have none: they are recognised by their layout, which a text of 100 to 124 characters can have.
     """
     for prefix, code_format in _PREFIXES.items():
         if text.startswith(prefix):
             return code_format
-    return None
+    return CodeFormat.WECOM if wecom.has_shape(text) else None

@@ -1,4 +1,7 @@
-"""The list of revoked passes and keys: one id a line, in hex, as ``gated pass show`` prints it."""
+"""The plain list of revoked passes and keys: one id a line, in hex, as ``gated pass show`` has it.
+
+Not signed and of no age: whoever can write the file is believed. Signed ones: ``revocation``.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from pathlib import Path
 
 from gated.errors import ConfigError
 
+_UTF8_BOM = b"\xef\xbb\xbf"  # some editors put it in front
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
@@ -23,7 +27,8 @@ def load_revoked(path: Path) -> frozenset[bytes]:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError(f"revocation list {path}: larger than 4 MiB")
     ids: set[bytes] = set()
-    for number, line in enumerate(data.decode("ascii", errors="replace").splitlines(), start=1):
+    lines = data.removeprefix(_UTF8_BOM).decode("ascii", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
         text = line.partition("#")[0].strip()
         if not text:
             continue

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from gated.credentials import cose
+from gated.credentials.signatures import PublicKey
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.vocabulary import Reason
 
 
-def find_signer(message: cose.Sign1, now: datetime, trust: TrustList) -> TrustedKey | Reason:
-    """Return the trusted key that signed ``message``, or why there is none.
+def find_signers(
+    key_id: bytes | None,
+    is_signed_by: Callable[[PublicKey], bool],
+    now: datetime,
+    trust: TrustList,
+) -> Sequence[TrustedKey] | Reason:
+    """Return every trusted key behind a message that names ``key_id``, or why there is none.
 
-    The key is looked up by its id: a message that names an unknown key is refused even if another
+    Keys are looked up by their id: a message that names an unknown one is refused even if another
     trusted key would verify it. A key outside the validity of its certificate counts as unknown.
+    The same key may be there several times, for different issuers and uses: what is asked for
+    stands in the payload, which is read only now that a signature holds.
     """
-    candidates = [] if message.key_id is None else trust.find(message.key_id, now)
+    candidates = [] if key_id is None else trust.find(key_id, now)
     if not candidates:
         return Reason.UNKNOWN_KEY
-    for candidate in candidates:
-        if cose.is_signed_by(message, candidate.key):
-            return candidate
-    return Reason.BAD_SIGNATURE
+    return [key for key in candidates if is_signed_by(key.key)] or Reason.BAD_SIGNATURE
+
+
+def find_cose_signers(
+    message: cose.Sign1, now: datetime, trust: TrustList
+) -> Sequence[TrustedKey] | Reason:
+    """Return the same of a COSE message."""
+    return find_signers(message.key_id, partial(cose.is_signed_by, message), now, trust)
+
+
+def signer_for(
+    signers: Sequence[TrustedKey], issuer: str, may_sign: Callable[[TrustedKey], bool]
+) -> TrustedKey | None:
+    """Return which of ``signers`` speaks for ``issuer``: one that may sign this, if there is one.
+
+    None: each is bound to another issuer.
+    """
+    speaking = [signer for signer in signers if signer.issuer is None or signer.issuer == issuer]
+    return max(speaking, key=may_sign, default=None)

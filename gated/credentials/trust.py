@@ -18,7 +18,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from gated.credentials import wecom
 from gated.credentials.signatures import KEY_ID_BYTES, key_fingerprint, supported_public_key
 from gated.credentials.trusted_keys import KNOWN_USES, TrustedKey, TrustList
 from gated.vocabulary import EvidenceKind
@@ -49,7 +50,11 @@ _EVIDENCE_OF_OID = {
 }
 """Extended key usages of the EU DCC (its technical specifications), and their older form."""
 
+_EXTENDED_KEY_USAGE = bytes.fromhex("0603551d25")  # DER of 2.5.29.37
+_NO_EXTENDED_KEY_USAGE = _EXTENDED_KEY_USAGE + bytes.fromhex("04023000")  # an empty sequence
+
 _COORDINATE_BYTES = 32
+_DID_KEY_TYPES = ("JsonWebKey2020", "JsonWebKey")  # the first is NZCP's, the second its successor
 _PEM_BLOCK = re.compile(
     rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.+?-----END (?P=label)-----", re.DOTALL
 )
@@ -77,15 +82,43 @@ def load_trust(folder: Path) -> TrustList:
         paths = sorted(folder.iterdir())
     except OSError as exc:
         return TrustList(problems=(f"trust folder {folder}: cannot be read ({exc.strerror})",))
-    entries: list[TrustedKey] = []
-    problems: list[str] = []
-    for path in paths:
-        for entry in _read_file(path):
-            if isinstance(entry, TrustedKey):
-                entries.append(entry)
-            else:
-                problems.append(f"trust folder, {path.name!a}: {entry.sentence}")
-    return TrustList.of(entries, problems)
+    files = [read_key_file(path) for path in paths]
+    keys = [key for file in files for key in file.keys]
+    problems = [f"trust folder, {file.name!a}: {each}" for file in files for each in file.problems]
+    if len(wecom.wecom_keys(keys)) > wecom.MAX_KEYS:
+        problems.append(f"trust folder: more than {wecom.MAX_KEYS} WeCom keys; some are not tried")
+    return TrustList.of(keys, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """The keys in one file, and what in it cannot be used: one sentence each."""
+
+    name: str
+    keys: tuple[TrustedKey, ...]
+    problems: tuple[str, ...]
+    has_private_key: bool
+
+
+def read_key_file(path: Path) -> KeyFile:
+    """Return what is in the file at ``path``. Never raises."""
+    return _key_file(path.name, _read_file(path))
+
+
+def parse_key_file(data: bytes, name: str) -> KeyFile:
+    """Return what is in ``data``, a file called ``name``. Never raises."""
+    return _key_file(name, _read_data(data, name))
+
+
+def _key_file(name: str, entries: Iterable[_Entry]) -> KeyFile:
+    found = tuple(entries)
+    problems = [entry.sentence for entry in found if isinstance(entry, _Problem)]
+    return KeyFile(
+        name=name,
+        keys=tuple(entry for entry in found if isinstance(entry, TrustedKey)),
+        problems=tuple(problems),
+        has_private_key=any(each.endswith(_PRIVATE_KEY.sentence) for each in problems),
+    )
 
 
 def _read_file(path: Path) -> Iterator[_Entry]:
@@ -98,16 +131,20 @@ def _read_file(path: Path) -> Iterator[_Entry]:
     except OSError as exc:
         yield _Problem(f"cannot be read ({exc.strerror})")
         return
+    yield from _read_data(data, path.name)
+
+
+def _read_data(data: bytes, source: str) -> Iterator[_Entry]:
     if len(data) > MAX_FILE_BYTES:
         yield _Problem("larger than 8 MiB, so not a file of keys")
         return
     text = data.removeprefix(_UTF8_BOM).strip()
     if text.startswith(b"{"):
-        yield from _read_json(text, path.name)
+        yield from _read_json(text, source)
     elif b"-----BEGIN " in text:
-        yield from _read_pem(text, path.name)
+        yield from _read_pem(text, source)
     else:
-        yield _read_der(data, path.name)
+        yield _read_der(data, source)
 
 
 def _loaded(load: Callable[[bytes], _T], data: bytes) -> _T | None:
@@ -177,16 +214,34 @@ def _from_certificate(certificate: x509.Certificate, source: str) -> _Entry:
 def _certified_by(certificate: x509.Certificate) -> frozenset[EvidenceKind] | None:
     """Return what the certificate is for; None when none of the known usages is named.
 
-    An extension that cannot be read permits nothing.
+    One extension that cannot be read hides all of them: then the usages are looked for by their
+    bytes, and other usages alone permit nothing.
     """
     try:
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return None
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return frozenset()
+        return _certified_by_bytes(certificate.tbs_certificate_bytes)
     named = {_EVIDENCE_OF_OID.get(usage.dotted_string) for usage in usages} - {None}
     return frozenset(kind for kind in named if kind is not None) or None
+
+
+def _certified_by_bytes(certificate: bytes) -> frozenset[EvidenceKind] | None:
+    # Some issuers write an empty list of usages and mean none (RFC 5280 would have it left out).
+    certificate = certificate.replace(_NO_EXTENDED_KEY_USAGE, b"")
+    if _EXTENDED_KEY_USAGE not in certificate:
+        return None
+    return frozenset(
+        evidence
+        for dotted, evidence in _EVIDENCE_OF_OID.items()
+        if _oid_bytes(x509.ObjectIdentifier(dotted)) in certificate
+    )
+
+
+def _oid_bytes(oid: x509.ObjectIdentifier) -> bytes:
+    """Return ``oid`` in DER: what a list of this one usage holds, without the list's own head."""
+    return x509.ExtendedKeyUsage([oid]).public_bytes()[2:]
 
 
 def _from_bare_key(public_key: object, source: str) -> _Entry:
@@ -272,7 +327,12 @@ def _from_did_document(document: Mapping[str, object], source: str) -> Iterator[
         if not isinstance(method, dict) or method.get("id") not in asserting:
             continue
         name, jwk = method["id"], method.get("publicKeyJwk")
-        key = _public_key_of_jwk(jwk) if isinstance(jwk, dict) else None
+        if isinstance(jwk, dict) and "d" in jwk:
+            yield _Problem(f"key {number}: {_PRIVATE_KEY.sentence}")
+            continue
+        key = None
+        if isinstance(jwk, dict) and method.get("type") in _DID_KEY_TYPES:
+            key = _public_key_of_jwk(jwk)
         if not isinstance(name, str) or not name.startswith(f"{did}#") or key is None:
             yield _Problem(f"key {number}: {_UNSUPPORTED_KEY.sentence}")
             continue

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gated.credentials import gp1
+from gated.credentials import changing, gp1, hc1, nzcp, shc, wecom
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.proof import Examined, Proof
 from gated.credentials.recognise import CodeFormat, recognise
@@ -39,7 +39,13 @@ class Verification:
 
 
 def verify(
-    text: str, *, now: datetime, trust: TrustList, revoked: Container[bytes] = frozenset()
+    text: str,
+    *,
+    now: datetime,
+    trust: TrustList,
+    revoked: Container[bytes] = frozenset(),
+    site_key: bytes | None = None,
+    is_clock_known: bool = True,
 ) -> Verification:
     """Return what ``text`` proves. Never raises, whatever the text.
 
@@ -48,6 +54,8 @@ def verify(
         now: aware; the validity of the code and of the key are both judged at this moment.
         trust: the keys that are believed, and what for.
         revoked: ids of revoked passes (cti) and fingerprints of revoked keys.
+        site_key: what the phones' keys are made of; without it a changing code is ``unknown_key``.
+        is_clock_known: False: the age of a changing code cannot be told and is not judged here.
     """
     code_format = recognise(text)
     if len(text) > MAX_CODE_CHARACTERS:
@@ -55,7 +63,10 @@ def verify(
     if code_format is None:
         return _judged(None, [Reason.UNSUPPORTED])
     try:
-        examined = _EXAMINE[code_format](text, now, trust)
+        if code_format is CodeFormat.GP1T:
+            examined = changing.examine(text, now, trust, site_key, is_clock_known=is_clock_known)
+        else:
+            examined = _EXAMINE[code_format](text, now, trust)
     except MalformedCode:
         return _judged(code_format, [Reason.MALFORMED])
     proof, signer = examined.proof, examined.signer
@@ -72,6 +83,10 @@ def verify(
 
 _EXAMINE: Mapping[CodeFormat, Callable[[str, datetime, TrustList], Examined]] = {
     CodeFormat.GP1: gp1.examine,
+    CodeFormat.HC1: hc1.examine,
+    CodeFormat.NZCP: nzcp.examine,
+    CodeFormat.SHC: shc.examine,
+    CodeFormat.WECOM: wecom.examine,
 }
 
 

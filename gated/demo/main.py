@@ -18,20 +18,24 @@ from gated.clock import SystemClock
 from gated.config import GateConfig
 from gated.config.explain import dump_toml, with_paths
 from gated.config.load import parse_gate
+from gated.config.verifier import PlatformResult
 from gated.controller.control import CONTROL_SOCKET, ModeRequest, encode_request
 from gated.datagrams import Sender
+from gated.demo.equipment import equip_from_office, settings_for_office
 from gated.demo.screen import Screen
 from gated.demo.tally import Tally, take_tally
 from gated.devices import heat_columns, thermometer_eyes
 from gated.errors import ConfigError, ExitCode, GatedError
 from gated.ledger.reader import LedgerReader
 from gated.logs import LEVEL_VARIABLE
+from gated.office.folder import OfficeFolder
 from gated.processes import Children, gate_children, on_signals
 from gated.scanner.sources.pictures import SUFFIXES, list_pictures
 from gated.simulation.acts import LOW_READER
 from gated.simulation.broker import DemoBroker, free_port
 from gated.simulation.camera import StageCamera
 from gated.simulation.office import equip_gate, open_office
+from gated.simulation.platform import SimulatedPlatform, verifier_of
 from gated.simulation.play import Player
 from gated.simulation.scenario import ARRAY_STOP_M, STOP_M, Scenario
 from gated.simulation.serial_devices import SerialScannerDevice, serial_on_stage
@@ -59,6 +63,7 @@ class Demo:
         visits: how many persons come; None: for ever.
         is_array: whether thermal arrays measure in place of spots.
         frames: pictures that people hold up instead of their own codes.
+        office: a real office's folder, by which the gate is equipped, too.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Demo:
         visits: int | None,
         seed: int,
         frames: Path | None,
+        office: Path | None = None,
         page_port: int,
         is_array: bool = False,
     ) -> None:
@@ -75,6 +81,7 @@ class Demo:
         self._visits = visits
         self._seed = seed
         self._frames = frames
+        self._office = None if office is None else OfficeFolder(office)
         self._page_port = page_port
         self._is_array = is_array
         self._clock = SystemClock()
@@ -98,7 +105,10 @@ class Demo:
             # second one's gate would speak to the first one's collector.
             broker = DemoBroker(free_port(), self._folder)
             stack.enter_context(broker)
-            config = self._write_configuration(broker.url)
+            platform = SimulatedPlatform(self._folder, self._clock)
+            platform.unknown = PlatformResult.GREEN  # it knows everybody of this scenario
+            stack.enter_context(platform)
+            config = self._write_configuration(broker.url, platform)
             office = open_office(self._folder / "office", self._clock.now(), self._seed)
             credentials = config.credentials
             equip_gate(
@@ -107,6 +117,8 @@ class Demo:
                 credentials.site_key_file,
                 self._folder / "persons.txt",
             )
+            if self._office is not None:
+                equip_from_office(self._office, credentials)
             player = self._build_stage(
                 config,
                 Scenario(
@@ -114,8 +126,10 @@ class Demo:
                     self._seed,
                     pictures,
                     has_serial=True,
+                    has_platform=True,
                     stop_m=ARRAY_STOP_M if self._is_array else STOP_M,
                 ),
+                platform,
                 stack,
             )
             children = self._start_children(stack)
@@ -127,7 +141,7 @@ class Demo:
 
     # --- setting up ---------------------------------------------------------------------------
 
-    def _write_configuration(self, broker_url: str) -> GateConfig:
+    def _write_configuration(self, broker_url: str, platform: SimulatedPlatform) -> GateConfig:
         """Write the gate's file into the folder, so that every command can be pointed at it."""
         source = Path(__file__).parent / "demo.toml"
         config = with_paths(
@@ -140,6 +154,10 @@ class Demo:
         )
         raw = config.model_dump()
         raw["credentials"]["persons_list_file"] = self._folder / "persons.txt"
+        raw["verifier"] |= verifier_of(platform)
+        if self._office is not None:
+            for section, keys in settings_for_office(self._folder).items():
+                raw[section] |= keys
         if self._is_array:
             spots = raw["temperature"]["thermometers"]
             raw["temperature"]["thermometers"] = [as_array(spot) for spot in spots]
@@ -156,7 +174,13 @@ class Demo:
     def _database(self) -> Path:
         return self._folder / "collector.db"
 
-    def _build_stage(self, config: GateConfig, scenario: Scenario, stack: ExitStack) -> Player:
+    def _build_stage(
+        self,
+        config: GateConfig,
+        scenario: Scenario,
+        platform: SimulatedPlatform,
+        stack: ExitStack,
+    ) -> Player:
         stage = config.paths.run
         stage.mkdir(parents=True, exist_ok=True)
         heat = stack.enter_context(
@@ -183,6 +207,7 @@ class Demo:
             seed=self._seed,
             set_mode=set_mode,
             reader=reader,
+            platform=platform,
         )
         player.write_empty_stage()
         self._run_thread("camera", camera.run, stack)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from gated.clock import Clock
 from gated.errors import LedgerCorrupt, StorageError
+from gated.ledger import uses_inbox
 from gated.ledger.files import (
     DATABASE_ERRORS,
     WriterLock,
@@ -26,9 +27,12 @@ from gated.ledger.files import (
     set_aside,
     translated,
 )
+from gated.ledger.shared_uses import Taken, Told
+from gated.ledger.uses_inbox import Known
+from gated.uses import UseAt
 from gated.wire import Ack
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _COMMANDS_KEPT = 1_000
 _ONE = "one INTEGER PRIMARY KEY CHECK (one = 1)"
 _TABLES = (
@@ -89,12 +93,19 @@ class Mailbox:
             db.execute("BEGIN IMMEDIATE")
             for statement in _TABLES:
                 db.execute(statement)
+            uses_inbox.prepare(db)
             # A collector ignores a birth with a lower session than the last one it saw, so a new
             # file starts far above what an old one has counted to.
             db.execute("INSERT INTO session VALUES (1, ?)", (int(self._clock.now().timestamp()),))
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("COMMIT")
             return
+        if version == 1:
+            db.execute("BEGIN IMMEDIATE")
+            uses_inbox.prepare(db)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute("COMMIT")
+            version = SCHEMA_VERSION
         (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if version != SCHEMA_VERSION or answer != "ok":
             raise LedgerCorrupt(f"{self.path}: schema {version}, quick_check: {answer}")
@@ -123,6 +134,28 @@ class Mailbox:
             raise StorageError(f"{self.path} gave no id to a command")
         self._write("DELETE FROM command WHERE id <= ?", given - _COMMANDS_KEPT)
         return given
+
+    def put_uses(
+        self, uses: Iterable[UseAt], *, collector: str, known: Known, ledger_epoch: str
+    ) -> int | None:
+        """Store what other gates told; return how many say something new.
+
+        None: too much waits for the controller already. Raises: StorageError.
+        """
+        with translated("write", self.path):
+            return uses_inbox.put(
+                self._db, uses, collector=collector, known=known, ledger_epoch=ledger_epoch
+            )
+
+    def known_uses(self, ledger_epoch: str) -> Mapping[str, Known]:
+        """Return by collector how far its list of uses is known. Raises: StorageError."""
+        with translated("read", self.path):
+            return uses_inbox.known(self._db, ledger_epoch)
+
+    def drop_uses(self, taken: Taken) -> None:
+        """Delete what the controller has taken over. Raises: StorageError."""
+        with translated("write", self.path):
+            uses_inbox.drop(self._db, taken)
 
     def save_session(self, n: int) -> None:
         """Set the session number, durably. Raises: StorageError."""
@@ -187,6 +220,11 @@ class MailboxReader:
                 "SELECT id, payload FROM command WHERE id > ? ORDER BY id", (last_id,)
             ).fetchall()
         return [Command(int(number), bytes(payload)) for number, payload in rows]
+
+    def uses_after(self, taken: Taken | None, limit: int) -> Told | None:
+        """Return what other gates told behind ``taken``, or None. Raises: StorageError."""
+        with self._reading() as db:
+            return None if db is None else uses_inbox.take(db, taken, limit)
 
     def close(self) -> None:
         """Close the file. Idempotent."""

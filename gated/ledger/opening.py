@@ -8,6 +8,7 @@ import re
 import secrets
 import sqlite3
 from base64 import b32encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,13 @@ from gated.ledger.files import (
     sync_folder,
     translated,
 )
-from gated.ledger.schema import CARRIED_TABLES, SCHEMA_VERSION, TABLES
+from gated.ledger.schema import (
+    CARRIED_TABLES,
+    CARRIED_TABLES_OF_1,
+    MIGRATIONS,
+    SCHEMA_VERSION,
+    TABLES,
+)
 from gated.wire import GENESIS, chain_hash
 
 EPOCH_BYTES = 10
@@ -106,6 +113,7 @@ def open_file(path: Path, origin: Origin) -> Found:
                 if previous is None and _is_blank(db):
                     return _fill(db, path, origin, how="new")
                 detail = _check(db, path, origin)
+                migrate(db)
                 return Found(db, _read_tail(db, origin.boot_id), "opened", detail=detail)
             except (*DATABASE_ERRORS, StorageError, _Unfit):
                 db.close()
@@ -184,7 +192,7 @@ def _carry_over(db: sqlite3.Connection, old: Path) -> None:
     with contextlib.suppress(*DATABASE_ERRORS):
         source = connect_reader(old)
         try:
-            for table, columns in CARRIED_TABLES.items():
+            for table, columns in _carried_tables(source).items():
                 marks = ", ".join("?" for _ in columns.split(","))
                 with contextlib.suppress(*DATABASE_ERRORS):  # one table may be lost
                     for row in source.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608  constants
@@ -195,6 +203,40 @@ def _carry_over(db: sqlite3.Connection, old: Path) -> None:
                             )
         finally:
             close_leaving_wal(source, old)
+
+
+def _carried_tables(source: sqlite3.Connection) -> Mapping[str, str]:
+    """Return what ``source`` has to give. Its tables say how old it is: its numbers may be damaged.
+
+    A file that an older gated left and that is unfit is set aside before it could be migrated.
+    """
+    try:
+        source.execute("SELECT newest_code_s FROM pass_use LIMIT 1").fetchone()
+    except DATABASE_ERRORS as exc:
+        if "no such column" in str(exc):
+            return CARRIED_TABLES_OF_1
+    return CARRIED_TABLES
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a sound file of an older schema up to ours: in one transaction, so all of it or none.
+
+    A gate whose power fails on the way finds the old file at its next start, whole.
+    """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == SCHEMA_VERSION:
+        return
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        for step in range(version, SCHEMA_VERSION):
+            for statement in MIGRATIONS[step]:
+                db.execute(statement)
+        db.execute("UPDATE meta SET v = ? WHERE k = 'schema'", (str(SCHEMA_VERSION),))
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def _epoch_of(db: sqlite3.Connection) -> str | None:
@@ -229,9 +271,13 @@ def _check(db: sqlite3.Connection, path: Path, origin: Origin) -> str:
     whose = (meta.get("site"), meta.get("gate"))
     if whose != (origin.site, origin.gate):
         raise _Unfit(f"it belongs to gate {whose[1]} of {whose[0]}", _FOREIGN)
-    for table, columns in CARRIED_TABLES.items():  # small, and read without mercy at every start
+    carried = CARRIED_TABLES if version == SCHEMA_VERSION else CARRIED_TABLES_OF_1
+    for table, columns in carried.items():  # small, and read without mercy at every start
         db.execute(f"SELECT {columns} FROM {table}").fetchall()  # noqa: S608  constants
-    return _quick_check(db, origin.clock)
+    note = _quick_check(db, origin.clock)
+    if version == SCHEMA_VERSION:
+        return note
+    return "; ".join(filter(None, (f"schema {version} became {SCHEMA_VERSION}", note)))
 
 
 def _quick_check(db: sqlite3.Connection, clock: Clock) -> str:

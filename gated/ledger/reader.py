@@ -13,7 +13,9 @@ from typing import NamedTuple
 from gated.errors import StorageError
 from gated.ledger.files import DATABASE_ERRORS, connect_reader, translated
 from gated.ledger.retention import hash_of, read_anchor, read_meta
-from gated.ledger.schema import SCHEMA_VERSION
+from gated.ledger.schema import READABLE_SCHEMAS, SCHEMA_VERSION
+from gated.ledger.shared_uses import Taken, newest_own, own_after, taken
+from gated.uses import SharedUse
 from gated.wire import PersonLink, parse_json
 
 _SCAN_ROWS = 500
@@ -142,6 +144,21 @@ class LedgerReader:
         with self._reading() as db:
             return max(0, _newest(db) - int(read_meta(db, "acked_upto") or 0))
 
+    def newest_use(self) -> int:
+        """Return the number of the newest change among our uses of passes; 0 before the first."""
+        with self._reading() as db:
+            return newest_own(db)
+
+    def uses_after(self, after: int, limit: int) -> list[tuple[int, SharedUse]]:
+        """Return at most ``limit`` of those changes with a greater number, in order."""
+        with self._reading() as db:
+            return own_after(db, after, limit)
+
+    def uses_taken(self) -> Taken | None:
+        """Return up to where the controller has taken over what other gates told."""
+        with self._reading() as db:
+            return taken(db)
+
     def setting(self, key: str) -> str | None:
         """Return the value that the controller saved under ``key``, or None."""
         with self._reading() as db:
@@ -216,7 +233,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
         except DATABASE_ERRORS:
             db.close()
             raise
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_SCHEMAS:
         db.close()
         what = "is not ready yet" if version == 0 else f"has schema {version}"
         raise StorageError(f"{path} {what}; this gated reads schema {SCHEMA_VERSION}")

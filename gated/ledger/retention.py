@@ -14,6 +14,9 @@ from gated.vocabulary import Direction
 from gated.wire import GENESIS, Ack, PassUse
 
 _DAY_MS = 86_400_000
+_DAY_S = 86_400
+_CODES_SETTLED_S = 600
+"""No code that was made before this is still good, however slow the phone's clock is."""
 _WITNESS_SPAN = 5_000
 """How many events ahead of the oldest are searched for one of a known, old time."""
 _LINK_SPAN = 2_000
@@ -21,7 +24,8 @@ _LINK_SPAN = 2_000
 _T = TypeVar("_T")
 
 
-def _in_transaction(db: sqlite3.Connection, work: Callable[[], _T]) -> _T:
+def in_transaction(db: sqlite3.Connection, work: Callable[[], _T]) -> _T:
+    """Return what ``work`` returns, once all that it did is committed; or nothing of it is done."""
     try:
         db.execute("BEGIN IMMEDIATE")
         result = work()
@@ -71,7 +75,7 @@ def apply_ack(db: sqlite3.Connection, ack: Ack, tail: Tail) -> str:
         return "unchanged"  # a retained ack seen again, or an older one that came late
     upto = max(ack.upto, read_anchor(db)[0])  # what was collected cannot wait again
     rows = [("acked_upto", str(upto)), ("acked_by", by)]
-    _in_transaction(db, lambda: db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows))
+    in_transaction(db, lambda: db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows))
     if upto == acked:
         return "unchanged"
     return "advanced" if upto > acked else "rewound"
@@ -96,7 +100,7 @@ def collect(db: sqlite3.Connection, now_ms: int, keep_ms: int, limit: int) -> in
         db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", anchor)
         return db.execute("DELETE FROM event WHERE seq <= ?", (upto,)).rowcount
 
-    return _in_transaction(db, delete)
+    return in_transaction(db, delete)
 
 
 def _newest_old(
@@ -139,9 +143,18 @@ def expire_links(
             "UPDATE pass_use SET at_ms = at_ms - at_ms % ?1 WHERE at_ms < ?2 AND at_ms % ?1 <> 0",
             (_DAY_MS, now_ms - keep_ms),
         )
+        if is_clock_trusted:
+            # The time of a code leads there as well. It is moved up to the end of its day, once
+            # that has passed: moved down, or deleted, it would let used codes open again.
+            db.execute(
+                "UPDATE pass_use SET newest_code_s = newest_code_s - newest_code_s % ?1 + ?1"
+                " WHERE newest_code_s % ?1 <> 0 AND newest_code_s < ?2"
+                " AND newest_code_s - newest_code_s % ?1 + ?1 <= ?3",
+                (_DAY_S, (now_ms - keep_ms) // 1_000, now_ms // 1_000 - _CODES_SETTLED_S),
+            )
         return deleted
 
-    return _in_transaction(db, delete)
+    return in_transaction(db, delete)
 
 
 def record_use(db: sqlite3.Connection, visit_id: str, use: PassUse, at_ms: int) -> None:
@@ -157,21 +170,29 @@ def record_use(db: sqlite3.Connection, visit_id: str, use: PassUse, at_ms: int) 
     if not is_new:
         return
     db.execute(
-        "INSERT INTO pass_use VALUES (?1, 1, ?2, ?3) ON CONFLICT (pass_ref)"
-        " DO UPDATE SET uses = uses + 1, direction = ?2, at_ms = ?3",
-        (ref, use.direction.value, at_ms),
+        "INSERT INTO pass_use VALUES (?1, 1, ?2, ?3, ?4) ON CONFLICT (pass_ref)"
+        " DO UPDATE SET uses = uses + 1, direction = ?2, at_ms = ?3,"
+        " newest_code_s = max(coalesce(newest_code_s, ?4), coalesce(?4, newest_code_s))",
+        (ref, use.direction.value, at_ms, use.code_made_s),
     )
 
 
 def give_back_uses(db: sqlite3.Connection, visit_id: str) -> None:
-    """Return the uses that ``visit_id`` made: nobody passed. A later use keeps its own time."""
+    """Return the uses that ``visit_id`` made: nobody passed. A later use keeps its own time.
+
+    The code of a changing pass stays used: the gate did open for it, and whoever photographed it
+    meanwhile must not open it again. The holder's next code comes within half a minute.
+    """
     rows = db.execute(
         "SELECT pass_ref, at_ms, direction_before, at_ms_before FROM open_use WHERE visit_id = ?",
         (visit_id,),
     ).fetchall()
     for ref, at_ms, direction_before, at_ms_before in rows:
         db.execute("UPDATE pass_use SET uses = uses - 1 WHERE pass_ref = ?", (ref,))
-        db.execute("DELETE FROM pass_use WHERE pass_ref = ? AND uses <= 0", (ref,))
+        db.execute(
+            "DELETE FROM pass_use WHERE pass_ref = ? AND uses <= 0 AND newest_code_s IS NULL",
+            (ref,),
+        )
         if at_ms_before is not None:
             db.execute(
                 "UPDATE pass_use SET direction = ?, at_ms = ? WHERE pass_ref = ? AND at_ms = ?",

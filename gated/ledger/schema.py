@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+from collections.abc import Mapping
+from types import MappingProxyType
 
-TABLES = """
+from gated.ledger import shared_uses
+
+SCHEMA_VERSION = 2
+READABLE_SCHEMAS = (1, 2)
+"""The events of both are the same: a reader takes either, also of a file that was set aside."""
+
+TABLES = f"""
 CREATE TABLE meta (              -- schema, epoch, site, gate, made_at, software,
     k TEXT PRIMARY KEY,          -- anchor_seq, anchor_hash, acked_upto, acked_by
     v TEXT NOT NULL
@@ -38,7 +45,8 @@ CREATE TABLE pass_use (          -- one row for each pass; outlives the events
     pass_ref TEXT PRIMARY KEY,
     uses INTEGER NOT NULL,
     direction TEXT NOT NULL,     -- of the newest use
-    at_ms INTEGER NOT NULL       -- of the newest use; cut to the day with the person link
+    at_ms INTEGER NOT NULL,      -- of the newest use; cut to the day with the person link
+    newest_code_s INTEGER        -- of a changing pass: when its newest accepted code was made
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE open_use (          -- a use that may still be given back; gone when its visit closes
@@ -59,13 +67,29 @@ CREATE TABLE boot (
     n INTEGER PRIMARY KEY,
     boot_id TEXT NOT NULL UNIQUE
 ) STRICT;
-"""
+{shared_uses.TABLES}"""
 
-CARRIED_TABLES = {
+MIGRATIONS: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {
+        1: (
+            "ALTER TABLE pass_use ADD COLUMN newest_code_s INTEGER",
+            *shared_uses.STATEMENTS,
+        )
+    }
+)
+"""What makes the tables of one schema those of the next."""
+
+CARRIED_TABLES_OF_1 = {
     "setting": "k, v",
-    "pass_use": "pass_ref, uses, direction, at_ms",
+    "pass_use": "pass_ref, uses, direction, at_ms, NULL",
     "open_use": "visit_id, pass_ref, at_ms, direction_before, at_ms_before",
     "open_visit": "visit_id, seq - 4503599627370496",  # before every visit of the new epoch
     "boot": "n, boot_id",
+}
+"""The same as below, of a file of schema 1."""
+
+CARRIED_TABLES = CARRIED_TABLES_OF_1 | {
+    "pass_use": "pass_ref, uses, direction, at_ms, newest_code_s",
+    **shared_uses.CARRIED,
 }
 """What a new epoch takes over from the file before it, as far as that can be read: every column."""

@@ -12,6 +12,7 @@ from gated.clock import Clock
 from gated.errors import LedgerCorrupt, LedgerFull, StorageError
 from gated.ledger.drafts import Refused
 from gated.ledger.mailbox import MailboxReader
+from gated.ledger.shared_uses import UsesElsewhere
 from gated.ledger.writer import AckOutcome, Ledger, Opened, Stored
 from gated.messages import CommitFailed, Committed
 from gated.wire import Draft
@@ -22,6 +23,7 @@ BATCH = 64
 """The most that one transaction takes: a bound for its size, never reached by people."""
 _WAIT_S = 0.25
 _ACK_EVERY_S = 1.0
+_USES_RETRY_S = 1.0
 _COLLECT_EVERY_S = 10.0
 _EXPIRE_EVERY_S = 60.0
 _BALLAST_EVERY_S = 60.0
@@ -60,6 +62,7 @@ class LedgerService:
         answer: takes one Committed or CommitFailed for each request; must not block.
         after_commit: called once after each transaction (nudges the uplink).
         on_renewed: called when a new epoch had to begin; the controller records and alarms.
+        on_uses: takes how passes were used at the site's other gates; None: they are not shared.
         keep_acked_s: how long an acked event is kept as a black box, while there is room.
     """
 
@@ -74,6 +77,7 @@ class LedgerService:
         after_commit: Callable[[], None],
         on_renewed: Callable[[Opened], None],
         keep_acked_s: float,
+        on_uses: Callable[[Mapping[str, UsesElsewhere]], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._requests = requests
@@ -83,6 +87,8 @@ class LedgerService:
         self._after_commit = after_commit
         self._on_renewed = on_renewed
         self._keep_acked_s = keep_acked_s
+        self._on_uses = on_uses
+        self._has_uses = True  # that wait in uplink.db, perhaps
         self._due: dict[str, float] = {}
         self._is_nudged = True
         self._is_failing = False
@@ -95,7 +101,8 @@ class LedgerService:
         """Serve until ``stop`` is set and what was handed in before is answered."""
         while not stop.is_set():
             beat()
-            self.step(_WAIT_S)
+            is_behind = self._has_uses and not self._is_failing
+            self.step(0.0 if is_behind else _WAIT_S)
         while self._held is not None or not self._requests.empty():
             beat()
             self.step(0.0)
@@ -182,7 +189,12 @@ class LedgerService:
         """Do at most one chunk of what is due, so that a commit never waits behind two."""
         if self._is_nudged or self._is_due("ack", _ACK_EVERY_S):
             self._is_nudged = False
-            self._apply_ack()
+            if self._mailbox.has_changed():
+                self._has_uses = True
+                self._apply_ack()
+        elif self._has_uses and self._is_due("uses", _USES_RETRY_S):
+            self._has_uses = self._take_uses()
+            self._due.pop("uses")
         elif self._unmoved >= self._checkpoint_at():
             self._unmoved = 0
             self._ledger.checkpoint()
@@ -199,9 +211,19 @@ class LedgerService:
         elif self._has_dirty_wal and self._is_quiet() and self._is_due("scrub", _SCRUB_EVERY_S):
             self._has_dirty_wal = not self._ledger.scrub()
 
+    def _take_uses(self) -> bool:
+        """Take over a chunk of what other gates told; return whether more waits."""
+        if self._on_uses is None:
+            return False
+        told = self._mailbox.uses_after(self._ledger.uses_taken(), _CHUNK)
+        if told is None:
+            return False
+        uses = self._ledger.take_uses(told)
+        if uses:
+            self._on_uses(uses)
+        return not told.is_all
+
     def _apply_ack(self) -> None:
-        if not self._mailbox.has_changed():
-            return
         ack = self._mailbox.latest_ack()
         if ack is None:
             return

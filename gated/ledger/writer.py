@@ -12,16 +12,18 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from gated.clock import Clock, TimeQuality
 from gated.errors import LedgerCorrupt, LedgerFull, StorageError
-from gated.ledger import retention
+from gated.ledger import retention, shared_uses
 from gated.ledger.drafts import Prepared, Refused, prepare
 from gated.ledger.files import WriterLock, check_folder, close_leaving_wal, set_aside, translated
 from gated.ledger.opening import Found, Origin, begin, open_file
 from gated.ledger.room import Room, RoomLimits, Usage
+from gated.ledger.shared_uses import Sharing, Span, Taken, Told, UsesElsewhere
 from gated.vocabulary import Direction
 from gated.wire import Ack, Draft
 
@@ -52,11 +54,12 @@ class AckOutcome(enum.StrEnum):
 
 
 class PassUses(NamedTuple):
-    """The uses of one pass that were not given back."""
+    """The uses of one pass that were not given back, and the newest code of a changing one."""
 
     uses: int
     last_direction: Direction
     last_at: datetime
+    newest_code_s: int | None = None  # Unix time; stays when the use is given back
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Ledger:
         self._origin = origin
         self._clock = origin.clock
         self.keep_person_days = keep_person_days
+        self.sharing = Sharing()  # of uses with the site's other gates
         self._room = Room(path, limits)
         self._time_quality = TimeQuality.UNKNOWN
         self._unmeasured = _MEASURE_ROOM_EVERY
@@ -228,8 +232,11 @@ class Ledger:
             )
         if draft.use is not None and entry.visit_id is not None:
             retention.record_use(db, entry.visit_id, draft.use, entry.at_ms)
+            use, at_ms = (entry.visit_id, draft.use), entry.at_ms if is_timed else None
+            shared_uses.note_own(db, (self.epoch, entry.seq), use, self.sharing, at_ms=at_ms)
         if draft.gives_back_use_of is not None:
             retention.give_back_uses(db, draft.gives_back_use_of)
+            shared_uses.note_given_back(db, draft.gives_back_use_of)
         if draft.opens_visit is not None:
             db.execute(
                 "INSERT OR IGNORE INTO open_visit VALUES (?, ?)", (draft.opens_visit, entry.seq)
@@ -250,12 +257,17 @@ class Ledger:
         """Return a snapshot of the uses of every pass that were not given back."""
         with translated("read", self.path):
             rows = self._db.execute(
-                "SELECT pass_ref, uses, direction, at_ms FROM pass_use"
+                "SELECT pass_ref, uses, direction, at_ms, newest_code_s FROM pass_use"
             ).fetchall()
         return {
-            ref: PassUses(count, retention.parse_direction(direction), _datetime(at_ms))
-            for ref, count, direction, at_ms in rows
+            ref: PassUses(count, retention.parse_direction(direction), _datetime(at_ms), code_s)
+            for ref, count, direction, at_ms, code_s in rows
         }
+
+    def uses_elsewhere(self) -> Mapping[str, UsesElsewhere]:
+        """Return how every pass was used at the site's other gates, as far as we were told."""
+        with translated("read", self.path):
+            return shared_uses.all_uses(self._db, self.sharing)
 
     def setting(self, key: str) -> str | None:
         """Return the value saved under ``key``, or None. Raises: StorageError."""
@@ -274,6 +286,21 @@ class Ledger:
         with translated("apply an ack to", self.path):
             return AckOutcome(retention.apply_ack(self._db, ack, self._tail))
 
+    def uses_taken(self) -> Taken | None:
+        """Return up to where the uses in uplink.db were taken over."""
+        with translated("read", self.path):
+            return shared_uses.taken(self._db)
+
+    def take_uses(self, told: Told) -> Mapping[str, UsesElsewhere]:
+        """Take over what other gates told; return how the passes concerned were used elsewhere.
+
+        Raises: LedgerFull, StorageError: nothing of it was taken over.
+        """
+        us, span = (self._origin.gate, self.epoch), self._linked_span()
+        with translated("take over uses in", self.path):
+            work = partial(shared_uses.take_over, self._db, told, self.sharing, us=us, span=span)
+            return retention.in_transaction(self._db, work)
+
     def collect(self, keep_acked_s: float, limit: int = 500) -> int:
         """Delete at most ``limit`` of the oldest acked events; return how many.
 
@@ -290,16 +317,24 @@ class Ledger:
     def expire_links(self, limit: int = 200) -> int:
         """Delete at most ``limit`` person links older than ``keep_person_days``; return how many.
 
-        Their bytes stay in the ``-wal`` until ``scrub``. Raises: LedgerFull, StorageError.
+        And of shared uses; the larger number counts. Their bytes stay in the ``-wal`` until
+        ``scrub``. Raises: LedgerFull, StorageError.
         """
         with translated("expire links in", self.path):
-            return retention.expire_links(
+            links = retention.expire_links(
                 self._db,
                 self._now_ms(),
                 self.keep_person_days * DAY_MS,
                 is_clock_trusted=self._time_quality is TimeQuality.TRUSTED,
                 limit=limit,
             )
+            span = self._linked_span()
+            forget = partial(shared_uses.forget, self._db, self.sharing, span, limit)
+            return max(links, retention.in_transaction(self._db, forget))
+
+    def _linked_span(self) -> Span:
+        now_ms, is_known = self._now_ms(), self._time_quality is not TimeQuality.UNKNOWN
+        return Span(now_ms - self.keep_person_days * DAY_MS, now_ms) if is_known else Span(0, None)
 
     def checkpoint(self) -> None:
         """Move what is in the ``-wal`` into the database, as far as readers allow."""

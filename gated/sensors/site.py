@@ -2,7 +2,7 @@
 
 ``body = skin + a − b · ambient``. A skin that is 1 °C hotter gives a body that is exactly 1 °C
 hotter; nothing shrinks to the mean and nothing is learnt from a person. What several readings say
-together is the policy's (``gated.policy.together_c``).
+together is the policy's (``gated.judgement.together_c``).
 
 The constants are fitted by ``benchmarks/temperature.py`` (a test fits them anew) on PhysioNet
 face-oral-temp-data 1.0.0 (doi 10.13026/3bhc-9065, CC0): 1,020 people seated 0.54–0.92 m before a

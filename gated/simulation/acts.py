@@ -24,7 +24,8 @@ PASSES_AFTER_S = 1.0
 LOOKS_FOR_PHONE_S = 0.5
 """From standing still to holding the code up."""
 CAMERA, LOW_READER, HIGH_THERMOMETER = "scanner", "low", "adult"
-"""Devices that a scenario can break, by their names in the demo's configuration."""
+PLATFORM = "verifier"
+"""What a scenario can break, by the names of the demo's configuration."""
 
 
 class Kind(enum.StrEnum):
@@ -53,6 +54,8 @@ class Kind(enum.StrEnum):
     READER_OUT = "while the low reader is unplugged"
     CAMERA_STALLS = "at the low reader while the camera stalls"
     SENSOR_OUT = "while the high thermometer is unplugged"
+    PROVINCIAL = "provincial code, verified online"
+    PLATFORM_AWAY = "the same again, while the platform is away"
     PICTURE = "a picture held up"
 
 

@@ -17,6 +17,8 @@ from gated.credentials.signatures import PrivateKey, key_fingerprint
 from gated.vocabulary import HolderCategory
 
 OFFICE, STRANGER = "office", "stranger"
+PROVINCE, TOKEN_DIGITS = "PROV", 32
+"""How the codes of the scenario's province begin, and how many hex digits follow."""
 LISTED_SUB = "s-0999"
 ATTENDANT_SUB = "t-001"
 
@@ -40,6 +42,7 @@ class Office:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - pass ids of a scenario
         self._count = 0
+        self._newest_token: str | None = None
 
     def student(self) -> str:
         return seal(self._claims(HolderCategory.STUDENT), self.key)
@@ -74,6 +77,15 @@ class Office:
         payload = encode_claims(self._claims(HolderCategory.STAFF))
         key_id = key_fingerprint(self.key.public_key())
         return PREFIX + base45.encode(sign1(payload, self.stranger, key_id))
+
+    def provincial(self) -> str:
+        """Return a code that only the province can verify; it is not this office's."""
+        self._newest_token = f"{PROVINCE}{self._random.randbytes(TOKEN_DIGITS // 2).hex()}"
+        return self._newest_token
+
+    def provincial_again(self) -> str:
+        """Return the newest of them."""
+        return self._newest_token or self.provincial()
 
     def attendant(self) -> str:
         """Return the card of the member of staff who helps."""

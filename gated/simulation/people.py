@@ -12,6 +12,7 @@ from gated.simulation.acts import (
     LOOKS_FOR_PHONE_S,
     LOW_READER,
     PASSES_AFTER_S,
+    PLATFORM,
     Expected,
     Help,
     Kind,
@@ -215,6 +216,23 @@ PARTS: Mapping[Kind, tuple[Part, ...]] = {
     Kind.SENSOR_OUT: (
         Part(ends(_GRANTED, prompt=Prompt.GO, thermometer="child"), True, issue=Office.student),
     ),
+    Kind.PROVINCIAL: (
+        Part(
+            ends(_GRANTED, prompt=Prompt.GO, credential_format="online", noted=[]),
+            issue=Office.provincial,
+        ),
+    ),
+    Kind.PLATFORM_AWAY: (
+        Part(
+            ends(
+                _GRANTED,
+                prompt=Prompt.GO,
+                credential_format="online",
+                noted=[Reason.PASSBACK, Reason.DEGRADED],
+            ),
+            issue=Office.provincial_again,
+        ),
+    ),
 }
 _DEVICE = frozenset({AlarmName.DEVICE_LOST, AlarmName.DEVICE_RETURNED})
 AROUND: Mapping[Kind, Mapping[str, object]] = {
@@ -235,7 +253,12 @@ AROUND: Mapping[Kind, Mapping[str, object]] = {
         "alarms": frozenset({AlarmName.SCANNER_LOST, AlarmName.SCANNER_RETURNED}),
     },
     Kind.SENSOR_OUT: {"breaks": HIGH_THERMOMETER, "alarms": _DEVICE},
+    # One question without an answer is no alarm yet.
+    Kind.PLATFORM_AWAY: {"breaks": PLATFORM},
 }
 NEEDS_SERIAL = frozenset({Kind.READER_OUT, Kind.CAMERA_STALLS})
+NEEDS_PLATFORM = frozenset({Kind.PROVINCIAL, Kind.PLATFORM_AWAY})
+FOLLOWED_BY: Mapping[Kind, Kind] = {Kind.PROVINCIAL: Kind.PLATFORM_AWAY}
+"""These come only after those: the platform has just answered, and knows the code."""
 FIRST = tuple(PARTS)[:11]
 """Those whom everybody should see first: twelve persons, in this order."""

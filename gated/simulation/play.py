@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from gated.clock import Clock
 from gated.simulation.actors import Staging
-from gated.simulation.acts import CAMERA, LOW_READER, Act
+from gated.simulation.acts import CAMERA, LOW_READER, PLATFORM, Act
 from gated.simulation.camera import StageCamera
 from gated.simulation.eye import Eye
 from gated.simulation.heads import head_values
+from gated.simulation.platform import SimulatedPlatform
 from gated.simulation.serial_devices import SerialScannerDevice
 from gated.simulation.stage import (
     AMBIENT,
@@ -52,6 +53,7 @@ class Player:
         seed: of walks and sway.
         set_mode: asks the gate for a mode, as the command line does.
         reader: the low serial reader, if there is one.
+        platform: the provincial one, if there is one; started and stopped by the caller, too.
     """
 
     def __init__(  # noqa: PLR0913 - wiring: each is a different part of the stage
@@ -68,6 +70,7 @@ class Player:
         seed: int,
         set_mode: Callable[[Mode], None] = lambda _: None,
         reader: SerialScannerDevice | None = None,
+        platform: SimulatedPlatform | None = None,
     ) -> None:
         self._acts = acts
         self._next: Act | None = None
@@ -80,6 +83,7 @@ class Player:
         self._attendant = attendant
         self._set_mode = set_mode
         self._reader = reader
+        self._platform = platform
         self._broken: str | None = None
         self._random = random.Random(seed)  # noqa: S311 - a scenario, seeded so that it repeats
         self._on_stage: list[Staging] = []
@@ -157,6 +161,10 @@ class Player:
             self._reader.pull_out()
         elif self._reader is not None:
             self._reader.plug_in()
+        if self._platform is not None and device == PLATFORM:
+            self._platform.stop()
+        elif self._platform is not None:
+            self._platform.start()
         self._broken = device
 
     def _bring_next(self, now_s: float) -> None:

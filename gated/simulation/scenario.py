@@ -15,7 +15,16 @@ from pathlib import Path
 from gated.simulation.acts import Act, Kind, Role
 from gated.simulation.approach import HALF_STEP_M, Person
 from gated.simulation.office import Office
-from gated.simulation.people import AROUND, FIRST, NEEDS_SERIAL, PARTS, Part, ends
+from gated.simulation.people import (
+    AROUND,
+    FIRST,
+    FOLLOWED_BY,
+    NEEDS_PLATFORM,
+    NEEDS_SERIAL,
+    PARTS,
+    Part,
+    ends,
+)
 from gated.simulation.screens import Shown
 from gated.vocabulary import Outcome, Prompt
 
@@ -41,6 +50,7 @@ class Scenario:
         seed: of everything else.
         pictures: if there are any, every act holds one of these up, in turn.
         has_serial: whether children show their codes to a low serial reader.
+        has_platform: whether a provincial platform verifies codes.
         kinds: only these, in turn, in place of the whole programme.
         stop_m: how far from the thermometer they stop, on average.
     """
@@ -49,17 +59,14 @@ class Scenario:
     seed: int
     pictures: Sequence[Path] = ()
     has_serial: bool = False
+    has_platform: bool = False
     kinds: Sequence[Kind] = ()
     stop_m: float = STOP_M
 
     def acts(self, visits: int | None) -> Iterator[Act]:
         """Yield acts with ``visits`` persons in all, or for ever."""
         rng = random.Random(self.seed)  # noqa: S311 - a scenario, seeded so that it repeats
-        kinds = (
-            itertools.cycle(self.kinds)
-            if self.kinds
-            else _programme(rng, has_serial=self.has_serial)
-        )
+        kinds = itertools.cycle(self.kinds) if self.kinds else _programme(rng, self._missing())
         pictures = itertools.cycle(self.pictures)
         left = math.inf if visits is None else visits
         while left > 0:
@@ -71,6 +78,11 @@ class Scenario:
                 act = self._act(Kind.HEALTHY if len(PARTS[kind]) > left else kind, rng)
             left -= len(act.roles)
             yield act
+
+    def _missing(self) -> frozenset[Kind]:
+        """Return who cannot come, for want of what they need."""
+        without_serial = frozenset() if self.has_serial else NEEDS_SERIAL
+        return without_serial | (frozenset() if self.has_platform else NEEDS_PLATFORM)
 
     def _act(self, kind: Kind, rng: random.Random) -> Act:
         roles = tuple(self._role(part, rng) for part in PARTS[kind])
@@ -105,15 +117,19 @@ def hold_up(picture: Path, rng: random.Random) -> Act:
     return Act(Kind.PICTURE, (Role(person, picture, part.expected),))
 
 
-def _programme(rng: random.Random, *, has_serial: bool) -> Iterator[Kind]:
+def _programme(rng: random.Random, missing: frozenset[Kind]) -> Iterator[Kind]:
     """Yield the first ones in their order, then everybody else, then mostly ordinary people."""
     yield from FIRST
-    known = [kind for kind in PARTS if has_serial or kind not in NEEDS_SERIAL]
+    followers = frozenset(FOLLOWED_BY.values())
+    known = [kind for kind in PARTS if kind not in missing | followers]
     others = [kind for kind in known if kind not in FIRST]
     while True:
         kinds = [*others, *[Kind.HEALTHY] * len(others)]
         rng.shuffle(kinds)
-        yield from kinds
+        for kind in kinds:
+            yield kind
+            if kind in FOLLOWED_BY:
+                yield FOLLOWED_BY[kind]
         others = known
 
 

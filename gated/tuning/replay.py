@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gated.judgement import Judgement, judge_temperature
 from gated.messages import Credential, Reading
-from gated.policy import Context, Judgement, Rules, decide, judge_temperature
+from gated.policy import Context, Rules, decide
 from gated.tuning.trial import Trial
 from gated.units import MonoSeconds, to_microcelsius
 from gated.vocabulary import CredentialStatus, Outcome, Reason, Verdict

@@ -9,7 +9,7 @@ from typing import TypeVar
 from gated.config.explain import toml_value
 from gated.config.keys import catalogue
 from gated.config.temperature import TemperatureSettings
-from gated.policy import TemperatureRules
+from gated.judgement import TemperatureRules
 
 T = TypeVar("T")
 

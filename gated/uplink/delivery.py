@@ -15,6 +15,7 @@ from gated.uplink.collectors import ALL_COLLECTOR_STATES, Collectors, collector_
 from gated.uplink.feed import Feed
 from gated.uplink.live import LiveCopies
 from gated.uplink.state import StateTeller
+from gated.uplink.uses import UsesDesk
 from gated.uplink.window import Cargo, SendWindow
 from gated.wire import GateTopics, join_link
 
@@ -34,7 +35,7 @@ class Counts:
     published: int = 0
     unheard: int = 0  # confirmed with "no matching subscribers": nobody has them
     refused: int = 0  # reason codes >= 0x80, and records larger than the broker takes
-    garbage: int = 0  # acks and states that are none
+    garbage: int = 0  # acks, states and uses that are none
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Context:
     state: StateTeller
     acks: AckDesk
     clock: Clock
+    uses: UsesDesk | None = None  # None: they are not shared
     collectors: Collectors = field(default_factory=Collectors)
     counts: Counts = field(default_factory=Counts)
 
@@ -75,6 +77,7 @@ class Delivery:
         self._state = context.state
         self._collectors = context.collectors
         self._acks = context.acks
+        self._uses = context.uses
         self._counts = context.counts
         self._clock = context.clock
         self._max_packet_bytes: int | None = None
@@ -91,15 +94,20 @@ class Delivery:
                 self._window.open(happening.receive_maximum)
                 self._max_packet_bytes = happening.max_packet_bytes
                 self._state.forget()
-                self._connection.subscribe((self._topics.ack, ALL_COLLECTOR_STATES))
+                uses = self._uses.topics if self._uses is not None else ()
+                self._connection.subscribe((self._topics.ack, ALL_COLLECTOR_STATES, *uses))
             case Subscribed():
                 self._subscribed_at = now
+                if self._uses is not None:
+                    self._uses.connect()
                 for topic in happening.refused:
                     log.error("the broker does not let us read %s: see its access rules", topic)
             case Confirmed():
                 self._on_confirmed(happening, now)
             case Received(topic=topic) if topic == self._topics.ack:
                 self._on_ack(happening.payload, now)
+            case Received() if self._uses is not None and happening.topic in self._uses.topics:
+                self._on_uses(self._uses, happening)
             case Received():
                 self._on_collector_state(happening, now)
             case _:
@@ -112,6 +120,10 @@ class Delivery:
         else:
             flight = self._window.confirm(confirmed.message_id)
         if flight is None:
+            return
+        if flight.cargo is Cargo.USES:
+            if confirmed.is_failure and self._uses is not None:
+                self._uses.refused(confirmed.reason)
             return
         if flight.cargo is Cargo.LIVE:
             self._live.landed(flight.seq)
@@ -162,6 +174,14 @@ class Delivery:
             self._say_garbage(received.topic, exc)
             return
         self._window.hear_collector(now, is_up=self._collectors.is_up)
+        if self._uses is not None:
+            self._uses.ask_soon()
+
+    def _on_uses(self, uses: UsesDesk, received: Received) -> None:
+        try:
+            uses.hear(received.topic, received.payload)
+        except WireError as exc:
+            self._say_garbage(received.topic, exc)
 
     def _say_garbage(self, topic: str, exc: WireError) -> None:
         self._counts.garbage += 1
@@ -171,7 +191,7 @@ class Delivery:
     # --- out ------------------------------------------------------------------------------------
 
     def work(self) -> None:
-        """Send what is due and has a place: live copies, the state, records."""
+        """Send what is due and has a place: live copies, the state, uses of passes, records."""
         now = self._clock.monotonic_s()
         self._settle_if_due(now)
         self._window.go_back_if_due(now)
@@ -186,6 +206,11 @@ class Delivery:
         if self._window.has_place() and (state := self._state.due(self._session)) is not None:
             message_id = self._connection.publish(self._topics.state, state, retain=True)
             self._window.launch(message_id, Cargo.STATE, 0, now)
+        if self._uses is not None and self._window.has_place():
+            message = self._uses.due()
+            if message is not None:
+                message_id = self._connection.publish(self._topics.uses, message)
+                self._window.launch(message_id, Cargo.USES, 0, now)
         self._send_records(now)
 
     def _settle_if_due(self, now: MonoSeconds) -> None:
@@ -242,3 +267,5 @@ class Delivery:
         """Take back what was in flight when the connection ended."""
         self._window.close()
         self._live.lost()
+        if self._uses is not None:
+            self._uses.disconnect()

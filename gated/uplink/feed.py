@@ -10,6 +10,8 @@ from pathlib import Path
 
 from gated.errors import StorageError
 from gated.ledger.reader import Bounds, LedgerReader, StoredEvent
+from gated.ledger.shared_uses import Taken
+from gated.uses import SharedUse
 from gated.wire import GateTopics
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class Feed:
         self.bounds: Bounds | None = None
         self.acked_upto = 0
         self.backlog = 0
+        self.newest_use = 0  # the number of the newest change among our uses of passes
 
     @property
     def newest_seq(self) -> int:
@@ -57,6 +60,7 @@ class Feed:
             self.bounds = reader.bounds()
             self.acked_upto = reader.acked_upto()
             self.backlog = reader.backlog()
+            self.newest_use = reader.newest_use()
             if self._trouble:
                 log.info("the ledger can be read")
                 self._trouble = ""
@@ -84,6 +88,18 @@ class Feed:
         """Return h(seq), or None if it is not kept any more."""
         with contextlib.suppress(StorageError), self._reading() as reader:
             return reader.hash_of(seq)
+        return None
+
+    def uses_after(self, after: int, limit: int) -> list[tuple[int, SharedUse]]:
+        """Return at most ``limit`` changes among our uses with a greater number, in order."""
+        with contextlib.suppress(StorageError), self._reading() as reader:
+            return reader.uses_after(after, limit)
+        return []
+
+    def uses_taken(self) -> Taken | None:
+        """Return up to where the controller has taken over what other gates told."""
+        with contextlib.suppress(StorageError), self._reading() as reader:
+            return reader.uses_taken()
         return None
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from gated.ledger.mailbox import Mailbox
 from gated.mqtt.address import broker_address
 from gated.supervisor import Supervisor
 from gated.uplink.publisher import Publisher, UplinkFiles
+from gated.uplink.verifier import make_verifier
 from gated.wire import GateTopics
 
 
@@ -38,9 +39,12 @@ def main(config: GateConfig) -> int:
             clock=clock,
             uniform=random.SystemRandom().uniform,
             places=config.uplink.window,
+            shares_uses=config.uplink.share_uses,
         )
         supervisor = Supervisor("uplink", clock)
         supervisor.add("publisher", publisher.run)
+        if config.verifier.enabled:
+            supervisor.add("verifier", make_verifier(config, clock).run)
         return supervisor.run()
     finally:
         mailbox.close()

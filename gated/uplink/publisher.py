@@ -23,6 +23,7 @@ from gated.uplink.delivery import Context, Counts, Delivery, Epoch
 from gated.uplink.feed import Feed
 from gated.uplink.live import LiveCopies
 from gated.uplink.state import StateTeller, StatusFile
+from gated.uplink.uses import UsesDesk
 from gated.uplink.window import MAX_IN_FLIGHT, SendWindow
 from gated.wire import GateTopics
 
@@ -60,9 +61,10 @@ class Publisher:
         clock: for every interval.
         uniform: a random number between two bounds, for the back-off.
         places: how many publishes may be in flight.
+        shares_uses: whether uses of passes are shared with the site's other gates.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  wiring: each is a different neighbour
         self,
         broker: BrokerAddress,
         topics: GateTopics,
@@ -72,6 +74,7 @@ class Publisher:
         clock: Clock,
         uniform: Callable[[float, float], float],
         places: int = MAX_IN_FLIGHT,
+        shares_uses: bool = True,
     ) -> None:
         self._broker = broker
         self._topics = topics
@@ -84,7 +87,10 @@ class Publisher:
         self._backoff = Backoff(uniform)
         self._controller = Sender(files.controller)
         self._acks = AckDesk(mailbox, self._nudge_controller)
-        self._context = Context(topics, self._feed, self._state, self._acks, clock)
+        uses = UsesDesk(topics, mailbox, self._feed, clock, self._nudge_controller)
+        self._context = Context(
+            topics, self._feed, self._state, self._acks, clock, uses if shares_uses else None
+        )
         self._epoch: Epoch | None = None
         self._session = 0
         self._looked_at = MonoSeconds(float("-inf"))
@@ -159,7 +165,7 @@ class Publisher:
 
     def _nudge_controller(self) -> None:
         with contextlib.suppress(StorageError):  # it looks into uplink.db every second anyway
-            self._controller.send(b"ack")
+            self._controller.send(b"look")
 
     # --- one connection -------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ class Cargo(enum.Enum):
     RECORD = "record"
     LIVE = "live"
     STATE = "state"
+    USES = "message about uses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Flight:
     """One publish that the broker has not confirmed yet."""
 
     cargo: Cargo
-    seq: int  # 0 for a state
+    seq: int  # 0 for what is no record
     launched_at: MonoSeconds
 
 

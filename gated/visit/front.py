@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gated.contents import AlarmName
+from gated.judgement import Judgement, admit_reading, judge_temperature
 from gated.messages import (
     CodeNotRead,
     Credential,
@@ -13,15 +14,7 @@ from gated.messages import (
     PresenceStarted,
     Reading,
 )
-from gated.policy import (
-    CALLS_STAFF,
-    Context,
-    Decision,
-    Judgement,
-    admit_reading,
-    decide,
-    judge_temperature,
-)
+from gated.policy import CALLS_STAFF, Context, Decision, decide
 from gated.units import MonoSeconds
 from gated.visit.records import (
     alarm_commit,
@@ -34,7 +27,8 @@ from gated.visit.state import (
     Phase,
     Visit,
 )
-from gated.visit.step import HINT_OF_CAUSE, Step, has_been_near
+from gated.visit.step import HINT_OF_CAUSE, Step, has_been_near, has_shown_no_code
+from gated.visit.uses import use_of
 from gated.vocabulary import (
     Check,
     CredentialStatus,
@@ -92,7 +86,7 @@ class Front(Step):
         A gap of two samples or so is somebody who comes nearer, seen between face and clothing; it
         carries nothing over. Who was measured and went away is not who comes now.
         """
-        if visit.credential is not None:
+        if visit.credential is not None or visit.awaited is not None:
             return False
         is_long = visit.left_at is None or at - visit.left_at > FLICKER_S
         return bool(visit.readings) or is_long
@@ -131,7 +125,7 @@ class Front(Step):
 
     def _was_nobody(self, visit: Visit, at: MonoSeconds) -> bool:
         """Return whether this was only whoever went through, seen a moment longer."""
-        has_shown_nothing = not visit.readings and visit.credential is None
+        has_shown_nothing = not visit.readings and has_shown_no_code(visit)
         return visit.is_greeted and has_shown_nothing and at - visit.started_at <= FLICKER_S
 
     def _reading_taken(self, reading: Reading, at: MonoSeconds) -> None:
@@ -170,7 +164,7 @@ class Front(Step):
     def _code_not_read(self, event: CodeNotRead) -> None:
         """Tell whoever holds up a code how it could be read. Each new cause is progress, once."""
         for visit in reversed(self._in(Phase.MEASURING)):
-            if visit.credential is None:
+            if has_shown_no_code(visit):
                 if event.cause not in visit.unread:
                     visit = replace(visit, last_progress_at=event.at, has_hinted=False)
                 causes = (*(c for c in visit.unread if c is not event.cause), event.cause)
@@ -192,9 +186,19 @@ class Front(Step):
         self._evaluate(visit, at)
 
     def _is_being_served(self, credential: Credential) -> bool:
-        """A pass that is still held up, and was out of view for a moment, begins nothing new."""
+        """A pass that is still held up, and was out of view for a moment, begins nothing new.
+
+        Except a changing pass whose old code was refused so far, and whose next one is good.
+        """
+        is_fresh = credential.code_made_s is not None
         return credential.pass_ref is not None and any(
-            visit.credential is not None and visit.credential.pass_ref == credential.pass_ref
+            visit.credential is not None
+            and visit.credential.pass_ref == credential.pass_ref
+            and not (
+                is_fresh
+                and visit.phase is Phase.MEASURING
+                and visit.credential.status is not CredentialStatus.VALID
+            )
             for visit in self.state.visits
             if visit.phase in (Phase.MEASURING, Phase.COMMITTING, Phase.PASSING, Phase.LEAVING)
         )
@@ -244,7 +248,7 @@ class Front(Step):
     def _by_height(self, visits: list[Visit], credential: Credential) -> Visit:
         """Return whose code it is when two stand there: a pupil's belongs to the lower sensor."""
         names = self.state.lane.thermometers
-        without = [v for v in visits if v.credential is None] or visits
+        without = [v for v in visits if has_shown_no_code(v)] or visits
 
         def height(visit: Visit) -> int:
             return names.index(visit.thermometer) if visit.thermometer in names else -1
@@ -302,7 +306,7 @@ class Front(Step):
     def _decision(self, visit: Visit, judgement: Judgement, *, is_gone: bool) -> Decision:
         state, rules = self.state, self.state.lane.rules
         pass_ref = visit.credential.pass_ref if visit.credential is not None else None
-        used = state.uses.get(pass_ref) if pass_ref is not None else None
+        used = use_of(pass_ref, state)
         context = Context(
             mode=state.mode,
             time_quality=state.time_quality,

@@ -9,6 +9,7 @@ from gated.contents import AlarmName
 from gated.messages import (
     ButtonPressed,
     CallStaff,
+    CodeAwaited,
     CodeNotRead,
     CommitFailed,
     Committed,
@@ -25,6 +26,7 @@ from gated.messages import (
 )
 from gated.policy import Decision
 from gated.units import MonoSeconds
+from gated.visit.awaiting import Awaiting
 from gated.visit.passing import held_open_at
 from gated.visit.records import (
     alarm_commit,
@@ -34,7 +36,6 @@ from gated.visit.records import (
     mode_commit,
     restart_commit,
 )
-from gated.visit.staff import Staff
 from gated.visit.state import (
     LEAVE_GRACE_S,
     RELAY,
@@ -49,8 +50,10 @@ from gated.visit.state import (
     SettingsChanged,
     Tick,
     Timing,
+    UsesShared,
     Visit,
 )
+from gated.visit.uses import after_reset, learn_uses
 from gated.vocabulary import Mode, Outcome, Prompt, Reason
 
 MODE_RETRY_S = 10.0
@@ -107,10 +110,10 @@ def _is_due(visit: Visit, after_s: float, at: MonoSeconds) -> bool:
     return visit.last_progress_at + after_s <= at
 
 
-class _Lane(Staff):
+class _Lane(Awaiting):
     """Everything that can happen to a lane."""
 
-    def handle(self, event: Event) -> None:  # noqa: PLR0912 - one branch for each kind of event
+    def handle(self, event: Event) -> None:  # noqa: PLR0912, PLR0915 - one branch for each kind of event
         match event:
             case PresenceStarted():
                 self._presence_started(event)
@@ -118,8 +121,12 @@ class _Lane(Staff):
                 self._presence_ended(event)
             case ReadingTaken():
                 self._reading_taken(event.reading, event.at)
+            case CredentialChecked() if event.awaited is not None:
+                self._answer_came(event.awaited, event.credential, event.at)
             case CredentialChecked():
                 self._credential_checked(event.credential, event.at)
+            case CodeAwaited():
+                self._code_awaited(event)
             case CodeNotRead():
                 self._code_not_read(event)
             case ContactValueSeen():
@@ -151,8 +158,9 @@ class _Lane(Staff):
             case SettingsChanged():
                 self.state = replace(self.state, lane=event.lane)
             case PassbackReset():
-                uses = {ref: replace(u, is_before_reset=True) for ref, u in self.state.uses.items()}
-                self.state = replace(self.state, uses=uses)
+                self.state = after_reset(self.state)
+            case UsesShared():
+                self.state = learn_uses(self.state, event)
             case Restarted():
                 self.commands.extend(restart_commit(visit_id) for visit_id in event.visit_ids)
             case _:
@@ -182,7 +190,7 @@ class _Lane(Staff):
     def _visit_committed(self, visit: Visit, decision: Decision, at: MonoSeconds) -> None:
         match decision.outcome:
             case Outcome.GRANTED:
-                self._open(self._count_use(visit), at)
+                self._open(self._count_use(visit, at), at)
                 return
             case Outcome.SEE_STAFF:
                 self._put(replace(visit, phase=Phase.WAITING_STAFF, last_progress_at=at))

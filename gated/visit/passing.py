@@ -22,6 +22,11 @@ def held_open_at(state: LaneState) -> MonoSeconds | None:
     return MonoSeconds(gate.since + state.lane.timing.held_open_after_s)
 
 
+def _newest(*codes_s: int | None) -> int | None:
+    """Return when the newest of these changing codes was made; None stands for no such code."""
+    return max((code_s for code_s in codes_s if code_s is not None), default=None)
+
+
 class Passing(Front):
     """Opening, and everything that can happen to an opened gate."""
 
@@ -37,22 +42,33 @@ class Passing(Front):
         self.commands.append(EnergiseRelay(visit.visit_id, timing.pulse_s))
         self._show(Prompt.GO, visit.visit_id)
 
-    def _count_use(self, visit: Visit) -> Visit:
+    def _count_use(self, visit: Visit, at: MonoSeconds) -> Visit:
         """Count one more use of the visit's pass; return the visit, which knows how it was."""
-        pass_ref = visit.credential.pass_ref if visit.credential is not None else None
-        if pass_ref is None:
+        credential = visit.credential
+        if credential is None or credential.pass_ref is None:
             return visit
+        pass_ref = credential.pass_ref
         before = self.state.uses.get(pass_ref, Use(0, self.state.lane.rules.direction))
-        used = Use(before.count + 1, self.state.lane.rules.direction)
+        used = Use(
+            before.count + 1,
+            self.state.lane.rules.direction,
+            newest_code_s=_newest(before.newest_code_s, credential.code_made_s),
+            at=at,
+        )
         self.state = replace(self.state, uses={**self.state.uses, pass_ref: used})
         return replace(visit, use_before=before)
 
     def _give_back_use(self, visit: Visit) -> None:
-        """Nobody passed: the pass is as it was. A release by staff has used none."""
+        """Nobody passed: the pass is as it was. A release by staff has used none.
+
+        The code of a changing pass stays used: the gate has opened for it once, and whoever took a
+        picture of it must not open it again. The holder's next code comes within half a minute.
+        """
         pass_ref = visit.credential.pass_ref if visit.credential is not None else None
         if pass_ref is not None and visit.use_before is not None:
-            uses = {**self.state.uses, pass_ref: visit.use_before}
-            self.state = replace(self.state, uses=uses)
+            now = self.state.uses.get(pass_ref, visit.use_before)
+            as_before = replace(visit.use_before, newest_code_s=now.newest_code_s)
+            self.state = replace(self.state, uses={**self.state.uses, pass_ref: as_before})
 
     # --- the passage --------------------------------------------------------------------------
 

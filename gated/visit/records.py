@@ -15,8 +15,9 @@ from gated.contents import (
     ReleaseContent,
     VisitContent,
 )
+from gated.judgement import Judgement
 from gated.messages import DeviceChanged, DriftNoticed
-from gated.policy import Decision, Judgement, Rules
+from gated.policy import Decision, Rules
 from gated.units import MonoSeconds, to_microcelsius
 from gated.visit.state import Commit, ModeRequested, StaffClaim, Visit
 from gated.vocabulary import (
@@ -83,7 +84,7 @@ def visit_commit(
     is_known = credential is not None and credential.status is CredentialStatus.VALID
     use = None
     if is_granted and credential is not None and credential.pass_ref is not None:
-        use = PassUse(credential.pass_ref, rules.direction)
+        use = PassUse(credential.pass_ref, rules.direction, credential.code_made_s)
     return Commit(
         tag=f"visit/{visit.visit_id}",
         content=content,

@@ -15,6 +15,7 @@ from gated.contents import Content
 from gated.messages import (
     ButtonPressed,
     CallStaff,
+    CodeAwaited,
     CodeNotRead,
     CommitFailed,
     Committed,
@@ -98,6 +99,7 @@ class Use:
     direction: Direction
     is_before_reset: bool = False  # the daily anti-passback reset came after it
     newest_code_s: int | None = None  # of a changing pass: when its newest used code was made
+    at: MonoSeconds | None = None  # of the newest use; None: long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class Visit:
     readings: tuple[Reading, ...] = ()
     rechecks_asked: int = 0
     credential: Credential | None = None
+    awaited: str | None = None  # the question about the code that they have shown
+    is_answer_slow: bool = False
     decision: Decision | None = None
     has_hinted: bool = False
     is_greeted: bool = False  # begun because somebody still stood there after a passage
@@ -167,7 +171,8 @@ class LaneState:
     visits: tuple[Visit, ...] = ()
     present: frozenset[str] = frozenset()  # thermometers with somebody before them
     lost: frozenset[str] = frozenset()  # devices
-    uses: Mapping[str, Use] = field(default_factory=dict)
+    uses: Mapping[str, Use] = field(default_factory=dict)  # at this gate, by pass_ref
+    uses_elsewhere: Mapping[str, Use] = field(default_factory=dict)  # at the site's other gates
     claim: StaffClaim | None = None
     gate: OpenGate | None = None
     is_gate_known: bool = False  # the contact has said something since the start
@@ -218,6 +223,14 @@ class PassbackReset:
 
 
 @dataclass(frozen=True, slots=True)
+class UsesShared:
+    """How these passes were used at the site's other gates, all uses together."""
+
+    uses: Mapping[str, Use]
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
     """These visits were open when the controller last stopped: nobody saw how they ended."""
 
@@ -230,6 +243,7 @@ Event = (
     | PresenceEnded
     | ReadingTaken
     | CredentialChecked
+    | CodeAwaited
     | CodeNotRead
     | ContactValueSeen
     | GateMoved
@@ -245,6 +259,7 @@ Event = (
     | ClockChanged
     | SettingsChanged
     | PassbackReset
+    | UsesShared
     | Restarted
 )
 

@@ -94,12 +94,20 @@ class Step:
             return Prompt.STAND_STILL if visit.has_hinted else Prompt.FACE
         if visit.rechecks_asked >= len(visit.readings) > 0:
             return Prompt.MEASURE_AGAIN
+        if visit.awaited is not None:
+            # What is shown stays for a moment: most answers come before anybody would read more.
+            return Prompt.ONE_MOMENT if visit.is_answer_slow else self.state.prompt
         return HINT_OF_CAUSE[visit.unread[-1]] if visit.unread else Prompt.SHOW_CODE
 
 
 def has_been_near(visit: Visit) -> bool:
     """Return whether there is a reading that was not only refused for being too far away."""
     return any(reading.refusal is not Reason.OUT_OF_DISTANCE for reading in visit.readings)
+
+
+def has_shown_no_code(visit: Visit) -> bool:
+    """Return whether there is no code of this visit, nor one that the platform is asked about."""
+    return visit.credential is None and visit.awaited is None
 
 
 HINT_OF_CAUSE: Mapping[UnreadCause, Prompt] = {

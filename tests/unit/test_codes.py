@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from gated.clock import TimeQuality
 from gated.config import parse_gate
 from gated.controller.codes import CodeRules, check_code, load_code_rules
-from gated.credentials.persons import PersonsList
-from gated.credentials.pseudonym import make_site_key
+from gated.credentials.enough import Accepted, CertificateRules
+from gated.credentials.persons import Days, PersonsList
+from gated.credentials.pseudonym import SiteKey, make_site_key
 from gated.credentials.verify import verify
 from gated.errors import ConfigError
 from gated.messages import CodeSeen, ContactValueSeen, CredentialChecked
 from gated.units import MonoSeconds
-from gated.vocabulary import CodeColour, CredentialStatus
+from gated.vocabulary import (
+    Check,
+    CodeColour,
+    CredentialStatus,
+    EvidenceKind,
+    HolderCategory,
+    Reason,
+)
+from tests import changing_passes
 from tests.config_texts import with_keys
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "gp1"
@@ -95,7 +106,7 @@ def test_a_listed_person_is_one_until_the_end_of_the_last_day_at_the_site(
 ) -> None:
     proof = verify(CARD["text"], now=NOW, trust=rules.trust).proof
     assert proof is not None
-    listed = replace(rules, persons=PersonsList({proof.subject: date(2026, 11, 23)}))
+    listed = replace(rules, persons=PersonsList({proof.subject: (Days(None, date(2026, 11, 23)),)}))
     for now, expected in (
         (datetime(2026, 11, 23, 23, 59, tzinfo=UTC), True),
         (datetime(2026, 11, 24, 0, 0, tzinfo=UTC), False),
@@ -103,6 +114,56 @@ def test_a_listed_person_is_one_until_the_end_of_the_last_day_at_the_site(
         checked = check_code(seen(CARD["text"]), now, AT, listed)
         assert isinstance(checked, CredentialChecked)
         assert checked.credential.is_listed is expected
+
+
+def test_who_is_on_the_duty_list_is_on_duty_on_these_days_at_the_site(rules: CodeRules) -> None:
+    proof = verify(CARD["text"], now=NOW, trust=rules.trust).proof
+    assert proof is not None
+    duty = PersonsList({proof.subject: (Days(date(2026, 11, 24), date(2026, 11, 24)),)})
+    on_duty = replace(rules, duty=duty, timezone=ZoneInfo("Asia/Shanghai"))
+    for now, expected in (
+        (datetime(2026, 11, 23, 15, 59, tzinfo=UTC), False),
+        (datetime(2026, 11, 23, 16, 0, tzinfo=UTC), True),  # midnight in Shanghai
+        (datetime(2026, 11, 24, 16, 0, tzinfo=UTC), False),
+    ):
+        checked = check_code(seen(CARD["text"]), now, AT, on_duty)
+        assert isinstance(checked, CredentialChecked)
+        assert checked.credential.is_on_duty is expected
+
+
+def test_a_pass_without_the_test_that_the_site_asks_for_is_not_enough(rules: CodeRules) -> None:
+    asked = CertificateRules(
+        asked_of=frozenset({HolderCategory.STUDENT}),
+        accepted=(Accepted(EvidenceKind.TEST, max_age_h=48.0),),
+    )
+    checked = check_code(seen(CARD["text"]), NOW, AT, replace(rules, certificates=asked))
+    assert isinstance(checked, CredentialChecked)
+    assert checked.credential.status is CredentialStatus.VALID
+    assert checked.credential.findings == ((Reason.NOT_ENOUGH, Check.HARD),)
+
+
+def test_a_code_that_does_not_hold_is_refused_for_that_whatever_it_states(rules: CodeRules) -> None:
+    asked = CertificateRules(asked_of=frozenset(HolderCategory))
+    expired = datetime(2027, 3, 1, tzinfo=UTC)
+    for text, now in ((CARD["text"][:-1], NOW), (CARD["text"], expired)):
+        checked = check_code(seen(text), now, AT, replace(rules, certificates=asked))
+        assert isinstance(checked, CredentialChecked)
+        assert checked.credential.status is not CredentialStatus.VALID
+
+
+@pytest.mark.parametrize("quality", TimeQuality)
+def test_the_age_of_a_changing_code_is_judged_by_a_clock_that_says_something(
+    quality: TimeQuality, rules: CodeRules
+) -> None:
+    ours = replace(rules, site_key=SiteKey(changing_passes.SITE_KEY, "k1"))
+    late = changing_passes.NOW + timedelta(days=3)
+    checked = check_code(seen(changing_passes.CODE), late, AT, ours, time_quality=quality)
+    assert isinstance(checked, CredentialChecked)
+    status = CredentialStatus.STALE_CODE
+    if quality is TimeQuality.UNKNOWN:
+        status = CredentialStatus.VALID  # the policy says what it is worth: clock_unknown
+        assert checked.credential.code_made_s == changing_passes.NOW_S
+    assert checked.credential.status is status
 
 
 def test_a_revoked_pass_is_revoked(rules: CodeRules) -> None:

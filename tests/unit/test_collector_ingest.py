@@ -13,9 +13,11 @@ from gated.clock import FakeClock
 from gated.collector.broker import Received
 from gated.collector.ingest import ACK_EVERY_S, BATCH_IDLE_S, BATCH_RECORDS, Desk, Ingest
 from gated.collector.sqlite_store import SqliteStore
-from gated.collector.store import Arrival, ChainKey, IngestResult, Progress
+from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
 from gated.errors import BrokerUnavailable, StorageError
-from gated.wire import Ack, CollectorState
+from gated.uses import GateUses, SharedUse, parse_site_uses
+from gated.vocabulary import Direction
+from gated.wire import Ack, CollectorState, GateTopics
 from tests.collector_gate import LedgerOfGate, Message
 
 
@@ -28,6 +30,7 @@ class FakeConnection:
         self.done: list[str] = []
         self.published: list[tuple[str, bytes]] = []
         self.published_at_s: list[float] = []
+        self.told: list[tuple[str, bytes]] = []
         self.acknowledged: list[int] = []
         self.waits_s: list[float] = []
         self.breaks_with: str | None = None
@@ -54,6 +57,10 @@ class FakeConnection:
         self.published.append((topic, payload))
         self.published_at_s.append(self._clock.monotonic_s())
         self.done.append("publish " + topic.rsplit("/", 1)[-1])
+
+    def tell(self, topic: str, payload: bytes) -> None:
+        self.told.append((topic, payload))
+        self.done.append("tell " + topic)
 
     def close(self) -> None:
         self.done.append("close")
@@ -97,6 +104,15 @@ class FailingStore:
 
     def next_session(self) -> int:
         return self.real.next_session()
+
+    def newest_use(self) -> int:
+        return self.real.newest_use()
+
+    def uses_page(self, site: str, after: int) -> UsesPage:
+        return self.real.uses_page(site, after)
+
+    def uses_stored(self, lane: Lane, epoch: str) -> int:
+        return self.real.uses_stored(lane, epoch)
 
     def delete_expired(self, now_ms: int) -> int:
         self.deletions.append(now_ms)
@@ -143,6 +159,40 @@ def test_nothing_is_acknowledged_before_it_is_committed(
     assert connection.done == ["acknowledge 3", "publish ack"]
     assert connection.acknowledged == [1, 2, 3]
     assert store.batches == [3]
+
+
+def uses_message(gate: LedgerOfGate) -> Received:
+    use = SharedUse(epoch=gate.epoch, seq=1, pass_ref="k1:a", direction=Direction.IN)
+    message = GateUses(epoch=gate.epoch, after=0, upto=1, uses=(use,))
+    topic = GateTopics(gate.site, gate.gate).uses
+    return Received(7, 1, Arrival(topic, message.model_dump_json().encode(), 1_800_000_000_000))
+
+
+def test_uses_are_told_once_they_are_stored(
+    desk: Desk, connection: FakeConnection, gate: LedgerOfGate
+) -> None:
+    connection.inbox.append(uses_message(gate))
+    desk.work()
+    desk.work()
+    assert connection.done == [
+        "acknowledge 1",
+        "tell gates/v1/lixin-primary/uses/all",
+        "tell gates/v1/lixin-primary/uses/to/east-1",
+    ]
+    news, answer = (parse_site_uses(payload) for _, payload in connection.told)
+    assert [use.gate for use in news.uses] == ["east-1"]
+    assert (answer.epoch, answer.stored) == (gate.epoch, 1)
+
+
+def test_uses_that_cannot_be_stored_are_told_to_nobody(
+    desk: Desk, connection: FakeConnection, store: FailingStore, gate: LedgerOfGate
+) -> None:
+    store.fails = True
+    connection.inbox.append(uses_message(gate))
+    for _ in range(3):
+        desk.work()
+    assert connection.told == []
+    assert connection.acknowledged == []
 
 
 def test_a_full_batch_does_not_wait(
@@ -296,7 +346,7 @@ def test_a_birth_follows_the_subscriptions_and_a_goodbye_ends_it(
     run(line, store, clock)
     (connection,) = line.connections
     assert connection.done == [
-        "open gates/v1/+/+/state gates/v1/+/+/rec/+",
+        "open gates/v1/+/+/state gates/v1/+/+/uses gates/v1/+/+/rec/+",
         "publish state",
         "publish ack",  # what every gate may have missed
         "publish state",

@@ -158,9 +158,12 @@ def test_the_live_keys_are_the_rules_and_not_the_wiring() -> None:
     live = {key.path for key in catalogue(GateConfig) if key.is_live}
     tables = {path.partition(".")[0] for path in live}
 
-    assert tables == {"gate", "temperature", "checks", "scanner", "visit", "outputs", "uplink"}
-    assert {p for p in live if p.partition(".")[0] in {"gate", "scanner", "outputs", "uplink"}} == {
+    wired = {"gate", "scanner", "credentials", "outputs", "uplink"}
+    assert tables == {"temperature", "checks", "certificates", "visit", *wired}
+    assert {p for p in live if p.partition(".")[0] in wired} == {
         "gate.languages",
+        "credentials.revocations_max_age_days",
+        "credentials.when_revocations_old",
         "scanner.colour",
         "outputs.voice.volume_percent",
         "uplink.keep_person_days",

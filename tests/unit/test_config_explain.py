@@ -70,6 +70,11 @@ def test_nothing_changed_is_false() -> None:
         ("checks", 'credential = "soft"', True),
         ("visit", "hold_s = 6.0", True),
         ("scanner", 'colour = "off"', True),
+        ("certificates", 'category = "staff"', True),
+        ("credentials", 'when_revocations_old = "hard"', True),
+        ("credentials", 'trust = "/elsewhere"', False),
+        ("verifier", 'when_unreachable = "deny"', True),
+        ("verifier", "time_out_s = 3.0", False),
         ("scanner", "width = 640", False),
         ("ledger", "keep_acked_days = 3", False),
     ],
@@ -157,6 +162,47 @@ def test_the_example_that_ships_gives_no_warning() -> None:
     config = parse_gate(SHIPPED.read_text(encoding="utf-8"), "example")
 
     assert warnings(config, {"child": Optics(5.0), "adult": Optics(12.0)}) == []
+
+
+VERIFIER = """
+[verifier]
+enabled = true
+url = "https://platform.example/verify"
+key_file = "/etc/gated/verifier.key"
+tokens = [{ prefix = "", min_characters = 20 }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (with_keys("checks", 'dynamic_when_unknown = "soft"'), "old picture of a changing pass"),
+        (
+            with_keys("certificates", 'enough = [{ name = "x", evidence = "any" }]'),
+            "enough[x]: any certificate at all",
+        ),
+        (
+            with_keys("certificates", 'enough = [{ name = "x", evidence = "test" }]'),
+            "enough[x]: a negative test counts however old",
+        ),
+        (with_keys("credentials", 'when_revocations_old = "hard"'), "does nothing without"),
+        (MINIMAL + VERIFIER, "payment codes"),
+    ],
+)
+def test_what_would_let_in_or_give_away_too_much_is_doubted(text: str, expected: str) -> None:
+    plain = warnings(parse_gate(MINIMAL, "gated.toml"))
+    (doubt,) = set(warnings(parse_gate(text, "gated.toml"))) - set(plain)
+    assert expected in doubt
+
+
+def test_the_same_with_what_was_missing_is_not_doubted() -> None:
+    text = with_keys(
+        "certificates",
+        'enough = [{ name = "x", evidence = "any", formats = ["NZCP"] },'
+        ' { name = "y", evidence = "test", max_age_h = 48.0 }]',
+    ) + VERIFIER.replace('prefix = ""', 'prefix = "HS"')
+    plain = parse_gate(MINIMAL, "gated.toml")
+    assert warnings(parse_gate(text, "gated.toml")) == warnings(plain)
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,12 @@ def test_hard_anti_passback_is_accepted_with_an_exit_reader() -> None:
     assert parse_gate(text, "gated.toml").checks.anti_passback is Check.HARD
 
 
+def test_where_uses_are_told_is_no_name_of_a_gate() -> None:
+    (fault,) = refusal(MINIMAL.replace("east-1", "uses"))
+
+    assert "reserved" in fault
+
+
 def test_the_collectors_name_is_refused_as_a_site() -> None:
     (fault,) = refusal(MINIMAL.replace("lixin-primary", "collector"))
 

@@ -19,18 +19,9 @@ from gated.commands.running import SILENT_AFTER_MS
 from gated.config import Camera, CollectorConfig, GateConfig
 from gated.contents import AlarmName, Kind
 from gated.errors import ExitCode
+from gated.judgement import Judgement, TemperatureRules, admit_reading, judge_temperature
 from gated.messages import Credential, Reading
-from gated.policy import (
-    NOT_JUDGED_REASONS,
-    Context,
-    Decision,
-    Judgement,
-    Rules,
-    TemperatureRules,
-    admit_reading,
-    decide,
-    judge_temperature,
-)
+from gated.policy import NOT_JUDGED_REASONS, Context, Decision, Rules, decide
 from gated.sensors.registry import driver_names
 from gated.sensors.sampling import SamplingRules
 from gated.supervisor import HEARTBEAT_STALE_S
@@ -213,6 +204,7 @@ class Case:
             temperature=TemperatureRules(when_not_judged=when),
             check_temperature=Check.SOFT if "temperature = soft" in words else Check.HARD,
             check_credential=Check.SOFT if "credential = soft" in words else Check.HARD,
+            sends_unverified_to_staff="when_unreachable = see_staff" in words,
             check_anti_passback=Check.HARD if "anti_passback = hard" in words else Check.SOFT,
         )
         return decide(judgement, CREDENTIALS[self.credential], context, rules)

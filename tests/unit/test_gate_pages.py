@@ -13,7 +13,7 @@ from gated.config.keys import catalogue
 from gated.config.reference import example
 from gated.contents import AlarmName, Kind, ReleaseContent, VisitContent
 from gated.credentials.value_sheet import HIGHEST_C, LOWEST_C
-from gated.policy import SUNLIT_RISE_C
+from gated.judgement import SUNLIT_RISE_C
 from gated.sensors.mlx90614 import FOV_DEG
 from gated.visit.state import CLAIM_S, Timing
 from gated.vocabulary import (

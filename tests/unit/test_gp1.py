@@ -40,8 +40,8 @@ PUPIL = Gp1Claims(
 PUPILS_CARD = CASES["a pupil's card"]["text"]
 
 
-def judge(text: str, now: datetime = NOW, **arguments: frozenset[bytes]) -> Verification:
-    return verify(text, now=now, trust=TRUST, **arguments)
+def judge(text: str, now: datetime = NOW, revoked: frozenset[bytes] = frozenset()) -> Verification:
+    return verify(text, now=now, trust=TRUST, revoked=revoked)
 
 
 # --- golden cases --------------------------------------------------------------------------------
@@ -232,6 +232,20 @@ def test_several_keys_may_share_a_key_id() -> None:
         assert result.status is CredentialStatus.VALID
     without = verify(PUPILS_CARD, now=NOW, trust=TrustList.of(keys[:2]))
     assert without.status is CredentialStatus.BAD_SIGNATURE
+
+
+def test_the_same_key_in_two_files_may_sign_what_either_permits() -> None:
+    school = SCHOOL.public_key()
+    fingerprint = signatures.key_fingerprint(school)
+    keys = [
+        TrustedKey(school, (fingerprint,), fingerprint, name, frozenset({use}))
+        for name, use in (("a", "GP1/visitor"), ("b", "GP1/student"))
+    ]
+    for order in (keys, keys[::-1]):
+        result = verify(PUPILS_CARD, now=NOW, trust=TrustList.of(order))
+        assert result.status is CredentialStatus.VALID
+    without = verify(PUPILS_CARD, now=NOW, trust=TrustList.of(keys[:1]))
+    assert without.status is CredentialStatus.WRONG_USE
 
 
 def test_a_key_outside_its_certificates_validity_is_unknown() -> None:

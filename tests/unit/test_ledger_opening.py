@@ -84,14 +84,14 @@ def test_a_newer_schema_is_refused_and_the_file_left_alone(tmp_path: Path) -> No
     path = tmp_path / "ledger.db"
     make(path)
     db = connect_writer(path, synchronous="FULL")
-    db.execute("PRAGMA user_version = 2")
-    db.execute("UPDATE meta SET v = '2' WHERE k = 'schema'")
+    db.execute("PRAGMA user_version = 3")
+    db.execute("UPDATE meta SET v = '3' WHERE k = 'schema'")
     close_leaving_wal(db, path)
     before = path.read_bytes()
     with pytest.raises(StorageError, match="install the newer gated again"):
         open_ledger(path)
     assert path.read_bytes() == before
-    with pytest.raises(StorageError, match="schema 2"):
+    with pytest.raises(StorageError, match="schema 3"):
         LedgerReader(path)
 
 
@@ -99,7 +99,7 @@ def test_one_flipped_bit_does_not_look_like_a_newer_schema(tmp_path: Path) -> No
     path = tmp_path / "ledger.db"
     make(path)
     damaged = bytearray(path.read_bytes())
-    damaged[63] ^= 2  # user_version, database header offset 60
+    damaged[63] ^= 4  # user_version, database header offset 60
     path.write_bytes(damaged)
     opened = open_ledger(path)
     assert opened.how == "recovered"

@@ -251,4 +251,4 @@ def test_with_the_link_goes_the_time_of_the_use_that_could_lead_back_to_it(
     assert ledger.uses()["p"].last_at == at
     clock.advance(15 * DAY_S)
     ledger.expire_links()
-    assert ledger.uses()["p"] == (1, Direction.IN, NOW)
+    assert ledger.uses()["p"] == (1, Direction.IN, NOW, None)

@@ -181,13 +181,15 @@ def test_a_use_is_counted_and_given_back_only_by_nobody_passed(tmp_path: Path) -
     morning = datetime(2026, 11, 23, 7, tzinfo=UTC)
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     ledger.append([visit("a", use=PassUse("p", Direction.IN), when=stamp(morning)), passage("a")])
-    assert ledger.uses() == {"p": (1, Direction.IN, morning)}
+    assert ledger.uses() == {"p": (1, Direction.IN, morning, None)}
     ledger.append([visit("b", use=PassUse("p", Direction.OUT), when=stamp(noon))])
-    assert ledger.uses() == {"p": (2, Direction.OUT, noon)}
+    assert ledger.uses() == {"p": (2, Direction.OUT, noon, None)}
     ledger.append([passage("b", PassageResult.NOBODY_PASSED)])
-    assert ledger.uses() == {"p": (1, Direction.IN, morning)}
+    assert ledger.uses() == {"p": (1, Direction.IN, morning, None)}
     ledger.append([passage("a", PassageResult.NOBODY_PASSED)])
-    assert ledger.uses() == {"p": (1, Direction.IN, morning)}, "a closed visit gives nothing back"
+    assert ledger.uses() == {"p": (1, Direction.IN, morning, None)}, (
+        "a closed visit gives nothing back"
+    )
     ledger.close()
 
 

@@ -10,18 +10,9 @@ from hypothesis import strategies as st
 
 from gated.clock import TimeQuality
 from gated.contents import AlarmName
+from gated.judgement import Judgement, TemperatureRules
 from gated.messages import Credential
-from gated.policy import (
-    CALLS_STAFF,
-    NOT_JUDGED_REASONS,
-    SEVERITY,
-    Context,
-    Decision,
-    Judgement,
-    Rules,
-    TemperatureRules,
-    decide,
-)
+from gated.policy import CALLS_STAFF, NOT_JUDGED_REASONS, SEVERITY, Context, Decision, Rules, decide
 from gated.vocabulary import (
     Check,
     CodeColour,

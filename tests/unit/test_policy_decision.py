@@ -8,6 +8,7 @@ import pytest
 
 from gated.clock import TimeQuality
 from gated.contents import AlarmName
+from gated.judgement import Judgement, TemperatureRules
 from gated.messages import Credential
 from gated.policy import (
     NOT_JUDGED_REASONS,
@@ -15,9 +16,7 @@ from gated.policy import (
     ClockRules,
     Context,
     Decision,
-    Judgement,
     Rules,
-    TemperatureRules,
     decide,
 )
 from gated.vocabulary import (

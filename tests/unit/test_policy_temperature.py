@@ -10,14 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gated.judgement import TemperatureRules, admit_reading, judge_temperature, together_c
 from gated.messages import Reading
-from gated.policy import (
-    NOT_JUDGED_REASONS,
-    TemperatureRules,
-    admit_reading,
-    judge_temperature,
-    together_c,
-)
+from gated.policy import NOT_JUDGED_REASONS
 from gated.units import MonoSeconds
 from gated.vocabulary import Reason, Verdict
 from tests.policy_cases import reading

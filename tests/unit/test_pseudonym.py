@@ -15,7 +15,13 @@ from gated.credentials.credential import to_credential
 from gated.credentials.gp1 import Gp1Claims
 from gated.credentials.persons import load_persons
 from gated.credentials.privacy import find_identity
-from gated.credentials.pseudonym import holder_ref, load_site_key, make_site_key, pass_ref
+from gated.credentials.pseudonym import (
+    SiteKey,
+    holder_ref,
+    load_site_key,
+    make_site_key,
+    pass_ref,
+)
 from gated.credentials.signatures import key_fingerprint
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.credentials.verify import verify
@@ -118,8 +124,7 @@ def credential_of(
         verify(text, now=now, trust=trust),
         presentation="p1",
         colour=colour,
-        site_key=SITE_KEY,
-        site_key_id="k4",
+        site_key=SiteKey(SITE_KEY, "k4"),
         listed=listed,
     )
 
@@ -212,6 +217,23 @@ def test_a_persons_list_holds_until_the_end_of_its_day(tmp_path: Path) -> None:
     assert persons.on(date(2026, 12, 3)) == {"s-0412", "t-031", "s-1", "s-2"}
     assert persons.on(date(2026, 12, 6)) == {"s-0412", "t-031", "s-2"}
     assert persons.on(date(2026, 12, 7)) == {"t-031", "s-2"}
+
+
+def test_a_line_with_two_days_holds_from_the_first_to_the_last_and_lines_add_up(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "duty"
+    path.write_text("t-7 2026-12-01 2026-12-02\nt-7 2026-12-05 2026-12-05\n", encoding="utf-8")
+    listed = load_persons(path, "duty list")
+    days = [day for day in range(1, 8) if listed.on(date(2026, 12, day))]
+    assert days == [1, 2, 5]
+
+
+def test_days_that_end_before_they_begin_refuse_the_list_under_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "duty"
+    path.write_text("t-7 2026-12-02 2026-12-01\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^duty list .* in line 1$"):
+        load_persons(path, "duty list")
 
 
 def test_wrong_lines_refuse_the_list_and_are_all_named_without_their_text(tmp_path: Path) -> None:

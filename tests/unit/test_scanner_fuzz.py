@@ -103,7 +103,7 @@ def test_any_picture_can_be_searched_and_holds_no_code(pixels: Pixels) -> None:
     for number in range(6):
         decoded, look = stream.decode(pixels, MonoSeconds(0.1 * number))
         assert decoded.texts == ()
-        if look.is_searched:
+        if look.is_thorough:
             find_unread(look.views.search)
 
 
@@ -111,7 +111,7 @@ def test_any_picture_can_be_searched_and_holds_no_code(pixels: Pixels) -> None:
 @given(pixels=pictures(least=1), data=st.data())
 def test_suspects_may_be_anywhere_and_of_any_form(pixels: Pixels, data: st.DataObject) -> None:
     grey = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 1])
-    search = Search(grey, grey, data.draw(st.sampled_from([0, 1])))
+    search = Search(grey, grey)
     for grid in search.find_grids([data.draw(corners())]):
         for levels in search.read_grid(grid):
             assert levels.shape == (grid.modules, grid.modules)

@@ -23,7 +23,7 @@ from benchmarks.study.fitting import (
     score,
 )
 from benchmarks.study.rows import FOLDED, SITE_NAMES, cross_validated, rows_of
-from gated.policy import together_c
+from gated.judgement import together_c
 from gated.sensors.site import SITES, body_c
 from gated.vocabulary import Site
 

@@ -14,8 +14,8 @@ from gated import cli
 from gated.actuators.relay_off import SPEC_FILE, TAKE_WITHIN_S
 from gated.clock import FakeClock
 from gated.commands import collector as collector_command
+from gated.config import CredentialSettings, PathSettings
 from gated.config.collector import CollectorSettings
-from gated.config.gate import CredentialSettings, PathSettings
 from gated.config.load import DEFAULT_FILE
 from gated.errors import ExitCode
 from gated.processes import START_S, TAKES_RELOAD, WATCHDOG_S, Children, gate_children

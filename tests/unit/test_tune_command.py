@@ -20,8 +20,8 @@ from gated.commands.tune import PROGRESS_EVERY, say_progress
 from gated.commands.tune_output import columns, is_coloured
 from gated.contents import ReleaseContent
 from gated.errors import ExitCode
+from gated.judgement import TemperatureRules
 from gated.ledger.files import close_leaving_wal, connect_writer
-from gated.policy import TemperatureRules
 from gated.tuning.reading import read_study
 from gated.tuning.sources import LedgerSource, Period
 from gated.tuning.study import Question

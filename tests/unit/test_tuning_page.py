@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from gated.errors import ExitCode
-from gated.policy import TemperatureRules
+from gated.judgement import TemperatureRules
 from gated.tuning.page import page
 from gated.tuning.plots import TITLES, draw_png, draw_svg, plots_of
 from gated.tuning.study import Question, Study

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gated.judgement import TemperatureRules, judge_temperature
 from gated.messages import Reading
-from gated.policy import TemperatureRules, judge_temperature
 from gated.tuning.replay import MOST_REMEMBERED, Replayed, Replayer, SecondReadings, replay
 from gated.tuning.trial import Trial
 from gated.units import MonoSeconds

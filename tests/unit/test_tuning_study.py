@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.clock import TimeQuality
-from gated.policy import TemperatureRules
+from gated.judgement import TemperatureRules
 from gated.tuning.cases import accuracy, agreement, let_in
 from gated.tuning.replay import replay
 from gated.tuning.shares import Share

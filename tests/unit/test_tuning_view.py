@@ -11,7 +11,7 @@ import pytest
 from gated.clock import TimeQuality
 from gated.config import parse_gate
 from gated.controller.rules import policy_rules
-from gated.policy import TemperatureRules
+from gated.judgement import TemperatureRules
 from gated.texts import LANGUAGES
 from gated.tuning import words
 from gated.tuning.study import Question, Study

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.config_texts import with_keys
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "gp1"
 CASES = json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))["cases"]
 CARD = next(case["text"] for case in CASES if case["name"] == "a pupil's card")
@@ -269,3 +271,26 @@ def test_a_site_key_is_made_once(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert gated("pass", "sitekey", "--out", path).returncode == 1
     assert path.read_bytes() == before
+
+
+def test_with_a_gates_configuration_each_answer_says_whether_the_code_is_enough(
+    tmp_path: Path,
+) -> None:
+    trust = f'trust = "{GOLDEN / "trust"}"'
+    asked = (
+        'asked_of = ["student"]\nenough = [{ name = "pcr", evidence = "test", max_age_h = 48.0 }]'
+    )
+    plain, strict = tmp_path / "plain.toml", tmp_path / "strict.toml"
+    plain.write_text(with_keys("credentials", trust), encoding="utf-8")
+    strict.write_text(
+        with_keys("credentials", trust) + f"[certificates]\n{asked}\n", encoding="utf-8"
+    )
+    text = CARD.encode()
+    assert verified(text, "--now", NOW, "--config", plain) == [{**VALID, "enough": True}]
+    assert verified(text, "--now", NOW, "--config", strict) == [{**VALID, "enough": False}]
+    assert verified(text, "--now", "2027-03-01", "--config", plain)[0]["enough"] is False
+    answer = gated("verify", "--now", NOW, "--config", strict, stdin=text)
+    assert answer.stdout.decode().endswith("; not enough for this gate\n")
+    assert answer.returncode == 0, "genuine it is"
+    nothing = gated("verify", "--config", tmp_path / "none.toml", stdin=text)
+    assert nothing.returncode == 78

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gated.contents import AlarmName
+from gated.judgement import TemperatureRules
 from gated.messages import CallStaff, EnergiseRelay, MeasureAgain, ShowPrompt
-from gated.policy import Rules, TemperatureRules
+from gated.policy import Rules
 from gated.visit.state import Commit, Phase, Visit
 from gated.vocabulary import Outcome, Prompt, Reason, WhenNotJudged
 from tests.lane_rig import (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gated.contents import VisitContent
+from gated.judgement import TemperatureRules
 from gated.messages import DriftNoticed, MeasureAgain, ShowPrompt
-from gated.policy import Rules, TemperatureRules
+from gated.policy import Rules
 from gated.visit.state import Command, Commit
 from gated.vocabulary import Mode, Outcome, Prompt, Reason, WhenNotJudged
 from tests.lane_rig import IDS, LANE, PUPIL, LaneRig

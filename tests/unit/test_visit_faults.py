@@ -8,8 +8,9 @@ import pytest
 
 from gated.clock import TimeQuality
 from gated.contents import AlarmContent, AlarmName, ClockContent, PassageContent
+from gated.judgement import TemperatureRules
 from gated.messages import CallStaff, MeasureAgain, Reading, ReadingTaken, ShowPrompt
-from gated.policy import Rules, TemperatureRules
+from gated.policy import Rules
 from gated.visit.state import ClockChanged, Commit, Restarted, SettingsChanged
 from gated.vocabulary import Outcome, PassageResult, Prompt, Reason
 from tests.lane_rig import IDS, LANE, PAIR, PUPIL, LaneRig, granted, lane_with, visit_commit

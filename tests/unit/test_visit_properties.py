@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 
 from gated.clock import TimeQuality
 from gated.contents import ClaimContent, Content, PassageContent, ReleaseContent, VisitContent
+from gated.judgement import TemperatureRules
 from gated.messages import (
     ButtonPressed,
+    CodeAwaited,
     CodeNotRead,
     CommitFailed,
     Committed,
@@ -36,7 +38,7 @@ from gated.messages import (
     Reading,
     ReadingTaken,
 )
-from gated.policy import Rules, TemperatureRules
+from gated.policy import Rules
 from gated.units import MonoSeconds
 from gated.visit import advance, next_deadline
 from gated.visit.state import (
@@ -225,6 +227,23 @@ class Story:
             self.send(ContactValueSeen((36.5, 37.9)[n % 2], self.at))
         self.send(ButtonPressed(Button.ATTENDANT, self.at))
 
+    def verify_online(self, n: int) -> None:
+        """The platform is asked about a code, takes long, or answers some question of before."""
+        question = f"q{n // 4 % 3}"
+        credential = CREDENTIALS[n // 12 % len(CREDENTIALS)]
+        if n % 4 < 2:
+            self.send(CodeAwaited(question, credential, self.at))
+        elif n % 4 == 2:
+            self.send(CodeAwaited(question, credential, self.at, is_slow=True))
+        else:
+            before = {visit.visit_id: visit.credential for visit in self.state.visits}
+            asked = {v.visit_id for v in self.state.visits if v.awaited == question}
+            self.send(CredentialChecked(credential, self.at, question))
+            for visit in self.state.visits:
+                is_same = visit.credential == before.get(visit.visit_id)
+                assert is_same or visit.visit_id in asked, "somebody else's answer"
+                self.seen["answered by the platform"] += not is_same
+
     def request(self, n: int) -> None:
         for_s = (None, 1.0, 60.0)[n // 8 % 3]
         self.send(ModeRequested(tuple(Mode)[n % 3], n % 2 == 0, "office", self.at, for_s))
@@ -265,6 +284,8 @@ class Story:
             lambda n: self.send(CodeNotRead(tuple(UnreadCause)[n % 5], self.at)),
             self.release,
             self.release,
+            self.verify_online,
+            self.verify_online,
             self.request,
             self.housekeeping,
         )
@@ -294,5 +315,6 @@ def test_the_stories_reach_everything_that_they_forbid() -> None:
         *ClaimStep,
         *(result for result in PassageResult),
         "key_switch",
+        "answered by the platform",
     }
     assert {name for name in wanted if not seen[name]} == set()

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gated.contents import AlarmName, ReleaseContent
+from gated.judgement import TemperatureRules
 from gated.messages import CallStaff, Credential, EnergiseRelay, ShowPrompt, StopCallingStaff
-from gated.policy import Rules, TemperatureRules
+from gated.policy import Rules
 from gated.visit.state import Commit, Phase
 from gated.vocabulary import (
     Button,

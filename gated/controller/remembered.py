@@ -1,0 +1,32 @@
+"""What the lane knows again after a restart: how each pass was used, as the ledger keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from gated.ledger.writer import PassUses
+from gated.units import MonoSeconds
+from gated.visit.state import Use
+
+
+def remembered_uses(
+    kept: Mapping[str, PassUses],
+    is_before_reset: Callable[[datetime], bool],
+    at: Callable[[datetime], MonoSeconds] | None = None,
+) -> dict[str, Use]:
+    """Return the uses in ``kept`` as the state machine counts them, by ``pass_ref``.
+
+    ``is_before_reset`` tells whether the daily anti-passback reset came after a use, ``at`` when it
+    was on the monotonic clock (for comparing it with uses at other gates).
+    """
+    return {
+        ref: Use(
+            used.uses,
+            used.last_direction,
+            is_before_reset=is_before_reset(used.last_at),
+            newest_code_s=used.newest_code_s,
+            at=None if at is None else at(used.last_at),
+        )
+        for ref, used in kept.items()
+    }

@@ -1,0 +1,1 @@
+"""The office: its register, rosters in, cards out, passes revoked. Never on a gate."""

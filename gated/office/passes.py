@@ -1,0 +1,103 @@
+"""What an office knows of a holder and of a pass. Values only."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from gated.credentials.gp1 import Gp1Claims
+from gated.vocabulary import HolderCategory
+
+Pair = tuple[str, str]
+"""A text in simplified Chinese and in English, as in gated/texts.py."""
+
+
+class PassKind(enum.StrEnum):
+    """What a pass was made for; a holder has at most one CARD and one GUARDIAN in force."""
+
+    CARD = "card"  # the holder's own
+    GUARDIAN = "guardian"  # the pupil's, carried by a guardian
+    VISITOR = "visitor"
+    RETEST = "retest"
+    DUTY = "duty"
+
+
+SLIP_KINDS = frozenset({PassKind.VISITOR, PassKind.RETEST})
+"""Printed as slips, a quarter of a page each; the others as cards."""
+
+
+class RevokedWhy(enum.StrEnum):
+    """Why a pass holds no longer. A closed list: a free text would collect what nobody needs."""
+
+    LOST = "lost"
+    STOLEN = "stolen"
+    DAMAGED = "damaged"
+    LEFT = "left"  # the holder left the school or village
+    CHANGED = "changed"  # class, category or dates
+    WRONG = "wrong"  # made by mistake
+
+
+CATEGORIES: Mapping[HolderCategory, Pair] = MappingProxyType(
+    {
+        HolderCategory.STUDENT: ("学生", "student"),
+        HolderCategory.STAFF: ("教职工", "staff"),
+        HolderCategory.VISITOR: ("访客", "visitor"),
+        HolderCategory.DUTY: ("值班", "on duty"),
+        HolderCategory.EMERGENCY: ("应急人员", "emergency"),
+        HolderCategory.COURIER: ("快递配送", "courier"),
+        HolderCategory.RETEST_RELEASE: ("复检放行", "retest release"),
+        HolderCategory.ESCORT: ("陪同家长", "escort"),
+    }
+)
+
+PSEUDONYM_PREFIXES: Mapping[HolderCategory, str] = MappingProxyType(
+    {
+        HolderCategory.STUDENT: "s",
+        HolderCategory.STAFF: "t",
+        HolderCategory.VISITOR: "v",
+        HolderCategory.DUTY: "d",
+        HolderCategory.EMERGENCY: "e",
+        HolderCategory.COURIER: "c",
+        HolderCategory.RETEST_RELEASE: "s",
+        HolderCategory.ESCORT: "p",
+    }
+)
+"""What a pseudonym that the office makes begins with; a number follows, never anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A person in the register. The name is nowhere else: not in a code, a log or a message."""
+
+    pseudonym: str
+    name: str = field(repr=False)
+    category: HolderCategory
+    group: str | None = None
+    detail: str = field(default="", repr=False)  # tells two of the same name apart
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredPass:
+    """One pass as the register keeps it: its claims and not its text, which is signed anew."""
+
+    number: int  # short, printed on the card
+    kind: PassKind
+    holder: Holder
+    claims: Gp1Claims
+    key_id: bytes  # whose signature it bears
+    issued_at: datetime
+    revoked_at: datetime | None = None
+    revoked_why: RevokedWhy | None = None
+    replaced_by: int | None = None
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Return whether the pass holds at ``now`` or will."""
+        return self.revoked_at is None and now < self.claims.expires_at
+
+
+def shown_number(number: int) -> str:
+    """Return a pass number as it stands on a card."""
+    return f"No. {number:04d}"
