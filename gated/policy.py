@@ -1,7 +1,8 @@
 """The decision, pure: (verdict, credential, context, rules) → outcome with all its reasons.
 
 The second table of docs/architecture.md, "One visit", stands here literally and is tested row by
-row; the first, what the readings say, in ``gated.judgement``. Everything is in allow-list form: what is missing, stale or not finite never passes by silence.
+row; the first, what the readings say, in ``gated.judgement``. Everything is in allow-list form:
+what is missing, stale or not finite never passes by silence.
 """
 
 from __future__ import annotations

@@ -142,8 +142,9 @@ def _of_codes(config: GateConfig) -> Iterator[str]:
     credentials, verifier = config.credentials, config.verifier
     if config.checks.dynamic_when_unknown is not Check.HARD:
         yield (
-            f'checks.dynamic_when_unknown = "{config.checks.dynamic_when_unknown}": without a clock '
-            "an old picture of a changing pass opens the gate (时钟不可信时，动态码截图也能放行)"
+            f'checks.dynamic_when_unknown = "{config.checks.dynamic_when_unknown}": without a '
+            "clock an old picture of a changing pass opens the gate "
+            "(时钟不可信时，动态码截图也能放行)"
         )
     for rule in config.certificates.enough:
         key = f"certificates.enough[{rule.name}]"
@@ -153,8 +154,8 @@ def _of_codes(config: GateConfig) -> Iterator[str]:
             yield f"{key}: a negative test counts however old it is; set max_age_h (检测不限时效)"
     if credentials.revocations is None and credentials.when_revocations_old is Check.HARD:
         yield (
-            'credentials.when_revocations_old = "hard" does nothing without credentials.revocations '
-            "(未配置作废名单文件夹，此项无效)"
+            'credentials.when_revocations_old = "hard" does nothing without '
+            "credentials.revocations (未配置作废名单文件夹，此项无效)"
         )
     if verifier.enabled and any(not token.prefix for token in verifier.tokens):
         yield (
