@@ -6,6 +6,10 @@ import os
 
 import pytest
 
+# As the scanner itself does: on threads of its own, small matrices take five times as long. Before
+# anything imports NumPy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--hw", action="store_true", help="also run the tests that need real hardware")

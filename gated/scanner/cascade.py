@@ -120,17 +120,14 @@ class Cascade:
             look.take(part)
         return look.result()
 
-    def begin(
-        self, pixels: Pixels, expected: Sequence[Corners] = (), finest_level: int = 0
-    ) -> Look:
+    def begin(self, pixels: Pixels, expected: Sequence[Corners] = ()) -> Look:
         """Return a look at ``pixels`` of which nothing is taken yet.
 
         Args:
             pixels: of the picture.
             expected: corners where a code may be, for one was about there just now.
-            finest_level: as for ``Search``.
         """
-        views = Views(pixels, finest_level)
+        views = Views(pixels)
         return Look(views, self._steps, self._reader, self._max_cpu_s, expected)
 
     def decode_modules(self, levels: Levels) -> tuple[str, ...]:
@@ -169,37 +166,44 @@ class Look:
         self._answers: list[Answers] = []
         self._expected = expected
         self._suspects: list[Corners] = []
-        self._has_finders = self._has_certain_grid = False
+        self._is_searching = self._has_certain_grid = False
         self._parts: set[Part] = set()
 
     @property
-    def is_code_like(self) -> bool:
-        """Whether there's something that may be read with more effort."""
-        return bool(self._suspects) or self._has_finders or self._has_certain_grid
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether it's a code beyond doubt, read or not."""
-        return self.is_read or self._has_certain_grid
-
-    @property
-    def is_promising(self) -> bool:
-        """Whether something looks a little like one: worth a look, not worth a stir."""
-        return self.is_searched and self.views.search.may_have_code
-
-    @property
-    def is_searched(self) -> bool:
-        """Whether ``views.search`` has looked for codes."""
-        return Part.GRID in self._parts and not self.is_read
+    def is_found(self) -> bool:
+        """Whether the search has found a code, beyond doubt."""
+        is_found = self._is_searching and self.views.search.is_code_found
+        return is_found or self._has_certain_grid
 
     @property
     def is_thorough(self) -> bool:
-        """Whether it has looked for far codes too."""
-        return self.is_searched and self.views.finest_level == 0
+        """Whether codes were looked for all over, and none is read."""
+        is_done = self._is_searching and self.views.search.is_over
+        return (Part.GRID in self._parts or is_done) and not self.is_read
 
     @property
     def is_read(self) -> bool:
         return bool(self._codes)
+
+    def search_on(self, bits: int) -> None:
+        """Look for codes, so many bits further, if there are as many: ``Search.advance``."""
+        search = self.views.search
+        self._is_searching = True
+        for _ in range(bits):
+            search.advance()
+
+    def check_suspicion(self) -> None:
+        """Look closer at what a decoder suspects, if it does; ``is_found`` says what came of it."""
+        if self.is_read or not self._suspects:
+            return
+        self._is_searching = True
+        for corners in self._scaled_for_search(self._suspects[-1:]):
+            self.views.search.suspect(corners)
+        self._suspects.clear()
+
+    def _scaled_for_search(self, squares: Sequence[Corners]) -> list[Corners]:
+        scale = np.float32(self.views.scale_of(self.views.darkest))
+        return [corners / scale for corners in squares]
 
     def take(self, part: Part) -> None:
         """Take ``part``, unless it's taken, something is read already, or the time is up."""
@@ -246,15 +250,13 @@ class Look:
     def _take_grids(self) -> None:
         if self._is_over() or self._reader is None:
             return
-        self._has_finders = self.views.search.has_code
-        scale = self.views.scale_of(self.views.darkest)
-        suspects = [
-            corners / np.float32(scale) for corners in (*self._expected, *self._suspects[-1:])
-        ]
-        for grid in self.views.search.find_grids(suspects):
+        self.check_suspicion()
+        self._is_searching = True
+        search, scale = self.views.search, self.views.scale_of(self.views.darkest)
+        for grid in search.find_grids(self._scaled_for_search(self._expected)):
             self._has_certain_grid = self._has_certain_grid or grid.fit >= CERTAIN_FIT
             answers = []
-            for levels in self.views.search.read_grid(grid):
+            for levels in search.read_grid(grid):
                 reading = self._reader.read(draw_modules(levels))
                 if reading.codes:
                     code = Code(reading.codes[0].text, grid.corners).scaled(scale)

@@ -17,8 +17,11 @@ PROMISING: Final = 0.3
 """Likeness of a corner: what is less like a finder is none."""
 _CLEAR_LIKENESS: Final = 0.53
 """Of it; up to 0.5 in pictures without a code, from 0.56 in blurred and smeared codes."""
-_CLEAR_LEAD: Final = 0.1
-"""Over the fourth corner: tiles and keys look alike in all of them."""
+_CLEAR_LEAD: Final = 0.15
+"""Over the fourth corner: tiles and keys look alike in all of them, up to 0.14."""
+_CERTAIN_LIKENESS: Final = 0.65
+_CERTAIN_LEAD: Final = 0.2
+"""Chequers reach the first, up to 0.76, and other symbologies the second; only codes reach both."""
 _NOT_LOOKED_AT: Final = Likeness(-1.0, 0.0, 0.0)
 
 
@@ -40,10 +43,24 @@ class Finders:
         return sorted(corner.likeness for corner in self.corners)[1]
 
     @property
+    def stand_out(self) -> bool:
+        """Whether the fourth corner is less like one: in keys and tiles all of them are alike."""
+        return self._lead > _CLEAR_LEAD
+
+    @property
     def are_clear(self) -> bool:
-        """Whether it's a code for certain: three corners have one, and the fourth has none."""
+        """Whether it may well be a code: three corners have one, and the fourth has none."""
+        return self.third > _CLEAR_LIKENESS and self.stand_out
+
+    @property
+    def are_certain(self) -> bool:
+        """Whether it's a code beyond doubt, whatever lies between them."""
+        return self.third > _CERTAIN_LIKENESS and self._lead > _CERTAIN_LEAD
+
+    @property
+    def _lead(self) -> float:
         fourth, third, *_ = sorted(corner.likeness for corner in self.corners)
-        return third > _CLEAR_LIKENESS and third - fourth > _CLEAR_LEAD
+        return third - fourth
 
 
 @functools.cache
@@ -58,7 +75,12 @@ def _finder(module_px: float) -> Pixels:
 
 
 def find_finders(
-    flat: Pixels, side_px: int, margin_px: int, slack_px: int, widths: Sequence[float]
+    flat: Pixels,
+    side_px: int,
+    margin_px: int,
+    slack_px: int,
+    widths: Sequence[float],
+    least: float = PROMISING,
 ) -> Finders:
     """Return what the corners of a square look like.
 
@@ -67,16 +89,19 @@ def find_finders(
         side_px: its width.
         margin_px: what's around it.
         slack_px: so far from its place a finder may be.
-        widths: of codes to try, in modules.
+        widths: of codes to try, in modules; at least one.
+        least: likeness of the third best corner: what has less isn't looked at to the end.
     """
-    return max(
-        (_try_width(flat, side_px, margin_px, slack_px, modules) for modules in widths),
-        key=lambda finders: finders.third,
-    )
+    best = _try_width(flat, side_px, margin_px, slack_px, widths[0], least)
+    for modules in widths[1:]:
+        floor = max(least, best.third)
+        tried = _try_width(flat, side_px, margin_px, slack_px, modules, floor)
+        best = max(best, tried, key=lambda finders: finders.third)
+    return best
 
 
 def _try_width(
-    flat: Pixels, side_px: int, margin_px: int, slack_px: int, modules: float
+    flat: Pixels, side_px: int, margin_px: int, slack_px: int, modules: float, least: float
 ) -> Finders:
     finder = _finder(round(side_px / modules, 1))
     start = max(0, int(margin_px - side_px / modules - slack_px))
@@ -84,7 +109,7 @@ def _try_width(
     near, far = slice(start, stop), slice(flat.shape[0] - stop, flat.shape[0] - start)
     corners: list[Likeness] = []
     for rows, columns in ((near, near), (near, far), (far, far), (far, near)):
-        if sum(corner.likeness < PROMISING for corner in corners) > 1:
+        if sum(corner.likeness < least for corner in corners) > 1:
             corners.append(_NOT_LOOKED_AT)  # three of four can't have one any more
             continue
         found = find_likeness(np.ascontiguousarray(flat[rows, columns]), finder)

@@ -180,15 +180,7 @@ def place_grid(
             the bottom left one are.
         module_px: about how wide a module is.
     """
-    top_left, top_right, bottom_left = finders
-    side_px = float(np.hypot(*(top_right - top_left)) + np.hypot(*(bottom_left - top_left))) / 2
-    about = 2 * _MIDDLE + side_px / module_px
-    # As it would be without perspective.
-    plain = np.array([top_left, top_right, top_right + bottom_left - top_left, bottom_left])
-    placed = [
-        _Placed(levels, plain, modules, side_px / (modules - 2 * _MIDDLE))
-        for modules in sorted(_ALL_WIDTHS, key=lambda width: abs(width - about))[:_WIDTHS_TRIED]
-    ]
+    placed = _place_plainly(levels, finders, module_px)
     for each in placed:
         each.move(_FOURTH, _FAR_STEPS)
     best = max(placed, key=lambda each: each.fit)
@@ -198,6 +190,29 @@ def place_grid(
         for corner in (_FOURTH, 0, 1, 3):
             best.nudge(corner, step)
     return None if best.fit < _MIN_FIT else (best.modules, best.homography, best.fit)
+
+
+def measure_plain_fit(levels: Levels, finders: NDArray[np.float64], module_px: float) -> float:
+    """Return the best fit of a grid that its finders place, before anything is moved.
+
+    Args:
+        levels: as for ``place_grid``.
+        finders: as for ``place_grid``.
+        module_px: as for ``place_grid``.
+    """
+    return max(each.fit for each in _place_plainly(levels, finders, module_px))
+
+
+def _place_plainly(levels: Levels, finders: NDArray[np.float64], module_px: float) -> list[_Placed]:
+    """Return the grids of the nearest widths as they would lie without perspective."""
+    top_left, top_right, bottom_left = finders
+    side_px = float(np.hypot(*(top_right - top_left)) + np.hypot(*(bottom_left - top_left))) / 2
+    about = 2 * _MIDDLE + side_px / module_px
+    plain = np.array([top_left, top_right, top_right + bottom_left - top_left, bottom_left])
+    return [
+        _Placed(levels, plain, modules, side_px / (modules - 2 * _MIDDLE))
+        for modules in sorted(_ALL_WIDTHS, key=lambda width: abs(width - about))[:_WIDTHS_TRIED]
+    ]
 
 
 class _Placed:

@@ -8,9 +8,8 @@ its modules lie exactly.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -18,35 +17,30 @@ from typing import Final
 import numpy as np
 
 from gated.scanner.finders import PROMISING, Finders, find_finders, order_finders
-from gated.scanner.grid import MARGIN_HALVES, Grid, place_grid, prepare, read_modules
+from gated.scanner.grid import (
+    MARGIN_HALVES,
+    Grid,
+    measure_plain_fit,
+    place_grid,
+    prepare,
+    read_modules,
+)
 from gated.scanner.picture import Pixels
 from gated.scanner.regions import (
     Corners,
     Levels,
-    Region,
-    find_corners,
-    find_regions,
     flatten,
-    halve,
+    level_at,
     map_square,
     measure_contrast,
     measure_side_px,
     measure_texture,
     project,
 )
+from gated.scanner.squares import find_squares, halve_often
 
-# The pyramid: the picture, its half, its quarter and so on, each with a map of its texture.
-_SMALLEST_PX: Final = 64
-_SHORTEST_CELLS: Final = 15
-_LONGEST_CELLS: Final = 58  # nearly 4 times the shortest: neighbouring levels overlap
-_NOISE_FACTOR: Final = 1.25  # of the median texture, which is that of an even wall
-_NOISE_LEVELS: Final = 0.2
-_WHOLE_THRESHOLDS: Final = (10.0, 20.0)  # in the whole picture: fine texture is mostly noise
-_NEXT_THRESHOLD: Final = 2.0
-_HALF: Final = 0.5
-_SAME: Final = 0.05  # of a side
-_LOOKED_AT: Final = 5  # squares, the clearest first
 _CANDIDATES: Final = 2
+"""So many squares are looked at closer, the likest to codes first."""
 
 # A square, seen from the front.
 SIDE_PX: Final = 96
@@ -56,7 +50,12 @@ _WIDTHS: Final = (21, 25, 29, 33, 38, 44, 50, 57, 66, 76, 88)
 _SLACK_PX: Final = 6
 _CLOSER: Final = 0.4
 """Of the third best corner: what is less like one isn't looked at any closer."""
+_SOON: Final = 0.5
+"""Of it: what is more like one is looked at closer before other squares are looked at."""
+_AT_ONCE: Final = 0.6
+"""Of it: few things but codes are so much like one. They're looked at closer in the same bit."""
 _BLOCKS: Final = 8
+_BLACK_AND_WHITE: Final = (0.04, 0.96)  # shares of the pixels, from the darkest
 _WHITE_LEVEL: Final = 235.0
 _WHITE_SHARE: Final = 0.9  # of the way from black to white
 _MAX_SPREAD: Final = 0.22  # of the blocks' means, by contrast: 0.06 to 0.2 of codes, 0.25 of others
@@ -70,6 +69,9 @@ _FINE_SLACK_PX: Final = 14
 _FINE_WIDTHS: Final = (0.92, 1.0, 1.09)
 _MIN_LIKENESS: Final = 0.5
 """Of the third best corner: 0.42 costs a fifth more on a miss and reads nothing more."""
+_MIN_PLAIN_FIT: Final = 0.2
+"""Of the grid where the finders place it: up to 0.17 in pictures without a code. What has less and
+is a code all the same, out of focus, has finders that leave no doubt."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,74 +89,146 @@ class Candidate:
     finders: Finders
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Closeup:
+    """What a larger picture of a candidate shows.
+
+    Attributes:
+        finders: their places are in px of the square seen from the front, ``_FINE_PX`` wide.
+        levels: of that, as ``prepare`` gives them; None if it can't be a code.
+        is_code: it's one for certain.
+    """
+
+    finders: Finders
+    levels: Levels | None = None
+    is_code: bool = False
+
+
 class Search:
     """What a grey picture holds; each part is looked for when it's first asked for.
+
+    The search for codes can be done bit by bit, with ``advance``.
 
     Args:
         view: the picture.
         other: the same in another channel, for modules that are clearer there.
-        finest_level: of the pyramid, at which squares are looked for: 0 for all, 1 takes half the
-            time and misses codes of less than 60 px.
     """
 
-    def __init__(self, view: Pixels, other: Pixels | None = None, finest_level: int = 0) -> None:
+    def __init__(self, view: Pixels, other: Pixels | None = None) -> None:
         self._view = view
         self._other = other
-        self._finest_level = finest_level
-        self._closer: dict[Candidate, tuple[Pixels, Finders]] = {}
+        self._squares: list[Corners] | None = None  # that aren't looked at yet
+        self._found: list[Candidate] = []
+        self._suspected: list[Candidate] = []
+        self._closeups: dict[Candidate, Closeup] = {}
         self._grids: dict[Candidate, Grid | None] = {}
 
     @cached_property
     def pyramid(self) -> list[Pixels]:
-        return _halve_often(self._view)
+        return halve_often(self._view)
 
     @cached_property
     def _other_pyramid(self) -> list[Pixels]:
-        return [] if self._other is None else _halve_often(self._other)
+        return [] if self._other is None else halve_often(self._other)
 
     @cached_property
     def textures(self) -> list[Levels]:
-        return [measure_texture(level) for level in self.pyramid[self._finest_level :]]
+        return [measure_texture(level) for level in self.pyramid]
 
-    @cached_property
+    # --- bit by bit ----------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Do a bit of the search, the greatest of which is the first: look for the squares."""
+        if self._squares is None:
+            self._squares = list(find_squares(self.textures))
+        elif (likely := self._next_to_look_closer()) is not None:
+            self.look_closer(likely)
+        elif self._squares:
+            self._look_at(self._squares.pop(0))
+
+    def _next_to_look_closer(self) -> Candidate | None:
+        """Return what must be looked at closer before another square is looked at."""
+        waiting = (each for each in self._best if each not in self._closeups)
+        first = next(waiting, None)
+        is_due = first is not None and (not self._squares or first.finders.third >= _SOON)
+        return first if is_due else None
+
+    def _look_at(self, corners: Corners) -> None:
+        flat = self.flatten(corners, SIDE_PX, MARGIN_PX)
+        # In a code dark and light are mixed alike all over, and in no photograph.
+        if measure_mixture(flat).spread > _MAX_SPREAD:
+            return
+        candidate = Candidate(corners, flat, _find_finders_coarsely(flat, measure_side_px(corners)))
+        self._found.append(candidate)
+        if candidate.finders.third >= _AT_ONCE:
+            self.look_closer(candidate)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there's nothing left to ``advance`` to."""
+        return self._squares == [] and all(each in self._closeups for each in self._best)
+
+    @property
+    def is_code_found(self) -> bool:
+        """Whether something was found so far that is worth all that can be done to read it."""
+        return any(closeup.is_code for closeup in self._closeups.values())
+
+    @property
+    def _best(self) -> list[Candidate]:
+        found = sorted(self._found, key=lambda each: each.finders.third, reverse=True)
+        return found[:_CANDIDATES]
+
+    # --- as a whole ----------------------------------------------------------------------------
+
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The dense squares that are most like codes, the likest first."""
-        found = sorted(self._find_candidates(), key=lambda each: each.finders.third, reverse=True)
-        return tuple(found[:_CANDIDATES])
+        while not self.is_over:
+            self.advance()
+        return tuple(self._best)
 
-    def _find_candidates(self) -> Iterator[Candidate]:
-        for corners in _squares(self.textures, self._finest_level):
-            flat = self.flatten(corners, SIDE_PX, MARGIN_PX)
-            # In a code dark and light are mixed alike all over, and in no photograph.
-            if measure_mixture(flat).spread <= _MAX_SPREAD:
-                finders = _find_finders_coarsely(flat, measure_side_px(corners))
-                yield Candidate(corners, flat, finders)
-
-    @cached_property
+    @property
     def has_code(self) -> bool:
         """Whether something in view is worth all that can be done to read it."""
-        return any(self.look_closer(candidate).are_clear for candidate in self.candidates)
-
-    @cached_property
-    def may_have_code(self) -> bool:
-        """Whether something looks like a code so far as to be taken apart."""
-        return any(
-            self.look_closer(candidate).third >= _MIN_LIKENESS for candidate in self.candidates
-        )
+        while not (self.is_code_found or self.is_over):
+            self.advance()
+        return self.is_code_found
 
     def look_closer(self, candidate: Candidate) -> Finders:
         """Return the finders of ``candidate``, from a larger picture of it if that promises much.
 
         Their places are in px of the square seen from the front, ``_FINE_PX`` wide.
         """
+        if candidate not in self._closeups:
+            self._closeups[candidate] = self._make_closeup(candidate)
+        return self._closeups[candidate].finders
+
+    def _make_closeup(self, candidate: Candidate) -> Closeup:
         if candidate.finders.third < _CLOSER:
-            return candidate.finders
-        if candidate not in self._closer:
-            flat = self.flatten(candidate.corners, _FINE_PX, _FINE_MARGIN_PX)
-            widths = [candidate.finders.modules * factor for factor in _FINE_WIDTHS]
-            finders = find_finders(flat, _FINE_PX, _FINE_MARGIN_PX, _FINE_SLACK_PX, widths)
-            self._closer[candidate] = (flat, finders)
-        return self._closer[candidate][1]
+            return Closeup(candidate.finders)
+        flat = self.flatten(candidate.corners, _FINE_PX, _FINE_MARGIN_PX)
+        widths = [candidate.finders.modules * factor for factor in _FINE_WIDTHS]
+        finders = find_finders(
+            flat, _FINE_PX, _FINE_MARGIN_PX, _FINE_SLACK_PX, widths, _MIN_LIKENESS
+        )
+        if finders.third < _MIN_LIKENESS:
+            return Closeup(finders)
+        module_px = _FINE_PX / finders.modules
+        levels = prepare(flat, module_px)
+        is_code = finders.are_certain or (
+            finders.stand_out
+            and measure_plain_fit(levels, order_finders(finders), module_px) >= _MIN_PLAIN_FIT
+        )
+        return Closeup(finders, levels, is_code)
+
+    def suspect(self, corners: Corners) -> None:
+        """Look at the square with these ``corners``, in px, before all that ``advance`` finds."""
+        if measure_side_px(corners) >= _LEAST_SIDE_PX:
+            flat = self.flatten(corners, SIDE_PX, MARGIN_PX)
+            finders = _find_finders_coarsely(flat, measure_side_px(corners))
+            candidate = Candidate(corners, flat, finders)
+            self._suspected.append(candidate)
+            self.look_closer(candidate)
 
     def find_grids(self, suspects: Sequence[Corners] = ()) -> Iterator[Grid]:
         """Yield the codes whose modules can be told apart, the clearest first.
@@ -162,24 +236,30 @@ class Search:
         Args:
             suspects: where else to look; in px, as corners of codes.
         """
-        suspected = (
-            Candidate(corners, flat, _find_finders_coarsely(flat, measure_side_px(corners)))
-            for corners in suspects
-            if measure_side_px(corners) >= _LEAST_SIDE_PX
-            for flat in [self.flatten(corners, SIDE_PX, MARGIN_PX)]
-        )
-        for candidate in itertools.chain(suspected, self.candidates):
-            grid = self.find_grid(candidate)
+        for corners in suspects:
+            self.suspect(corners)
+        yield from self._settle_all(self._suspected)
+        yield from self._settle_all(self.candidates)
+
+    def _settle_all(self, candidates: Iterable[Candidate]) -> Iterator[Grid]:
+        for candidate in candidates:
+            grid = self._settle(candidate)
             if grid is not None:
                 yield grid
 
     def find_grid(self, candidate: Candidate) -> Grid | None:
-        """Return how the modules of ``candidate`` lie; None: it's no code, or a hopeless one."""
+        """Return how the modules of ``candidate`` lie; None: it's no code, or a hopeless one.
+
+        What may be one and may not isn't settled for that, unless ``find_grids`` has done so.
+        """
+        self.look_closer(candidate)
+        is_code = self._closeups[candidate].is_code
+        return self._settle(candidate) if is_code else self._grids.get(candidate)
+
+    def _settle(self, candidate: Candidate) -> Grid | None:
         if candidate not in self._grids:
             self.look_closer(candidate)
-            flat, finders = self._closer.get(candidate, (candidate.flat, candidate.finders))
-            is_likely = candidate in self._closer and finders.third >= _MIN_LIKENESS
-            self._grids[candidate] = _settle(candidate, flat, finders) if is_likely else None
+            self._grids[candidate] = _settle(candidate, self._closeups[candidate])
         return self._grids[candidate]
 
     def fit_of(self, candidate: Candidate) -> float:
@@ -210,10 +290,12 @@ class Search:
         return min(finer, len(self.pyramid) - 1)
 
 
-def _settle(candidate: Candidate, flat: Pixels, finders: Finders) -> Grid | None:
-    """Return how the modules of ``candidate`` lie, seen larger as ``flat``, with its finders."""
-    levels = prepare(flat, _FINE_PX / finders.modules)
-    placed = place_grid(levels, order_finders(finders), _FINE_PX / finders.modules)
+def _settle(candidate: Candidate, closeup: Closeup) -> Grid | None:
+    """Return how the modules of ``candidate`` lie, seen larger in ``closeup``."""
+    if closeup.levels is None:
+        return None
+    finders = closeup.finders
+    placed = place_grid(closeup.levels, order_finders(finders), _FINE_PX / finders.modules)
     if placed is None:
         return None
     modules, homography, fit = placed
@@ -221,55 +303,6 @@ def _settle(candidate: Candidate, flat: Pixels, finders: Finders) -> Grid | None
     to_flat = map_square(candidate.corners, _FINE_PX, _FINE_MARGIN_PX)
     corners = project(project(own, homography), np.linalg.inv(to_flat).astype(np.float64))
     return Grid(modules, corners.astype(np.float32), fit)
-
-
-def _halve_often(view: Pixels) -> list[Pixels]:
-    levels = [view]
-    while min(levels[-1].shape) >= 2 * _SMALLEST_PX:
-        levels.append(halve(levels[-1]))
-    return levels
-
-
-# --- squares -------------------------------------------------------------------------------------
-
-
-def _squares(textures: Sequence[Levels], finest_level: int) -> Iterator[Corners]:
-    """Yield the corners of dense squares, in px of the picture, the clearest first."""
-    found: list[tuple[float, int, Region]] = []
-    for level, texture in enumerate(textures, finest_level):
-        floor = float(np.median(texture[::4, ::4])) + _NOISE_LEVELS
-        noise = floor if level else floor / 2  # a half has half the noise: small ones aren't less
-        for threshold in _thresholds(level, floor, float(texture.max())):
-            for region in find_regions(texture, threshold, _SHORTEST_CELLS, _LONGEST_CELLS):
-                exactness = 1 - abs(threshold / region.texture - _HALF)
-                found.append((exactness * region.texture / noise, level, region))
-    found.sort(key=lambda entry: entry[0], reverse=True)
-    taken: list[Corners] = []
-    for _, level, region in found:
-        for cells in find_corners(region):
-            corners = cells * 2 ** (level + 1)
-            if any(_are_same(corners, other) for other in taken):
-                continue  # from another threshold or level
-            taken.append(corners)
-            yield corners
-            if len(taken) == _LOOKED_AT:
-                return
-
-
-def _are_same(one: Corners, other: Corners) -> bool:
-    """Return whether two squares have about the same middle and corners."""
-    apart = np.abs(one[:, np.newaxis] - other).max(axis=2).min(axis=1).max()
-    return float(apart) < _SAME * measure_side_px(other)
-
-
-def _thresholds(level: int, floor: float, most: float) -> Iterator[float]:
-    if level == 0:
-        yield from _WHOLE_THRESHOLDS
-        return
-    threshold = _NOISE_FACTOR * floor
-    while threshold < most:
-        yield threshold
-        threshold *= _NEXT_THRESHOLD
 
 
 # --- candidates ----------------------------------------------------------------------------------
@@ -294,7 +327,7 @@ class Mixture:
 def measure_mixture(flat: Pixels) -> Mixture:
     """Return how dark and light are mixed in ``flat`` of a ``Candidate``."""
     inner = flat[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
-    black, white = (float(level) for level in np.percentile(inner[::2, ::2], (4, 96)))
+    black, white = (level_at(inner[::2, ::2], share) for share in _BLACK_AND_WHITE)
     contrast = max(1.0, white - black)
     size = SIDE_PX // _BLOCKS
     blocks = inner.reshape(_BLOCKS, size, _BLOCKS, size).mean(axis=(1, 3))
@@ -319,5 +352,5 @@ def _find_finders_coarsely(flat: Pixels, side_px: float) -> Finders:
     if tried.third < _CLOSER:
         at = widths.index(round(tried.modules))
         others = widths[max(0, at - 1) : at + 2 : 2]
-    near = find_finders(flat, SIDE_PX, MARGIN_PX, _SLACK_PX, others)
+    near = find_finders(flat, SIDE_PX, MARGIN_PX, _SLACK_PX, others, tried.third)
     return max(tried, near, key=lambda finders: finders.third)

@@ -1,9 +1,9 @@
 """What the frames of one camera show, one after the other. Pure.
 
 A frame without a code must cost little, and a code must be read at once. So the parts of the
-cascade take turns while nothing in view looks like a code; as soon as something does, that very
-frame and those after it get all of them. Frames of a code that none of them shows well enough are
-joined.
+cascade take turns while there's no code in view, and the search for codes in one frame goes on,
+bit by bit, while the next ones are there; as soon as a code is found, the newest frame and those
+after it get all parts. Frames of a code that none of them shows well enough are joined.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from gated.scanner.regions import Corners
 from gated.units import MonoSeconds
 
 ALERT_S: Final = 1.0
-"""So long after something looked like a code, every frame is looked at with all that we have."""
+"""So long after a code was found, every frame is looked at with all that we have."""
 SLOW_EVERY: Final = 3
 """Of those frames, each third gets the slow steps too."""
 VAIN_LOOKS: Final = 10
 """After so many in a row it's a hopeless code, and all that we have is a waste."""
-DOUBTFUL_LOOKS: Final = 3
-"""The same for what has finders, and no modules that can be told apart: mostly it's no code."""
 PAUSE_S: Final = 3.0
 """So long it isn't taken apart then; the decoders go on looking."""
 BY_JOINING: Final = "joined"
+BITS: Final = {Part.FIRST: 2, Part.SECOND: 1, Part.GRID: 2}
+"""Of a search, beside each part: what makes frames cost about the same."""
 _TURNS: Final = (Part.FIRST, Part.GRID, Part.SECOND, Part.FIRST, Part.SECOND, Part.FIRST)
 
 
@@ -44,38 +44,58 @@ class Stream:
         self._cascade = cascade
         self._joiner = Joiner()
         self._turn = -1
-        self._round = 0
         self._was_read = False
         self._alert_until = MonoSeconds(0.0)
         self._full_looks = 0  # since the last reading
         self._pause_until = MonoSeconds(0.0)
-        self._has_finders = False
         self._expected: tuple[Corners, ...] = ()
+        self._searching: Look | None = None
 
     def begin(self) -> None:
         """Note that something moves again: whatever it is, it's looked for at once."""
         self._turn = -1
         self._pause_until = MonoSeconds(0.0)
-        self._has_finders = False
+        self._searching = None
 
     def decode(self, pixels: Pixels, at: MonoSeconds) -> tuple[Decoded, Look]:
-        """Return what is read in the frame taken ``at``, and the look that was taken at it."""
+        """Return what is read in the frame taken ``at``, and the look to tell of: the one at it, or
+        the one at an earlier frame if its search has come to the end.
+        """
+        began_s = time.thread_time()
         self._joiner.forget_old(at)
         is_alert, is_pausing = at < self._alert_until, at < self._pause_until
         part = self._next_part()
-        look = self._cascade.begin(
-            pixels,
-            self._expected if is_alert else (),
-            # Far codes are looked for every second time only.
-            finest_level=0 if is_alert or self._has_finders or self._round % 2 == 0 else 1,
-        )
-        if is_pausing and part is Part.GRID and not self._has_finders:
-            part = Part.FIRST
-        look.take(part)
-        if not is_pausing and (is_alert or look.is_code_like or look.is_promising):
-            self._take_all(look)
-            if look.is_code_like or not is_alert:
+        look = self._cascade.begin(pixels, self._expected if is_alert else ())
+        searched = self._take(look, part)
+        if not is_pausing:
+            look.check_suspicion()
+            is_found = look.is_found or (searched is not None and searched.is_found)
+            if is_alert or is_found:
+                self._take_all(look)
+                self._searching = searched = None
+            if is_found or look.is_found:
                 self._note(look, at)
+        decoded = self._conclude(look, at)
+        decoded = replace(decoded, cpu_ms=(time.thread_time() - began_s) * 1_000)
+        if searched is None or not searched.is_thorough:
+            return decoded, look
+        self._searching = None
+        return decoded, searched
+
+    def _take(self, look: Look, part: Part) -> Look | None:
+        """Take ``part``, or begin a search; return the look whose search went on, if one did."""
+        if part is Part.GRID:
+            self._searching = look
+        else:
+            look.take(part)
+        if look.is_read:
+            self._searching = None
+        if self._searching is not None:
+            self._searching.search_on(BITS[part])
+        return self._searching
+
+    def _conclude(self, look: Look, at: MonoSeconds) -> Decoded:
+        """Return what was read in ``look``, or in it and those before it."""
         decoded = look.result()
         self._was_read = look.is_read
         if decoded.answers:
@@ -86,14 +106,13 @@ class Stream:
             decoded = self._join(decoded, at)
         if decoded.codes:
             self._full_looks = 0
-        return decoded, look
+        return decoded
 
     def _next_part(self) -> Part:
         if self._was_read:
             return Part.FIRST  # it's still there
         self._turn += 1
-        self._round, turn = divmod(self._turn, len(_TURNS))
-        return _TURNS[turn]
+        return _TURNS[self._turn % len(_TURNS)]
 
     def _take_all(self, look: Look) -> None:
         """Take what isn't taken yet, of some frames only without the slow steps."""
@@ -103,26 +122,20 @@ class Stream:
                 look.take(part)
 
     def _note(self, look: Look, at: MonoSeconds) -> None:
-        """Stay alert for what looks like a code, for a while; then let it be for another while."""
-        most = VAIN_LOOKS if look.is_certain else DOUBTFUL_LOOKS if look.is_code_like else 1
-        if look.is_code_like:
-            self._alert_until = MonoSeconds(at + ALERT_S)
-        if not look.is_read and self._full_looks >= most:
+        """Stay alert for a code, for a while; then let it be for another while."""
+        self._alert_until = MonoSeconds(at + ALERT_S)
+        if not look.is_read and self._full_looks >= VAIN_LOOKS:
             self._full_looks = 0
-            self._has_finders = look.is_code_like  # why it isn't read will still be looked for
             self._pause_until = MonoSeconds(at + PAUSE_S)
             self._alert_until = at
 
     def _join(self, decoded: Decoded, at: MonoSeconds) -> Decoded:
-        began_s = time.thread_time()
         codes: dict[str, Code] = {}
         for answers in decoded.answers:
             levels = self._joiner.add(answers.levels, answers.grid.fit, at)
             texts = () if levels is None else self._cascade.decode_modules(levels)
             codes |= {text: Code(text, answers.grid.corners) for text in texts}
-        if codes:
-            self._joiner.forget()
-        cpu_ms = decoded.cpu_ms + (time.thread_time() - began_s) * 1_000
         if not codes:
-            return replace(decoded, cpu_ms=cpu_ms)
-        return replace(decoded, codes=tuple(codes.values()), decoder=BY_JOINING, cpu_ms=cpu_ms)
+            return decoded
+        self._joiner.forget()
+        return replace(decoded, codes=tuple(codes.values()), decoder=BY_JOINING)

@@ -16,8 +16,7 @@ HALF_LONG_SIDE_PX: Final = 640
 class Views:
     """The views of one picture, each made when it's first asked for."""
 
-    def __init__(self, pixels: Pixels, finest_level: int = 0) -> None:
-        self.finest_level = finest_level
+    def __init__(self, pixels: Pixels) -> None:
         self._pixels = pixels
         self._width = pixels.shape[1]
 
@@ -43,7 +42,7 @@ class Views:
 
     @cached_property
     def search(self) -> Search:
-        return Search(self.darkest, self.grey, self.finest_level)
+        return Search(self.darkest, self.grey)
 
     def scale_of(self, view: Pixels) -> float:
         """Return how much larger the picture is than ``view``."""

@@ -147,13 +147,17 @@ def test_the_second_family_looks_at_what_the_first_could_not_read() -> None:
     assert zbar.shown == [(360, 640)]
 
 
-def test_a_code_that_could_not_be_read_is_known_by_its_place() -> None:
-    place = np.array([[10, 10], [50, 10], [50, 50], [10, 50]], np.float32)
-    zxing = CountingDecoder("zxing", lambda _: Reading(suspects=(place,)))
-    look = Cascade([zxing], max_cpu_ms=AMPLE_MS).begin(render_empty(1))
-    assert not look.is_code_like
-    look.take(Part.FIRST)
-    assert look.is_code_like
+def test_what_a_decoder_suspects_is_a_code_only_if_it_looks_like_one_where_it_is() -> None:
+    phone = render_phone("GP1:" + "K7Q9" * 8, seed=1)
+    (code,) = ZxingDecoder().read(darkest_channel(phone)).codes
+    for picture, is_code in ((phone, True), (render_empty(1), False)):
+        zxing = CountingDecoder("zxing", lambda _: Reading(suspects=(code.corners,)))
+        look = Cascade([zxing], max_cpu_ms=AMPLE_MS).begin(picture)
+        look.check_suspicion()
+        assert not look.is_found
+        look.take(Part.FIRST)
+        look.check_suspicion()
+        assert look.is_found is is_code
 
 
 def test_a_part_is_taken_once() -> None:

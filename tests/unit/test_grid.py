@@ -17,6 +17,7 @@ from gated.scanner.grid import (
     draw_modules,
     known_modules,
     measure_fit,
+    measure_plain_fit,
     place_grid,
     prepare,
     read_modules,
@@ -168,6 +169,28 @@ def test_where_there_is_no_code_most_grids_are_refused_and_none_is_certain(kind:
             fits.append(0.0 if placed is None else placed[2])
     assert max(fits) < CERTAIN_FIT
     assert fits.count(0.0) >= (20 if kind == "flat" else 10)
+
+
+def test_before_anything_is_moved_a_code_fits_already_and_what_is_none_does_not() -> None:
+    rng = np.random.default_rng(2)
+    codes, others = [], []
+    for version in (2, 4, 7, 10):
+        matrix = _matrix(version)
+        modules, module_px = len(matrix), SIDE_PX / len(matrix)
+        flat, true = _stand(matrix, rng)
+        other = rng.integers(0, 2, matrix.shape).astype(np.int8)
+        random, own = _stand(other, rng)
+        codes.append(
+            measure_plain_fit(prepare(flat, module_px), _finders(true, modules), module_px)
+        )
+        others.append(
+            measure_plain_fit(prepare(random, module_px), _finders(own, modules), module_px)
+        )
+        placed = place_grid(prepare(flat, module_px), _finders(true, modules), module_px)
+        assert placed is not None
+        assert codes[-1] <= placed[2]
+    assert min(codes) > 0.3
+    assert max(others) < 0.1
 
 
 def test_a_grid_of_another_width_or_a_module_aside_or_turned_does_not_fit() -> None:

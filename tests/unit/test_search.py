@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gated.scanner.decoders import ZxingDecoder
 from gated.scanner.grid import CERTAIN_FIT, Grid
 from gated.scanner.picture import Pixels, blur, darkest_channel, enlarge, to_grey
-from gated.scanner.regions import Corners
+from gated.scanner.regions import Corners, level_at
 from gated.scanner.search import Search
 from gated.simulation.screens import HEIGHT_PX, WIDTH_PX, Hold, Shown, render_empty, render_shown
 from gated.vocabulary import CodeColour
@@ -19,6 +19,8 @@ SHORT = "GP1:" + "K7Q9" * 8
 LONG = "GP1:" + "K7Q$ 9P60GO0Y906PC.W2" * 9  # as long as a pass
 WIDTHS = {SHORT: 25, LONG: 49}
 """Of the phone's codes, in modules."""
+MOST_SQUARES, MOST_CANDIDATES = 5, 2
+"""That a search looks at, and looks closer at."""
 
 
 def _true_corners(view: Pixels) -> Corners:
@@ -44,6 +46,14 @@ def _best(search: Search, suspects: tuple[Corners, ...] = ()) -> Grid:
 
 def _render(text: str, seed: int, hold: Hold, colour: CodeColour = CodeColour.BLACK) -> Pixels:
     return render_shown(Shown(text, hold=hold, colour=colour), seed)
+
+
+@pytest.mark.parametrize(("share", "level"), [(0.0, 0), (0.04, 4), (0.75, 75), (1.0, 100)])
+def test_of_levels_a_share_lies_below_the_one_that_is_told(share: float, level: int) -> None:
+    levels = np.random.default_rng(1).permutation(101).astype(np.uint8)
+    assert level_at(levels, share) == level
+    assert level_at(np.stack([levels, levels]), share) == level
+    assert level_at(levels[:1], share) == levels[0]
 
 
 # --- where codes are -----------------------------------------------------------------------------
@@ -81,7 +91,6 @@ def test_a_code_is_found_within_a_module_of_where_it_is(
         assert grid.fit > 0.9
         assert _miss_modules(grid, _true_corners(darkest_channel(frame))) < 1
         assert search.has_code
-        assert search.may_have_code
 
 
 @pytest.mark.parametrize("colour", [colour for colour in CodeColour if colour != CodeColour.NONE])
@@ -156,26 +165,28 @@ def test_a_grid_is_found_once_for_all_that_ask() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3])
-def test_without_the_finest_level_a_near_code_is_found_and_a_far_one_is_not(seed: int) -> None:
-    near, far = (
-        darkest_channel(_render(SHORT, seed, Hold(code_px=code_px))) for code_px in (330, 45)
-    )
-    assert [Search(view).has_code for view in (near, far)] == [True, True]
-    assert [Search(view, finest_level=1).has_code for view in (near, far)] == [True, False]
-    assert list(Search(far, finest_level=1).find_grids()) == []
+def test_near_and_far_codes_are_found(seed: int) -> None:
+    for code_px in (330, 45):
+        view = darkest_channel(_render(SHORT, seed, Hold(code_px=code_px)))
+        assert Search(view).has_code
 
 
-def test_what_is_suspected_is_looked_at_before_all_else() -> None:
-    """A far code, at a level at which it isn't looked for."""
-    view = darkest_channel(_render(SHORT, 0, Hold(code_px=70)))
-    true = _true_corners(view)
-    assert list(Search(view, finest_level=2).find_grids()) == []
+def test_what_is_suspected_is_found_beside_more_than_is_looked_for() -> None:
+    """Two other codes are clearer, and no more than two are taken apart."""
+    near, far = (darkest_channel(_render(SHORT, 0, Hold(code_px=px))) for px in (250, 70))
+    view = np.concatenate([blur(far, 0.8), near, near], axis=1)
+    true = _true_corners(far)
+    found = [grid.corners[:, 0].min() > WIDTH_PX for grid in Search(view).find_grids()]
+    assert found == [True, True]
     rng = np.random.default_rng(1)
     for _ in range(4):
         suspect = np.asarray(true + rng.uniform(-2, 2, (4, 2)), np.float32)
-        grid = next(Search(view, finest_level=2).find_grids([suspect]))
-        assert (grid.modules, grid.fit > 0.9) == (WIDTHS[SHORT], True)
-        assert _miss_modules(grid, true) < 1
+        search = Search(view)
+        search.suspect(suspect)
+        assert search.is_code_found
+        for grid in (next(search.find_grids()), next(Search(view).find_grids([suspect]))):
+            assert (grid.modules, grid.fit > 0.9) == (WIDTHS[SHORT], True)
+            assert _miss_modules(grid, true) < 1
 
 
 def test_of_two_codes_the_suspected_one_is_told_first() -> None:
@@ -202,6 +213,60 @@ def test_a_suspect_that_is_none_yields_nothing() -> None:
     assert list(Search(empty).find_grids([square, outside, point])) == []
 
 
+# --- bit by bit ----------------------------------------------------------------------------------
+
+
+def _advance_to_end(search: Search) -> int:
+    """Return how many bits it took."""
+    bits = 0
+    while not search.is_over:
+        search.advance()
+        bits += 1
+    return bits
+
+
+def test_bit_by_bit_the_same_is_found_as_at_once() -> None:
+    for view in (
+        darkest_channel(_render(LONG, 1, Hold(tilt_deg=15))),
+        _tile(4, 1),
+        darkest_channel(render_empty(1)),
+    ):
+        slow, quick = Search(view), Search(view)
+        assert _advance_to_end(slow) <= 1 + MOST_SQUARES + MOST_CANDIDATES
+        slow.advance()  # there's nothing left to do
+        assert slow.is_code_found == quick.has_code
+        found = [[each.corners.tolist() for each in one.candidates] for one in (slow, quick)]
+        assert found[0] == found[1]
+
+
+def test_a_clear_code_is_found_in_the_second_bit() -> None:
+    search = Search(darkest_channel(_render(LONG, 1, Hold())))
+    found = []
+    for _ in range(2):
+        search.advance()
+        found.append(search.is_code_found)
+    assert found == [False, True]
+    assert not search.is_over
+
+
+def test_a_code_once_found_ends_no_search_of_the_rest() -> None:
+    near, far = (darkest_channel(_render(SHORT, 0, Hold(code_px=px))) for px in (200, 100))
+    search = Search(np.concatenate([near, far], axis=1))
+    assert search.has_code
+    assert not search.is_over
+    middles = {int(grid.corners[:, 0].mean() // WIDTH_PX) for grid in search.find_grids()}
+    assert middles == {0, 1}
+    assert search.is_over
+
+
+def test_what_may_be_a_code_and_may_not_is_settled_for_who_takes_it_apart_only() -> None:
+    """Three finders a little askew, and neither timing nor alignment patterns."""
+    search = Search(_tile(1, 3))
+    doubtful = [each for each in search.candidates if search.look_closer(each).third >= 0.5]
+    assert not search.has_code
+    assert [search.find_grid(each) for each in doubtful] == [None] * len(doubtful)
+
+
 # --- where there is none -------------------------------------------------------------------------
 
 
@@ -209,7 +274,6 @@ def test_no_candidate_is_clear_with_nobody_there() -> None:
     for seed in range(8):
         search = Search(darkest_channel(render_empty(seed)))
         assert not search.has_code
-        assert not search.may_have_code
         assert list(search.find_grids()) == []
 
 
@@ -248,19 +312,15 @@ def _even(shape: tuple[int, int]) -> list[Pixels]:
     ]
 
 
-@pytest.mark.parametrize("finest_level", [0, 1, 2])
 @pytest.mark.parametrize(
     "shape",
     [(1, 1), (1, 2), (2, 1), (3, 3), (63, 65), (127, 129), (5, 2_000), (2_001, 7), (301, 533)],
 )
-def test_flat_and_tiny_and_odd_pictures_hold_nothing(
-    shape: tuple[int, int], finest_level: int
-) -> None:
+def test_flat_and_tiny_and_odd_pictures_hold_nothing(shape: tuple[int, int]) -> None:
     for picture in _even(shape):
-        search = Search(picture, picture, finest_level)
+        search = Search(picture, picture)
         assert search.candidates == ()
         assert not search.has_code
-        assert not search.may_have_code
         assert list(search.find_grids()) == []
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from gated.scanner.cascade import Cascade, Decoded, Part
+from gated.scanner.cascade import Cascade, Decoded, Look, Part
 from gated.scanner.decoders import Code, Reading, ZxingDecoder, load_decoders
 from gated.scanner.picture import Pixels, darkest_channel
-from gated.scanner.stream import BY_JOINING, DOUBTFUL_LOOKS, PAUSE_S, VAIN_LOOKS, Stream
+from gated.scanner.regions import Corners
+from gated.scanner.stream import BY_JOINING, PAUSE_S, VAIN_LOOKS, Stream
 from gated.simulation.screens import (
     HEIGHT_PX,
     WIDTH_PX,
@@ -35,7 +36,8 @@ def _times() -> Iterator[MonoSeconds]:
 
 # --- what each frame costs -----------------------------------------------------------------------
 
-FULL, HALF = (HEIGHT_PX, WIDTH_PX), (HEIGHT_PX // 2, WIDTH_PX // 2)
+FULL: tuple[int, ...] = (HEIGHT_PX, WIDTH_PX)
+HALF: tuple[int, ...] = (HEIGHT_PX // 2, WIDTH_PX // 2)
 TAKEN: dict[Part, list[tuple[int, ...]]] = {
     Part.FIRST: [HALF, FULL],
     Part.SECOND: [FULL, HALF],
@@ -45,16 +47,24 @@ SQUARE = np.array([[500, 200], [700, 200], [700, 400], [500, 400]], np.float32)
 
 
 class CountingDecoder:
-    """Answers as it's told to, and keeps what it was shown."""
+    """Answers as it's told to, and keeps what it was shown.
 
-    def __init__(self, name: str, answer: Reading | None = None) -> None:
+    Attributes:
+        answer: what it reads.
+        suspect: where it says that there's a code that it can't read, in px of the frame.
+    """
+
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.answer = answer or Reading()
+        self.answer = Reading()
+        self.suspect: Corners | None = None
         self.shown: list[tuple[int, ...]] = []
 
     def read(self, view: Pixels) -> Reading:
         self.shown.append(view.shape)
-        return self.answer
+        if self.suspect is None:
+            return self.answer
+        return Reading(suspects=(self.suspect * np.float32(view.shape[1] / WIDTH_PX),))
 
     def take(self) -> list[tuple[int, ...]]:
         """Return what it was shown since it was last asked."""
@@ -66,7 +76,7 @@ class Rig:
     """A stream of like frames and the two decoders that look at them."""
 
     def __init__(self, frame: Pixels = EMPTY) -> None:
-        self._frame = frame
+        self.frame = frame
         self.zxing, self.zbar = CountingDecoder("zxing"), CountingDecoder("pyzbar")
         self.stream = Stream(Cascade([self.zxing, self.zbar], max_cpu_ms=AMPLE_MS))
         self._times = _times()
@@ -74,9 +84,14 @@ class Rig:
 
     def step(self) -> tuple[list[tuple[int, ...]], int]:
         """Return what zxing was shown of the next frame, and of how many views zbar was."""
+        self.look()
+        views = [shape for shape in self.zxing.take() if shape in {FULL, HALF}]  # or drawn anew
+        return views, len(self.zbar.take())
+
+    def look(self) -> Look:
+        """Return the look that is told of at the next frame."""
         self.at = next(self._times)
-        self.stream.decode(self._frame, self.at)
-        return self.zxing.take(), len(self.zbar.take())
+        return self.stream.decode(self.frame, self.at)[1]
 
 
 def test_a_frame_without_a_code_gets_one_part_in_turn() -> None:
@@ -86,71 +101,134 @@ def test_a_frame_without_a_code_gets_one_part_in_turn() -> None:
 
 
 ALL = TAKEN[Part.FIRST] + TAKEN[Part.SECOND]
-SUSPICIOUS = Reading(suspects=(SQUARE,))
+HELD = render_shown(Shown(TEXT), 1)
+SHORT = render_shown(Shown("GP1:" + "K7Q9" * 8), 1)
+"""Is taken apart in a tenth of the time."""
 
 
-def test_something_code_like_gets_all_parts_in_that_very_frame() -> None:
-    rig = Rig()
-    rig.zxing.answer = SUSPICIOUS
-    assert rig.step() == (ALL, 1)
+def _locate(frame: Pixels) -> Corners:
+    return ZxingDecoder().read(darkest_channel(frame)).codes[0].corners
 
 
 def _hopeless() -> Rig:
-    """Return a rig that sees a clear code, but whose decoders never read anything."""
-    return Rig(render_shown(Shown(TEXT), 1))
+    """Return a rig that sees a clear code, whose decoders know where it is and never read it."""
+    rig = Rig(SHORT)
+    rig.zxing.suspect = _locate(SHORT)
+    return rig
+
+
+def test_a_code_that_a_decoder_suspects_gets_all_parts_in_that_very_frame() -> None:
+    assert _hopeless().step() == (ALL, 1)
+
+
+def test_what_a_decoder_suspects_and_is_no_code_stirs_nothing() -> None:
+    rig = Rig()
+    rig.zxing.suspect = SQUARE
+    turns = [Part.FIRST, Part.GRID, Part.SECOND, Part.FIRST, Part.SECOND, Part.FIRST]
+    assert [rig.step() for _ in range(12)] == [(TAKEN[part], 0) for part in turns * 2]
+
+
+def test_a_code_that_nobody_suspects_gets_all_parts_in_the_frame_in_which_it_is_found() -> None:
+    rig = Rig(HELD)
+    assert [rig.step() for _ in range(2)] == [(TAKEN[Part.FIRST], 0), (ALL, 1)]
 
 
 def test_every_third_of_the_frames_that_get_all_gets_the_slow_steps_too() -> None:
     rig = _hopeless()
-    rig.zxing.answer = SUSPICIOUS
     slow = [views > 0 for _, views in (rig.step() for _ in range(7))]
     assert slow == [True, False, False, True, False, False, True]
 
 
-@pytest.mark.parametrize(
-    ("make", "looks"), [(Rig, DOUBTFUL_LOOKS), (_hopeless, VAIN_LOOKS)], ids=["doubtful", "certain"]
-)
-def test_after_so_many_vain_looks_it_rests_and_then_tries_again(
-    make: Callable[[], Rig], looks: int
-) -> None:
-    rig = make()
-    rig.zxing.answer = SUSPICIOUS
+def test_after_so_many_vain_looks_it_rests_and_then_tries_again() -> None:
+    rig = _hopeless()
     full_at: list[float] = []
-    while len(full_at) < 2 * looks:
+    while len(full_at) < 2 * VAIN_LOOKS:
         shown, _ = rig.step()
         if shown.count(HALF) > 1:  # as it is, and sharpened: both of the decoders' parts
             full_at.append(rig.at)
     pauses = np.diff(full_at)
-    rests = np.full(2 * looks - 1, FRAME_S)
-    rests[looks - 1] = PAUSE_S
+    rests = np.full(2 * VAIN_LOOKS - 1, FRAME_S)
+    rests[VAIN_LOOKS - 1] = PAUSE_S
     assert pauses == pytest.approx(rests, abs=0.02)
 
 
+def _looks(rig: Rig, number: int) -> list[bool]:
+    """Return of so many frames whether each got all parts."""
+    return [len(rig.step()[0]) == len(ALL) for _ in range(number)]
+
+
 def test_while_it_rests_every_frame_still_gets_the_decoders() -> None:
-    rig = Rig()
-    rig.zxing.answer = SUSPICIOUS
-    for _ in range(DOUBTFUL_LOOKS):
-        rig.step()
+    rig = _hopeless()
+    assert _looks(rig, VAIN_LOOKS) == [True] * VAIN_LOOKS
     shown = [rig.step() for _ in range(12)]
     first, second = (TAKEN[Part.FIRST], 0), (TAKEN[Part.SECOND], 0)
-    assert shown == [first, second, first, first, (TAKEN[Part.GRID], 0), second] * 2
+    # The turns have gone on: it's the fifth's.
+    turns = [first, (TAKEN[Part.GRID], 0), second, first, second, first]
+    assert shown == [second, first, *turns, *turns[:4]]
 
 
-def test_what_had_no_finders_is_not_looked_for_while_it_rests() -> None:
-    rig = Rig()
-    rig.stream._pause_until = MonoSeconds(1e9)  # as after something that only promised a code
-    first, second = TAKEN[Part.FIRST], TAKEN[Part.SECOND]
-    assert [rig.step()[0] for _ in range(6)] == [first, first, second, first, second, first]
+def test_while_it_rests_it_is_still_told_what_is_there() -> None:
+    rig = _hopeless()
+    _looks(rig, VAIN_LOOKS)
+    looks = [rig.look() for _ in range(12)]
+    assert any(look.is_thorough and look.is_found for look in looks)
+
+
+def test_new_motion_ends_the_rest() -> None:
+    rig = _hopeless()
+    _looks(rig, VAIN_LOOKS)
+    assert _looks(rig, 1) == [False]
+    rig.stream.begin()
+    assert _looks(rig, 1) == [True]
 
 
 def test_a_reading_makes_all_looks_before_it_be_no_vain_ones() -> None:
-    rig = Rig()
-    for _ in range(4):
-        rig.zxing.answer = SUSPICIOUS
-        full = [len(rig.step()[0]) == len(ALL) for _ in range(DOUBTFUL_LOOKS - 1)]
-        assert full == [True] * (DOUBTFUL_LOOKS - 1)
+    rig = _hopeless()
+    suspect = rig.zxing.suspect
+    for _ in range(2):
+        rig.zxing.suspect = suspect
+        assert _looks(rig, VAIN_LOOKS - 1) == [True] * (VAIN_LOOKS - 1)
+        rig.zxing.suspect = None
         rig.zxing.answer = Reading((Code("found", SQUARE),))
         rig.step()
+
+
+# --- a search that takes several frames ----------------------------------------------------------
+
+
+def _beside_a_tile() -> Pixels:
+    """Return a code beside a clearer square of as dense a texture, in which it's found later."""
+    frame = HELD.copy()
+    left, top = (int(at) for at in _locate(HELD).min(axis=0))
+    blocks = np.random.default_rng(1).integers(0, 2, (40, 40)).astype(np.uint8) * 255
+    tile = blocks.repeat(6, 0).repeat(6, 1)
+    frame[top : top + 240, left - 300 : left - 60] = tile[..., np.newaxis]
+    return frame
+
+
+def test_a_search_goes_on_in_the_next_frames_and_its_end_is_told() -> None:
+    rig = Rig(render_empty(1))
+    looks = [rig.look() for _ in range(6)]
+    assert [look.is_thorough for look in looks].count(True) == 1
+    told = next(look for look in looks if look.is_thorough)
+    assert told.views.search.candidates == ()
+
+
+def test_what_is_found_in_an_earlier_frame_stirs_the_newest() -> None:
+    rig = Rig(_beside_a_tile())
+    shown = [rig.step()[0] for _ in range(4)]
+    assert shown[:2] == [TAKEN[Part.FIRST], TAKEN[Part.GRID]]
+    assert ALL in shown[2:]
+
+
+def test_new_motion_ends_a_search() -> None:
+    rig = Rig(_beside_a_tile())
+    for _ in range(2):
+        rig.step()
+    rig.stream.begin()
+    rig.frame = EMPTY
+    turns = [Part.FIRST, Part.GRID, Part.SECOND, Part.FIRST]
+    assert [rig.step() for _ in turns] == [(TAKEN[part], 0) for part in turns]
 
 
 def test_after_a_reading_the_next_frame_begins_with_the_first_part() -> None:
@@ -179,15 +257,6 @@ def test_what_was_read_is_told_with_its_place_and_its_decoder() -> None:
     assert (decoded.texts, decoded.decoder) == (("found",), "zxing")
     assert np.array_equal(decoded.codes[0].corners, 2 * SQUARE)  # seen in the half
     assert look.is_read
-
-
-def test_far_codes_are_looked_for_every_second_time() -> None:
-    zxing = CountingDecoder("zxing")
-    stream = Stream(Cascade([zxing], max_cpu_ms=AMPLE_MS))
-    far = render_shown(Shown("GP1:" + "K7Q9" * 8, hold=Hold(code_px=45)), 0)
-    times = iter([MonoSeconds(10.0 * number) for number in range(1, 25)])  # no alert lasts
-    found = [stream.decode(far, next(times))[1].is_code_like for _ in range(24)]
-    assert [number for number, is_found in enumerate(found) if is_found] == [1, 13]
 
 
 # --- several frames of one code ------------------------------------------------------------------
@@ -288,5 +357,5 @@ def test_where_there_is_no_code_nothing_is_read_and_nothing_stirs(
     stream = Stream(cascade)
     for number in range(6):
         decoded, look = stream.decode(make(1), MonoSeconds(number / 10))
-        seen = (decoded.texts, decoded.decoder, look.is_code_like, decoded.answers)
+        seen = (decoded.texts, decoded.decoder, look.is_found, decoded.answers)
         assert seen == ((), None, False, ())
