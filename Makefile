@@ -9,7 +9,7 @@ JOBS ?= 3
 
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test unit check bench bench-scanning fuzz fmt lock clean
+.PHONY: help setup demo test unit check bench bench-scanning fuzz faults fmt lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -68,6 +68,10 @@ $(SCANNING)/.ready: benchmarks/scans/requirements.txt $(BASE)
 SECONDS ?= 60
 fuzz: $(BASE) ## every reader of strangers' input under a fuzzer; SECONDS=600 each, TARGET=hc1
 	@$(PY) scripts/fuzz.py --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(ARGS)
+
+# Goes on from where it stopped (build/faults); power cuts and full disks need root.
+faults: $(TEST) ## break everything between gate and collector, count what is lost; SEED=1 RUNS=20, ONLY=kill_any
+	@$(PY) scripts/faults.py $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ONLY:%=--only %) $(ARGS)
 
 fmt: $(BASE) ## mend style where a tool can
 	@$(VENV)/bin/ruff check --fix --quiet || true

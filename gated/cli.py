@@ -30,6 +30,7 @@ COMMANDS = {
     "scanner": "scanner",
     "uplink": "uplink",
     "collector": "collector",
+    "command": "command",
 }
 """Subcommand → module in gated.commands, in the order in which ``--help`` shows them."""
 

@@ -42,6 +42,7 @@ class Kind(enum.StrEnum):
     CLOCK = "clock"
     BOOT = "boot"
     HEALTH = "health"
+    COMMAND = "command"
 
 
 class AlarmName(enum.StrEnum):
@@ -65,6 +66,61 @@ class AlarmName(enum.StrEnum):
     COMMAND_REFUSED = "command_refused"
     THERMOMETER_DRIFTING = "thermometer_drifting"
     THERMOMETER_STEADY = "thermometer_steady"
+
+
+class CommandName(enum.StrEnum):
+    """What the centre may tell a gate to do."""
+
+    PING = "ping"
+    OPEN = "open"
+    MODE = "mode"
+    DRILL = "drill"
+    RESEND = "resend"
+    LIST = "list"
+    CONFIG = "config"
+    UNSUPPORTED = "unsupported"  # a later version's
+
+
+class CommandOutcome(enum.StrEnum):
+    """What came of a command."""
+
+    DONE = "done"
+    REFUSED = "refused"  # and nothing was changed
+    FAILED = "failed"  # allowed, and could not be done
+
+
+class CommandReason(enum.StrEnum):
+    """Why a command was refused, or failed."""
+
+    # not from whom it should be, or not for us, or not now: nothing is changed, and it is an alarm
+    TOO_LARGE = "too_large"
+    RETAINED = "retained"
+    MALFORMED = "malformed"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_USE = "wrong_use"
+    WRONG_GATE = "wrong_gate"
+    REPLAYED = "replayed"
+    OLD_NONCE = "old_nonce"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    # well meant
+    UNSUPPORTED = "unsupported"
+    MODE_CLOSED = "mode_closed"
+    KEY_SWITCH = "key_switch"
+    NOT_AN_ENTRY = "not_an_entry"
+    RELAY_LOST = "relay_lost"
+    GATE_OPEN = "gate_open"
+    SOMEBODY_THERE = "somebody_there"
+    NEEDS_STAFF = "needs_staff"
+    SUPERSEDED = "superseded"
+    STORAGE_FAILED = "storage_failed"
+    NOT_KEPT = "not_kept"
+    NOT_CONFIGURED = "not_configured"
+    LIST_REFUSED = "list_refused"
+    LIST_OLDER = "list_older"
+    NOT_WRITABLE = "not_writable"
+    CONFIG_REFUSED = "config_refused"
 
 
 class Content(BaseModel):
@@ -234,6 +290,23 @@ class HealthContent(Content):
     disk_free_kb: int
 
 
+class CommandContent(Content):
+    """A command of the centre, and what came of it. Its copy on ``/resp`` is the answer."""
+
+    kind: ClassVar[Kind] = Kind.COMMAND
+    command: CommandName
+    command_id: str = Field(pattern=r"^[0-9a-f]{16,32}$")
+    outcome: CommandOutcome
+    reason: CommandReason | None = None
+    by: str = Field(max_length=64)
+    key: str = Field(pattern=r"^[0-9a-f]{16}$")  # fingerprint of the key that signed it
+    counter: int = Field(ge=1, lt=2**53)
+    visit_id: str | None = None  # of the passage that an opening begins
+    first_seq: int | None = None  # of the records to be sent again
+    last_seq: int | None = None
+    detail: str = Field(default="", max_length=200)
+
+
 CONTENT_OF_KIND: dict[Kind, type[Content]] = {
     cls.kind: cls
     for cls in (
@@ -248,5 +321,6 @@ CONTENT_OF_KIND: dict[Kind, type[Content]] = {
         ClockContent,
         BootContent,
         HealthContent,
+        CommandContent,
     )
 }

@@ -18,7 +18,8 @@ Every *outcome* (a refused pass, a cold face) is a value with a reason, never an
     ├─ StorageError
     │  ├─ LedgerFull
     │  └─ LedgerCorrupt
-    └─ WireError (ValueError)
+    ├─ WireError (ValueError)
+    └─ CannotWrite            what a command was to write: printed, exit 73
 
 Adapters translate library exceptions at their boundary with ``raise … from exc``. One broad
 ``except`` exists, in ``gated/supervisor.py``.
@@ -125,3 +126,9 @@ class LedgerCorrupt(StorageError):
 
 class WireError(GatedError, ValueError):
     """Bytes from the network that are not what they should be. The receiver quarantines them."""
+
+
+class CannotWrite(GatedError):
+    """A file that a command was asked for cannot be written. Handled by the command line."""
+
+    exit_code = ExitCode.CANNOT_WRITE

@@ -103,7 +103,8 @@ class Supervisor:
         self.stop.set()
         self._wake.set()
 
-    def _request_reload(self) -> None:
+    def request_reload(self) -> None:
+        """Do in the main thread what SIGHUP does. May be called from any thread."""
         self._reload.set()
         self._wake.set()
 
@@ -141,7 +142,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.request_stop())
         if self._on_reload is not None:
-            signal.signal(signal.SIGHUP, lambda *_: self._request_reload())
+            signal.signal(signal.SIGHUP, lambda *_: self.request_reload())
         if sys.__stderr__ is not None:
             faulthandler.register(signal.SIGUSR1, all_threads=True)
 

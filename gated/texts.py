@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from gated.vocabulary import (
     ClaimStep,
+    HolderCategory,
     Mode,
     Outcome,
     PassageResult,
@@ -20,10 +21,13 @@ from gated.vocabulary import (
     UnreadCause,
 )
 
+Pair = tuple[str, str]
+"""A text in simplified Chinese and in English."""
+
 Language = Literal["zh-Hans", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
-PROMPTS: Mapping[Prompt, tuple[str, str]] = {
+PROMPTS: Mapping[Prompt, Pair] = {
     Prompt.READY: ("请上前测温", "Welcome. Please step up to the sensor"),
     Prompt.FACE: ("请看向测温口", "Please look at the sensor"),
     Prompt.COME_CLOSER: ("请再靠近一点", "Please come a little closer"),
@@ -64,7 +68,7 @@ PROMPTS: Mapping[Prompt, tuple[str, str]] = {
     Prompt.OUT_OF_ORDER: ("设备故障，请找值班人员", "Out of order, please find the staff on duty"),
 }
 
-OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
+OUTCOMES: Mapping[Outcome, Pair] = {
     Outcome.GRANTED: ("放行", "granted"),
     Outcome.DENIED: ("未放行", "denied"),
     Outcome.SEE_STAFF: ("请老师处理", "see staff"),
@@ -72,19 +76,19 @@ OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
     Outcome.ABANDONED: ("已离开", "abandoned"),
 }
 
-MODES: Mapping[Mode, tuple[str, str]] = {
+MODES: Mapping[Mode, Pair] = {
     Mode.NORMAL: ("正常", "normal"),
     Mode.CLOSED: ("封闭", "closed"),
     Mode.OBSERVE: ("试运行（只记录）", "observe (records only)"),
 }
 
-RELEASES: Mapping[ReleaseResult, tuple[str, str]] = {
+RELEASES: Mapping[ReleaseResult, Pair] = {
     ReleaseResult.CLEARED: ("复测正常，放行", "cleared"),
     ReleaseResult.ISOLATED: ("复测偏高，不放行", "kept apart"),
     ReleaseResult.OVERRIDE: ("值班人员放行", "released by staff"),
 }
 
-REASONS: Mapping[Reason, tuple[str, str]] = {
+REASONS: Mapping[Reason, Pair] = {
     Reason.STORAGE_FAILED: ("记录无法保存", "the record could not be stored"),
     Reason.RESTART: ("设备重启", "the gate restarted"),
     Reason.CLOSED: ("封闭管理", "closed to this category"),
@@ -135,7 +139,18 @@ REASONS: Mapping[Reason, tuple[str, str]] = {
     Reason.DEGRADED: ("未取得平台最新结果", "without the platform's fresh answer"),
 }
 
-PASSAGES: Mapping[PassageResult, tuple[str, str]] = {
+CATEGORIES: Mapping[HolderCategory, Pair] = {
+    HolderCategory.STUDENT: ("学生", "student"),
+    HolderCategory.STAFF: ("教职工", "staff"),
+    HolderCategory.VISITOR: ("访客", "visitor"),
+    HolderCategory.DUTY: ("值班人员", "on duty"),
+    HolderCategory.EMERGENCY: ("应急人员", "emergency"),
+    HolderCategory.COURIER: ("快递配送", "courier"),
+    HolderCategory.RETEST_RELEASE: ("复检放行", "released after a retest"),
+    HolderCategory.ESCORT: ("陪送人员", "escort"),
+}
+
+PASSAGES: Mapping[PassageResult, Pair] = {
     PassageResult.PASSED: ("已通过", "went through"),
     PassageResult.NOBODY_PASSED: ("未通过", "nobody went through"),
     PassageResult.HELD_OPEN: ("闸门未关上", "held open"),
@@ -143,7 +158,7 @@ PASSAGES: Mapping[PassageResult, tuple[str, str]] = {
     PassageResult.UNKNOWN: ("结果不明", "not known"),
 }
 
-UNREAD_CAUSES: Mapping[UnreadCause, tuple[str, str]] = {
+UNREAD_CAUSES: Mapping[UnreadCause, Pair] = {
     UnreadCause.TOO_SMALL: ("码太远", "code too far away"),
     UnreadCause.TOO_LARGE: ("码太近", "code too near"),
     UnreadCause.TOO_DARK: ("屏幕太暗", "screen too dark"),
@@ -152,7 +167,7 @@ UNREAD_CAUSES: Mapping[UnreadCause, tuple[str, str]] = {
     UnreadCause.BLURRED: ("画面模糊", "blurred"),
 }
 
-CLAIM_STEPS: Mapping[ClaimStep, tuple[str, str]] = {
+CLAIM_STEPS: Mapping[ClaimStep, Pair] = {
     ClaimStep.CARD: ("老师已刷卡", "staff card shown"),
     ClaimStep.KEY: ("钥匙开关已转", "key switch turned"),
     ClaimStep.VALUE: ("已扫体温值", "contact value shown"),
@@ -162,7 +177,7 @@ CLAIM_STEPS: Mapping[ClaimStep, tuple[str, str]] = {
 }
 
 
-def say(texts: tuple[str, str], language: Language) -> str:
+def say(texts: Pair, language: Language) -> str:
     """Return one of a pair of texts."""
     return texts[LANGUAGES.index(language)]
 

@@ -14,7 +14,13 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from gated.clock import TimeQuality
-from gated.contents import CONTENT_OF_KIND, AlarmName
+from gated.contents import (
+    CONTENT_OF_KIND,
+    AlarmName,
+    CommandName,
+    CommandOutcome,
+    CommandReason,
+)
 from gated.vocabulary import (
     ClaimStep,
     CodeColour,
@@ -39,6 +45,7 @@ _ON_VOCABULARIES = "Later versions may add words: keep one that is not here, nev
 VOCABULARIES: tuple[type[enum.StrEnum], ...] = (
     Outcome, Reason, Prompt, Mode, Direction, TimeQuality, CredentialStatus, HolderCategory,
     CodeColour, PassageResult, ReleaseResult, ClaimStep, UnreadCause, TemperatureFlag, AlarmName,
+    CommandName, CommandOutcome, CommandReason,
 )  # fmt: skip
 
 MEANINGS = {
@@ -53,12 +60,18 @@ MEANINGS = {
     "boot": "number of this boot of the machine",
     "boot_id": "the kernel's id of this boot",
     "boot_ms": "CLOCK_BOOTTIME, ms: intervals inside one boot are exact",
-    "boot_nonce": "what a command must quote",
+    "boot_nonce": "what a command must quote; new at each start and every minute",
     "by": "who or what changed it",
     "calibration": "which calibration the reading went through",
     "changed": "paths of the changed keys, never values",
     "code_colour": "colour of the code's dark modules; advisory",
     "collector": "the collector's name",
+    "command": "what was to be done",
+    "command_id": "the command's own id, hex: joins it and its answer",
+    "counter": "the command's number; rises with each of its key",
+    "first_seq": "the first record to be sent again; null: another command",
+    "key": "fingerprint of the key that signed the command",
+    "last_seq": "the last record to be sent again; null: another command",
     "collector_epoch": "changes when the collector's store is new or restored",
     "contact_c": "the contact thermometer's reading, °C",
     "credential_format": "GP1, HC1, …; `none` if no code was shown",
@@ -88,7 +101,7 @@ MEANINGS = {
     "noted": "soft checks that failed",
     "oldest_seq": "the oldest event that the gate still has",
     "online": "false in the last will and in a goodbye",
-    "outcome": "how the visit ended",
+    "outcome": "how the visit ended; what came of a command",
     "prev": "first 8 bytes, hex, of the hash that this record is chained to",
     "previous_epoch": "the epoch before a new file",
     "prompt": "what the visitor was told last",

@@ -7,12 +7,13 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gated.credentials import shc, signatures
-from gated.credentials.signatures import PrivateKey, PublicKey, key_fingerprint
-from gated.credentials.trusted_keys import TrustedKey
+from gated.credentials.signatures import PrivateKey
+from tests.signed_codes import trusted_key
 
 LAB_KEY = ec.derive_private_key(1_195, ec.SECP256R1())
 LAB_PUBLIC = LAB_KEY.public_key()
@@ -29,13 +30,7 @@ PATIENT: Mapping[str, object] = {
 Changes = Mapping[str, object]
 
 
-def trusted(
-    key: PublicKey = LAB_PUBLIC,
-    *,
-    issuer: str | None = ISSUER,
-    uses: frozenset[str] | None = None,
-) -> TrustedKey:
-    return TrustedKey(key, (b"lab-1",), key_fingerprint(key), "lab.json", uses, issuer=issuer)
+trusted = partial(trusted_key, key=LAB_PUBLIC, key_id=b"lab-1", issuer=ISSUER)
 
 
 def changed(members: Changes, changes: Changes | None) -> dict[str, object]:

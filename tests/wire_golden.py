@@ -16,6 +16,9 @@ from gated.contents import (
     CalibrationContent,
     ClaimContent,
     ClockContent,
+    CommandContent,
+    CommandName,
+    CommandOutcome,
     ConfigContent,
     Content,
     HealthContent,
@@ -116,6 +119,15 @@ CONTENTS: tuple[Content, ...] = (
         bias_c=0.07,
         loa_low_c=-0.92,
         loa_high_c=1.06,
+    ),
+    CommandContent(
+        command=CommandName.OPEN,
+        command_id="00112233445566778899aabbccddeeff",
+        outcome=CommandOutcome.DONE,
+        by="centre:duty-desk",
+        key="0123456789abcdef",
+        counter=1_790_000_000_123,
+        visit_id=VISIT_ID,
     ),
 )
 """In the order of their seq, from 1."""

@@ -20,6 +20,9 @@ from gated.mqtt.happenings import Confirmed, Connected, Lost, Subscribed
 
 SESSION_EXPIRY_S = 7 * 86_400
 """How long the broker keeps what came while the collector was away."""
+SHARED_EXPIRY_S = 15
+"""The same where several ingesters share the work: brokers deal to one that is away as well, and
+what lies there waits until its gates send it again."""
 RECEIVE_MAXIMUM = 1_000
 """How many messages may be under way to us without an acknowledgement."""
 _MAX_SEQ_DIGITS = 19
@@ -42,14 +45,22 @@ class BrokerConnection:
         will_topic: where the broker publishes ``will`` (retained) when it loses us.
         will: the payload of the last will.
         clock: stamps what arrives.
+        is_shared: whether other ingesters take what this one does not.
 
     Raises: ConfigError: a TLS file cannot be used.
     """
 
     def __init__(
-        self, broker: BrokerAddress, *, will_topic: str, will: bytes, clock: Clock
+        self,
+        broker: BrokerAddress,
+        *,
+        will_topic: str,
+        will: bytes,
+        clock: Clock,
+        is_shared: bool = False,
     ) -> None:
         self._clock = clock
+        self._is_shared = is_shared
         self._is_connected = False
         self.inbox: deque[Received] = deque()
         self.refused_publishes = 0
@@ -58,7 +69,9 @@ class BrokerConnection:
             will_topic=will_topic,
             will=will,
             clock=clock,
-            session=LastingSession(SESSION_EXPIRY_S, RECEIVE_MAXIMUM),
+            session=LastingSession(
+                SHARED_EXPIRY_S if is_shared else SESSION_EXPIRY_S, RECEIVE_MAXIMUM
+            ),
         )
 
     def open(self, topics: Iterable[str], beat: Callable[[], None]) -> None:
@@ -124,8 +137,11 @@ class BrokerConnection:
         self._connection.publish(topic, payload)
 
     def close(self) -> None:
-        """Say goodbye, which withdraws the will, and close. The session stays. Idempotent."""
-        self._connection.close()
+        """Say goodbye, which withdraws the will, and close. Idempotent.
+
+        The session stays, unless others take over our share.
+        """
+        self._connection.close(ends_session=self._is_shared)
 
 
 def _placed_by(properties: Sequence[tuple[str, str]]) -> tuple[str | None, int | None]:

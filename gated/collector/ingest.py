@@ -10,16 +10,17 @@ import logging
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from gated.clock import Clock
 from gated.collector.broker import Received
-from gated.collector.store import ChainKey, Progress, Store
+from gated.collector.store import Arrival, ChainKey, Progress, Store
 from gated.collector.uses import UsesDesk
 from gated.errors import BrokerUnavailable, StorageError
 from gated.units import MonoSeconds
 from gated.wire import (
+    ALL_LIVE,
     ALL_RECORDS,
     ALL_STATES,
     ALL_USES,
@@ -74,15 +75,17 @@ class Ingest:
     """The worker that owns the store and the connection.
 
     Args:
-        name: the collector's name.
+        name: the collector's name: of the store, whoever fills it.
+        ingester: this process's own name among several that fill one store, or None.
         broker_url: for messages to people.
         connect: makes an unopened connection that leaves (topic, payload) as its last will.
         store: written by this worker alone.
         clock: for pacing and for the times in acks.
         jitter: returns a random number between its two arguments, as ``random.uniform`` does.
+        on_live: takes what has come, with alarms ahead of their records; None: nobody wants them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wiring: each is a different neighbour
         self,
         *,
         name: str,
@@ -90,14 +93,18 @@ class Ingest:
         connect: Callable[[str, bytes], Connection],
         store: Store,
         clock: Clock,
+        ingester: str | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
+        on_live: Callable[[Sequence[Arrival]], None] | None = None,
     ) -> None:
         self._name = name
+        self._ingester = ingester
         self._broker_url = broker_url
         self._connect = connect
         self._store = store
         self._clock = clock
         self._jitter = jitter
+        self._on_live = on_live
         self._is_said: str | None = None  # what was last logged about the broker
         self._delay_s = FIRST_DELAY_S
         self._delete_due = _LONG_AGO
@@ -121,14 +128,25 @@ class Ingest:
     def _serve(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Hold one connection. Raises: BrokerUnavailable; StorageError: before it was open."""
         session = self._store.next_session()
-        topic = collector_state_topic(self._name)
+        topic = collector_state_topic(self._process_name)
         connection = self._connect(topic, self._state(session, online=False))
         try:
             # Records last: the gates' states say where a chain begins, and uses do not wait.
-            connection.open((ALL_STATES, ALL_USES, ALL_RECORDS), beat)
+            ahead = () if self._on_live is None else (ALL_LIVE,)
+            connection.open((*ahead, ALL_STATES, *self._shared(ALL_USES, ALL_RECORDS)), beat)
             self._say("connected", level=logging.INFO)
             connection.publish(topic, self._state(session, online=True))
-            desk = Desk(self._name, connection, self._store, self._clock)
+            if self._ingester is not None:
+                # One that was alone before must not be believed to be away for ever.
+                connection.publish(collector_state_topic(self._name), b"")
+            desk = Desk(
+                self._name,
+                connection,
+                self._store,
+                self._clock,
+                is_shared=self._ingester is not None,
+                on_live=self._on_live,
+            )
             desk.owe(self._store.current_chains())
             while not stop.is_set():
                 beat()
@@ -139,11 +157,24 @@ class Ingest:
         finally:
             connection.close()
 
+    @property
+    def _process_name(self) -> str:
+        return self._name if self._ingester is None else f"{self._name}-{self._ingester}"
+
+    def _shared(self, *topics: str) -> tuple[str, ...]:
+        """Return ``topics`` so that each message comes to one of the ingesters.
+
+        Not for what is retained: a shared subscription begins without it (MQTT 5.0, 4.8.2).
+        """
+        if self._ingester is None:
+            return topics
+        return tuple(f"$share/gated-{self._name}/{topic}" for topic in topics)
+
     def _state(self, session: int, *, online: bool) -> bytes:
         state = CollectorState(
             online=online,
             session=session,
-            collector=self._name,
+            collector=self._process_name,
             collector_epoch=self._store.collector_epoch,
             at=self._clock.now().isoformat(timespec="milliseconds"),
         )
@@ -177,7 +208,16 @@ class Ingest:
 class Desk:
     """The work on one connection: what came is stored, what is stored is acknowledged."""
 
-    def __init__(self, name: str, connection: Connection, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        connection: Connection,
+        store: Store,
+        clock: Clock,
+        *,
+        is_shared: bool = False,
+        on_live: Callable[[Sequence[Arrival]], None] | None = None,
+    ) -> None:
         self._name = name
         self._connection = connection
         self._store = store
@@ -186,10 +226,13 @@ class Desk:
         self._waiting = 0  # how many of the inbox were there at the last look
         self._retry_at = _LONG_AGO
         self._is_failing = False
+        self._is_shared = is_shared
         self._owed: set[ChainKey] = set()
+        self._doubted: dict[ChainKey, Progress] = {}  # what we last said, until it proves current
         self._acked_at: dict[ChainKey, MonoSeconds] = {}
         self._refused = 0
         self._uses = UsesDesk(name, store, connection.tell)
+        self._on_live = on_live
 
     def owe(self, chains: Iterable[ChainKey]) -> None:
         """Publish acks about ``chains`` when it is their turn."""
@@ -234,8 +277,9 @@ class Desk:
             return min(_IDLE_POLL_S, max(0.0, self._retry_at - now))
         if self._connection.inbox:
             return max(0.0, self._batch_due_at() - now)
-        if self._owed:
-            due = min(self._acked_at.get(chain, _LONG_AGO) for chain in self._owed) + ACK_EVERY_S
+        waiting = self._owed | self._doubted.keys()
+        if waiting:
+            due = min(self._acked_at.get(chain, _LONG_AGO) for chain in waiting) + ACK_EVERY_S
             return min(_IDLE_POLL_S, max(0.0, due - now))
         return _IDLE_POLL_S
 
@@ -272,6 +316,8 @@ class Desk:
                 "%d messages went to the quarantine: see `gated collector gates`",
                 result.quarantined,
             )
+        if self._on_live is not None:
+            self._on_live([received.arrival for received in batch])
         self._connection.acknowledge(batch)
         self.owe(result.changed)
         self._uses.tell(result.uses_asked, result.sites_with_new_uses)
@@ -280,7 +326,7 @@ class Desk:
         now = self._clock.monotonic_s()
         due = [
             chain
-            for chain in self._owed
+            for chain in self._owed | self._doubted.keys()
             if now - self._acked_at.get(chain, _LONG_AGO) >= ACK_EVERY_S
         ]
         if not due:
@@ -288,12 +334,20 @@ class Desk:
         try:
             # The ack topic is retained: the one about a gate's present epoch must come last.
             current = set(self._store.current_chains()) if len(due) > 1 else set()
-            progress = self._store.progress(sorted(due, key=lambda chain: chain in current))
+            found = self._store.progress(sorted(due, key=lambda chain: chain in current))
         except StorageError as exc:
             log.warning("acks are late: %s", exc)
             return
-        for chain in progress:
-            self._connection.publish(*self._ack(chain))
+        for progress in found:
+            key = progress.chain
+            if key not in self._owed and self._doubted.get(key) == progress:
+                del self._doubted[key]
+                continue
+            self._connection.publish(*self._ack(progress))
+            if self._is_shared:
+                # Another ingester may have stored more and said so before us: look once more, so
+                # that what stays retained is what is stored.
+                self._doubted[key] = progress
         for key in due:
             self._acked_at[key] = now
         self._owed.difference_update(due)

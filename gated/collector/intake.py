@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -41,13 +42,14 @@ _MAX_ERROR_CHARACTERS = 200
 class Extract(NamedTuple):
     """The members that reports and the page ask for, each a column of its own.
 
-    The order is that of the columns in a store's ``record`` table.
+    Each has the name of its column in a store's ``record`` table.
     """
 
     at_ms: int
     at: str
     time_quality: str
     boot: int
+    boot_ms: int
     mode: str
     drill: bool
     visit_id: str | None = None
@@ -66,6 +68,11 @@ class Extract(NamedTuple):
 
 
 _FROM_CONTENT = Extract._fields[Extract._fields.index("visit_id") :]
+_NUMBERS: dict[str, type[int | float]] = {
+    "body_c": float,
+    "threshold_c": float,
+    "attempt": int,
+}
 _KNOWN_KINDS = frozenset(kind.value for kind in Kind)
 
 
@@ -144,6 +151,17 @@ def read_arrival(arrival: Arrival) -> Intake:
     return Ignored("neither a record nor a state")
 
 
+def refuse(arrival: Arrival, error: str) -> Intake:
+    """Return ``arrival`` as a message that cannot be kept, whatever it says."""
+    try:
+        topics, branch, _ = parse_gate_topic(arrival.topic)
+    except WireError as exc:
+        return Ignored(str(exc))
+    if branch != "rec":
+        return Ignored(error)
+    return _set_aside(arrival, topics.site, topics.gate, error)
+
+
 def _read_record(arrival: Arrival, site: str, gate: str, kind: str) -> Readable | Unreadable:
     try:
         body, link = split_link(arrival.payload)
@@ -172,18 +190,19 @@ def _read_record(arrival: Arrival, site: str, gate: str, kind: str) -> Readable 
 
 
 def _opens(link: PersonLink, commitment: object) -> bool:
-    is_text = _is_unicode(link.holder_ref) and _is_unicode(link.salt)
+    is_text = _is_storable(link.holder_ref) and _is_storable(link.salt)
     return is_text and commit_to_holder(link) == commitment
 
 
 def _extract(record: Record, body: bytes) -> Extract:
     # A kind that we do not know yet is stored whole, but nothing of it has been checked.
     extra = (record.model_extra or {}) if record.kind in _KNOWN_KINDS else {}
-    values = [extra.get(name) for name in _FROM_CONTENT]
-    # Only an escape can spell half a surrogate pair: nearly every body is spared the look.
-    if b"\\u" in body and not all(_is_unicode(v) for v in values if isinstance(v, str)):
-        raise WireError("half of a surrogate pair")
-    for number in (record.boot, extra.get("attempt")):
+    values = [_column(name, extra.get(name)) for name in _FROM_CONTENT]
+    # Only an escape can spell half a surrogate pair or a NUL: nearly every body is spared the look.
+    texts = (record.at, *values)
+    if b"\\u" in body and not all(_is_storable(v) for v in texts if isinstance(v, str)):
+        raise WireError("half of a surrogate pair, or a NUL")
+    for number in (record.boot, record.boot_ms, *values):
         if isinstance(number, int) and not -_INT_END <= number < _INT_END:
             raise WireError("an integer out of range")
     return Extract(
@@ -191,15 +210,35 @@ def _extract(record: Record, body: bytes) -> Extract:
         record.at,
         record.time_quality.value,
         record.boot,
+        record.boot_ms,
         record.mode.value,
         record.drill,
         *values,
     )
 
 
+def _column(name: str, value: object) -> Any:  # noqa: ANN401 - of the column's type
+    """Return a member as its column takes it: the models also accept 36 and "36.6" for 36.0."""
+    kind: type[Any] | None = _NUMBERS.get(name)
+    if value is None or kind is None or type(value) is kind:
+        return value
+    try:
+        number = kind(value)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise WireError(f"{name}: not a number") from exc
+    if not math.isfinite(number):
+        raise WireError(f"{name}: not a finite number")
+    return number
+
+
 def _is_unicode(text: str) -> bool:
     """Return whether ``text`` can be stored: JSON can spell half a surrogate pair."""
     return text.isascii() or text.encode(errors="replace").decode() == text
+
+
+def _is_storable(text: str) -> bool:
+    """Return whether every store can keep ``text``: PostgreSQL's text knows no NUL."""
+    return "\0" not in text and _is_unicode(text)
 
 
 def _set_aside(arrival: Arrival, site: str, gate: str, error: str) -> Unreadable:
@@ -221,7 +260,7 @@ def _set_aside(arrival: Arrival, site: str, gate: str, error: str) -> Unreadable
         seq=seq,
         raw=arrival.payload,
         body_sha=hashlib.sha256(arrival.payload).digest(),
-        error=error[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode(),
+        error=error[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode().replace("\0", "?"),
     )
 
 

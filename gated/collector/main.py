@@ -7,34 +7,46 @@ from zoneinfo import ZoneInfo
 
 from gated.clock import Clock, SystemClock
 from gated.collector.broker import BrokerConnection
+from gated.collector.databases import database_at
 from gated.collector.guard import PageToken
 from gated.collector.ingest import Ingest
-from gated.collector.sqlite_reader import SqliteReader
-from gated.collector.sqlite_store import SqliteStore
+from gated.collector.store import Store
+from gated.collector.webhook import LiveInbox
+from gated.collector.webhook_wiring import make_webhook
 from gated.config import CollectorSettings, read_secret
+from gated.config.webhook import WebhookSettings
 from gated.mqtt.address import broker_address
 from gated.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
 
-def make_ingest(settings: CollectorSettings, store: SqliteStore, clock: Clock) -> Ingest:
+def make_ingest(
+    settings: CollectorSettings, store: Store, clock: Clock, live: LiveInbox | None = None
+) -> Ingest:
     """Return the receiving worker. Raises: ConfigError: password or TLS files are unusable."""
-    address = broker_address(settings, f"gated-collector-{settings.name}", settings.mqtt_user)
+    address = broker_address(
+        settings, f"gated-collector-{settings.process_name}", settings.mqtt_user
+    )
+    is_shared = settings.ingester is not None
 
     def connect(will_topic: str, will: bytes) -> BrokerConnection:
-        return BrokerConnection(address, will_topic=will_topic, will=will, clock=clock)
+        return BrokerConnection(
+            address, will_topic=will_topic, will=will, clock=clock, is_shared=is_shared
+        )
 
     return Ingest(
         name=settings.name,
+        ingester=settings.ingester,
         broker_url=address.url,
         connect=connect,
         store=store,
         clock=clock,
+        on_live=None if live is None else live.put,
     )
 
 
-def main(settings: CollectorSettings) -> int:
+def main(settings: CollectorSettings, webhook: WebhookSettings | None = None) -> int:
     """Run the collector until it is asked to stop. Returns the process's exit code.
 
     Raises:
@@ -47,16 +59,22 @@ def main(settings: CollectorSettings) -> int:
     supervisor = Supervisor("collector", clock)
     token_file = settings.token_file
     token = None if token_file is None else PageToken(read_secret(token_file).reveal())
-    store = SqliteStore(settings.database, keep_person_days=settings.keep_person_days)
+    database = database_at(settings.database, settings.database_password_file)
+    store = database.store(keep_person_days=settings.keep_person_days)
     try:
         page = Page(
-            lambda: SqliteReader(settings.database),
+            database.reader,
             clock=clock,
             zone=ZoneInfo(settings.timezone),
             stop=supervisor.stop,
         )
         server = PageServer(page, host=settings.listen_host, port=settings.listen_port, token=token)
-        supervisor.add("ingest", make_ingest(settings, store, clock).run)
+        inbox = LiveInbox()
+        sender = make_webhook(webhook or WebhookSettings(), database, clock, inbox)
+        live = None if sender is None else inbox
+        supervisor.add("ingest", make_ingest(settings, store, clock, live).run)
+        if sender is not None:
+            supervisor.add("webhook", sender.run)
         supervisor.add("page", server.run)
         log.info("page: http://%s/", settings.listen)
         return supervisor.run()

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 
-from gated.collector.sqlite_batch import read_progress
+from gated.collector.sql_reader import Row, SqlReader
 from gated.collector.sqlite_schema import open_for_reading, translated
-from gated.collector.store import (
-    ChainEvidence,
-    ChainKey,
-    Entry,
-    Flaw,
-    GateRow,
-    Lane,
-    Problem,
-    Progress,
-    Run,
-    Tally,
-    Undated,
-)
-from gated.wire import GateState
 
-_ENTRY_COLUMNS = tuple(field.name for field in fields(Entry))
-_ENTRY = "SELECT " + ", ".join(_ENTRY_COLUMNS) + " FROM record "  # noqa: S608 - our own names
-_KNOWN_FROM = (
-    "SELECT at_ms FROM record WHERE site = ? AND gate = ? AND epoch = ? AND seq BETWEEN ? AND ? "
-    "AND time_quality <> 'unknown' ORDER BY seq LIMIT 1"
-)
-_KNOWN_UP_TO = (
-    "SELECT at_ms FROM record WHERE site = ? AND gate = ? AND epoch = ? AND seq BETWEEN ? AND ? "
-    "AND time_quality <> 'unknown' ORDER BY seq DESC LIMIT 1"
-)
-_MAX_SEQ = 2**63 - 1
 _READING = "the records cannot be read"
 
 
-class SqliteReader:
-    """Implements ``store.Reader``.
+class SqliteQueries:
+    """Implements ``sql_reader.Queries`` on an open connection."""
 
-    Each call sees one state of the file; use ``snapshot`` where several calls must agree.
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
 
-    Raises: StorageError: the file cannot be read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._connection = open_for_reading(path)
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        with translated(_READING):
+            return self._connection.execute(sql, values).fetchall()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -61,216 +35,9 @@ class SqliteReader:
     def close(self) -> None:
         self._connection.close()
 
-    # --- entries ---------------------------------------------------------------------------------
 
-    def entries(self, *, after: int, limit: int) -> list[Entry]:
-        with translated(_READING):
-            rows = self._connection.execute(
-                _ENTRY + "WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-            )
-            return [_entry(row) for row in rows]
+class SqliteReader(SqlReader):
+    """Implements ``store.Reader``. Raises: StorageError: the file cannot be read."""
 
-    def latest_entries(self, limit: int) -> list[Entry]:
-        with translated(_READING):
-            rows = self._connection.execute(_ENTRY + "ORDER BY id DESC LIMIT ?", (limit,))
-            return [_entry(row) for row in rows][::-1]
-
-    def last_id(self) -> int:
-        with translated(_READING):
-            row = self._connection.execute("SELECT coalesce(MAX(id), 0) FROM record").fetchone()
-            return int(row[0])
-
-    # --- gates -----------------------------------------------------------------------------------
-
-    def gates(self) -> list[GateRow]:
-        with translated(_READING):
-            rows = self._connection.execute(
-                "SELECT site, gate, state, online, session_since_ms, state_at_ms, last_seen_ms "
-                "FROM gate ORDER BY site, gate"
-            ).fetchall()
-            return [self._gate(Lane(site, gate), rest) for site, gate, *rest in rows]
-
-    def _gate(self, lane: Lane, row: list[object]) -> GateRow:
-        state, online, session_since_ms, state_at_ms, last_seen_ms = row
-        chains = self.chains(lane)
-        newest = chains[-1] if chains else None
-        problems = self._connection.execute(
-            "SELECT problem, COUNT(*) FROM quarantine "
-            "WHERE site = ? AND gate = ? AND NOT resolved GROUP BY problem ORDER BY problem",
-            (lane.site, lane.gate),
-        ).fetchall()
-        return GateRow(
-            lane=lane,
-            state=None if state is None else GateState.model_validate_json(str(state)),
-            is_online=bool(online),
-            session_since_ms=_whole(session_since_ms),
-            state_at_ms=_whole(state_at_ms),
-            last_seen_ms=_whole(last_seen_ms) or 0,
-            chain=newest,
-            last_record_at=None if newest is None else self._last_record_at(newest.chain),
-            problems=tuple((Problem(name), count) for name, count in problems),
-        )
-
-    def _last_record_at(self, chain: ChainKey) -> str | None:
-        row = self._connection.execute(
-            "SELECT at FROM record WHERE site = ? AND gate = ? AND epoch = ? AND at IS NOT NULL "
-            "ORDER BY seq DESC LIMIT 1",
-            (chain.site, chain.gate, chain.epoch),
-        ).fetchone()
-        return None if row is None else str(row[0])
-
-    def chains(self, lane: Lane) -> list[Progress]:
-        with translated(_READING):
-            epochs = self._connection.execute(
-                "SELECT epoch FROM progress WHERE site = ? AND gate = ? "
-                "ORDER BY first_received_ms, epoch",
-                (lane.site, lane.gate),
-            ).fetchall()
-            return [
-                read_progress(self._connection, ChainKey(lane.site, lane.gate, row[0]))
-                for row in epochs
-            ]
-
-    # --- what a report is made of ----------------------------------------------------------------
-
-    def tallies(self, from_ms: int, to_ms: int) -> list[Tally]:
-        with translated(_READING):
-            rows = self._connection.execute(
-                """
-                SELECT site, gate, kind, drill, direction, outcome, reason, would_have, result,
-                       alarm, coalesce(attempt, 0) >= 2, COUNT(*)
-                FROM record
-                WHERE at_ms >= ? AND at_ms < ? AND time_quality <> 'unknown'
-                GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-                """,
-                (from_ms, to_ms),
-            )
-            return [
-                Tally(
-                    lane=Lane(row[0], row[1]),
-                    kind=row[2],
-                    drill=bool(row[3]),
-                    direction=row[4],
-                    outcome=row[5],
-                    reason=row[6],
-                    would_have=row[7],
-                    result=row[8],
-                    alarm=row[9],
-                    is_second=bool(row[10]),
-                    count=row[11],
-                )
-                for row in rows
-            ]
-
-    def evidence(self, lane: Lane) -> list[ChainEvidence]:
-        with translated(_READING):
-            return [
-                ChainEvidence(
-                    chain=progress.chain,
-                    runs=tuple(self._runs(progress)),
-                    flaws=tuple(self._flaws(progress.chain)),
-                    undated=tuple(self._undated(progress.chain)),
-                )
-                for progress in self.chains(lane)
-            ]
-
-    def _runs(self, progress: Progress) -> Iterator[Run]:
-        chain = progress.chain
-        place = (chain.site, chain.gate, chain.epoch)
-        lost = self._connection.execute(
-            "SELECT first_seq, last_seq FROM lost WHERE site = ? AND gate = ? AND epoch = ? "
-            "ORDER BY first_seq",
-            place,
-        ).fetchall()
-        first = 1
-        for gap_first, gap_last in (*lost, (progress.upto + 1, progress.upto)):
-            if first < gap_first:
-                yield self._run(chain, first, gap_first - 1)
-            first = gap_last + 1
-        beyond = self._connection.execute(
-            """
-            SELECT MIN(seq), MAX(seq) FROM (
-              SELECT seq, seq - ROW_NUMBER() OVER (ORDER BY seq) AS island FROM record
-              WHERE site = ? AND gate = ? AND epoch = ? AND seq > ?)
-            GROUP BY island ORDER BY 1
-            """,
-            (*place, progress.upto),
-        ).fetchall()
-        for island_first, island_last in beyond:
-            yield self._run(chain, island_first, island_last)
-
-    def _run(self, chain: ChainKey, first: int, last: int) -> Run:
-        place = (chain.site, chain.gate, chain.epoch)
-        return Run(
-            first_seq=first,
-            last_seq=last,
-            first_at_ms=self._known(_KNOWN_FROM, (*place, first, last)),
-            last_at_ms=self._known(_KNOWN_UP_TO, (*place, first, last)),
-        )
-
-    def _known(self, sql: str, values: tuple[object, ...]) -> int | None:
-        row = self._connection.execute(sql, values).fetchone()
-        return None if row is None else int(row[0])
-
-    def _flaws(self, chain: ChainKey) -> Iterator[Flaw]:
-        place = (chain.site, chain.gate, chain.epoch)
-        rows = self._connection.execute(
-            "SELECT problem, seq FROM quarantine WHERE site = ? AND gate = ? AND epoch = ? "
-            "AND NOT resolved AND problem <> 'link' ORDER BY seq, problem",
-            place,
-        ).fetchall()
-        for problem, seq in rows:
-            yield Flaw(
-                problem=Problem(problem),
-                seq=seq,
-                after_ms=self._known(_KNOWN_UP_TO, (*place, 1, seq - 1)),
-                before_ms=self._known(_KNOWN_FROM, (*place, seq + 1, _MAX_SEQ)),
-            )
-
-    def _undated(self, chain: ChainKey) -> Iterator[Undated]:
-        place = (chain.site, chain.gate, chain.epoch)
-        rows = self._connection.execute(
-            """
-            SELECT MIN(seq), MAX(seq), SUM(kind = 'visit' AND NOT drill), COUNT(*),
-                   MAX(received_at_ms)
-            FROM (
-              SELECT seq, kind, drill, received_at_ms,
-                     seq - ROW_NUMBER() OVER (ORDER BY seq) AS island
-              FROM record
-              WHERE site = ? AND gate = ? AND epoch = ? AND time_quality = 'unknown')
-            GROUP BY island ORDER BY 1
-            """,
-            place,
-        ).fetchall()
-        for first, last, visits, count, received_ms in rows:
-            before_ms = self._known(_KNOWN_FROM, (*place, last + 1, _MAX_SEQ))
-            yield Undated(
-                visits=visits,
-                others=count - visits,
-                after_ms=self._known(_KNOWN_UP_TO, (*place, 1, first - 1)),
-                before_ms=received_ms if before_ms is None else before_ms,
-            )
-
-    def was_one_boot(self, lane: Lane, from_ms: int, to_ms: int) -> bool:
-        with translated(_READING):
-            before = self._connection.execute(
-                "SELECT epoch, boot FROM record WHERE at_ms < ? AND site = ? AND gate = ? "
-                "AND time_quality <> 'unknown' ORDER BY at_ms DESC LIMIT 1",
-                (from_ms, lane.site, lane.gate),
-            ).fetchone()
-            after = self._connection.execute(
-                "SELECT epoch, boot FROM record WHERE at_ms >= ? AND site = ? AND gate = ? "
-                "AND time_quality <> 'unknown' ORDER BY at_ms LIMIT 1",
-                (to_ms, lane.site, lane.gate),
-            ).fetchone()
-            return before is not None and before == after
-
-
-def _entry(row: tuple[object, ...]) -> Entry:
-    entry = dict(zip(_ENTRY_COLUMNS, row, strict=True))
-    entry["drill"] = bool(entry["drill"])
-    return Entry(**entry)  # type: ignore[arg-type] # the columns' types are the table's (STRICT)
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+    def __init__(self, path: Path) -> None:
+        super().__init__(SqliteQueries(open_for_reading(path)))

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gated.collector import sqlite_uses
+from gated.collector import sqlite_time, sqlite_uses
 from gated.errors import StorageError
 
-SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 5_000
 APPLICATION_ID = 0x67_61_74_63
 """"gatc" in the file's header, so that no other database is taken for ours."""
@@ -121,6 +120,14 @@ CREATE TABLE gate (
 ) STRICT, WITHOUT ROWID;
 """
 
+_MIGRATIONS = (
+    _TABLES,
+    sqlite_uses.TABLES,
+    sqlite_time.COLUMNS + sqlite_time.FILL + sqlite_time.VIEWS,
+)
+"""What makes version n of version n - 1, in one transaction each; a new file starts at 0."""
+SCHEMA_VERSION = len(_MIGRATIONS)
+
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
@@ -164,28 +171,36 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if mode != "wal" or connection.execute("PRAGMA synchronous").fetchone()[0] != full:
         raise StorageError(f"{path} is on a file system that cannot commit safely (no WAL)")
     connection.execute("PRAGMA secure_delete = ON")
+    while _migrate_once(connection):
+        pass
+
+
+def _migrate_once(connection: sqlite3.Connection) -> bool:
+    """Take the file one version further; return whether it was behind."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            _create(connection)
-        elif version == 1:
-            _run(connection, sqlite_uses.TABLES)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        # Read inside: another process may have been at it.
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version >= SCHEMA_VERSION:
+            return False
+        _run(connection, _MIGRATIONS[version])
+        if version == 0:
+            _name(connection)
+        connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+    return True
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    _run(connection, _TABLES)
-    _run(connection, sqlite_uses.TABLES)
+def _name(connection: sqlite3.Connection) -> None:
+    """Give a new file its collector epoch, and say that it is ours."""
     epoch = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     connection.executemany(
         "INSERT INTO meta VALUES (?, ?)", [("collector_epoch", epoch), ("session", "0")]
     )
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _run(connection: sqlite3.Connection, statements: str) -> None:

@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gated.collector import sqlite_uses
+from gated.collector.batch import Batch, read_batch
 from gated.collector.intake import DAY_MS
-from gated.collector.sqlite_batch import SqliteBatch, read_progress
+from gated.collector.sql_reader import read_progress
+from gated.collector.sqlite_batch import SqliteTables
+from gated.collector.sqlite_reader import SqliteQueries
+from gated.collector.sqlite_restored import Witness, read_newest
 from gated.collector.sqlite_schema import open_for_writing, translated
 from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
+from gated.errors import StorageError
 
 
 class SqliteStore:
@@ -27,8 +32,14 @@ class SqliteStore:
     def __init__(self, path: Path, *, keep_person_days: int) -> None:
         self._keep_days = keep_person_days
         self._connection = open_for_writing(path)
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'collector_epoch'")
-        self._epoch = str(row.fetchone()[0])
+        try:
+            self._witness = Witness(path)
+            with self._transaction() as connection:
+                self._epoch = self._witness.recognise(connection)
+            self._witness.note(read_newest(self._connection))
+        except StorageError:
+            self._connection.close()
+            raise
 
     @property
     def collector_epoch(self) -> str:
@@ -48,12 +59,17 @@ class SqliteStore:
                     connection.execute("ROLLBACK")
 
     def ingest(self, batch: Sequence[Arrival]) -> IngestResult:
+        read = read_batch(batch)
         with self._transaction() as connection:
-            return SqliteBatch(connection, keep_person_days=self._keep_days).ingest(batch)
+            tables = SqliteTables(connection)
+            result = Batch(tables, keep_person_days=self._keep_days).ingest(read)
+            newest = read_newest(connection)
+        self._witness.note(newest)
+        return result
 
     def progress(self, chains: Sequence[ChainKey]) -> list[Progress]:
-        with translated("cannot read the progress"):
-            return [read_progress(self._connection, chain) for chain in chains]
+        queries = SqliteQueries(self._connection)
+        return [read_progress(queries, chain) for chain in chains]
 
     def current_chains(self) -> list[ChainKey]:
         with translated("cannot read the progress"):
@@ -71,8 +87,9 @@ class SqliteStore:
     def next_session(self) -> int:
         with self._transaction() as connection:
             connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'session'")
-            row = connection.execute("SELECT value FROM meta WHERE key = 'session'").fetchone()
-            return int(row[0])
+            newest = read_newest(connection)
+        self._witness.note(newest)
+        return newest.session
 
     def newest_use(self) -> int:
         with translated("cannot read the uses of passes"):
@@ -106,3 +123,4 @@ class SqliteStore:
 
     def close(self) -> None:
         self._connection.close()
+        self._witness.close()

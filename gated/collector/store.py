@@ -267,8 +267,19 @@ class Reader(Protocol):
         """Let every call inside see the same state. Keep it short: it holds up the store."""
         ...
 
-    def entries(self, *, after: int, limit: int) -> list[Entry]:
-        """Return at most ``limit`` entries that arrived after entry ``after``, oldest first."""
+    def entries(
+        self,
+        *,
+        after: int,
+        limit: int,
+        lane: Lane | None = None,
+        span_ms: tuple[int, int] | None = None,
+    ) -> list[Entry]:
+        """Return at most ``limit`` entries that arrived after entry ``after``, oldest first.
+
+        Those of one lane; those of [first, last) by their own time, or by their arrival where the
+        gate's clock was certainly wrong. None: all.
+        """
         ...
 
     def latest_entries(self, limit: int) -> list[Entry]:

@@ -11,11 +11,11 @@ from gated.collector.intake import UNREADABLE_KIND
 from gated.collector.report import Completeness
 from gated.collector.store import Problem
 from gated.contents import AlarmName, Kind
-from gated.vocabulary import Direction, HolderCategory
+from gated.texts import Pair
+from gated.vocabulary import Direction
 
 Lang = Literal["zh", "en"]
 LANGS: tuple[Lang, ...] = ("zh", "en")
-Pair = tuple[str, str]
 
 KINDS: Mapping[str, Pair] = {
     Kind.VISIT: ("通行", "visit"),
@@ -29,6 +29,7 @@ KINDS: Mapping[str, Pair] = {
     Kind.CLOCK: ("时钟", "clock"),
     Kind.BOOT: ("闸机启动", "gate started"),
     Kind.HEALTH: ("设备状态", "health"),
+    Kind.COMMAND: ("远程命令", "command from the centre"),
     UNREADABLE_KIND: ("无法读取的记录", "unreadable record"),
 }
 
@@ -38,16 +39,7 @@ DIRECTIONS: Mapping[str, Pair] = {
     Direction.UNKNOWN: ("方向不明", "direction not known"),
 }
 
-CATEGORIES: Mapping[str, Pair] = {
-    HolderCategory.STUDENT: ("学生", "student"),
-    HolderCategory.STAFF: ("教职工", "staff"),
-    HolderCategory.VISITOR: ("访客", "visitor"),
-    HolderCategory.DUTY: ("值班人员", "on duty"),
-    HolderCategory.EMERGENCY: ("应急人员", "emergency"),
-    HolderCategory.COURIER: ("快递配送", "courier"),
-    HolderCategory.RETEST_RELEASE: ("复测放行", "released after a retest"),
-    HolderCategory.ESCORT: ("陪送人员", "escort"),
-}
+CATEGORIES: Mapping[str, Pair] = {str(k): pair for k, pair in gate_texts.CATEGORIES.items()}
 
 PASSAGES: Mapping[str, Pair] = {str(k): pair for k, pair in gate_texts.PASSAGES.items()}
 

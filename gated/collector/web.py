@@ -7,6 +7,7 @@ the entry's, so a browser that was away asks for exactly what it missed.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import socket
@@ -30,11 +31,12 @@ from gated.clock import Clock, TimeQuality
 from gated.collector.guard import Guard, PageToken
 from gated.collector.intake import to_ms
 from gated.collector.render import gate_json, report_json
-from gated.collector.report import daily_report
-from gated.collector.store import Entry, Reader
+from gated.collector.report import bounds_ms, daily_report
+from gated.collector.store import Entry, Lane, Reader
 from gated.collector.texts import all_texts
 from gated.config.broker import is_loopback
 from gated.errors import ConfigError, GatedError, StorageError
+from gated.wire import is_name
 
 log = logging.getLogger(__name__)
 
@@ -125,13 +127,20 @@ class Page:
 
     def _entries(self, request: Request) -> Response:
         limit = _number(request, "limit", 100, low=1, high=MAX_ENTRIES)
+        after = _number(request, "after", 0, low=0, high=2**63 - 1)
+        lane, day = _lane(request), _day(request)
+        span_ms = None if day is None else bounds_ms(day, self._zone)
         with self._reader() as reader:
-            if "after" in request.query_params:
-                after = _number(request, "after", 0, low=0, high=2**63 - 1)
-                entries = reader.entries(after=after, limit=limit)
+            if "after" in request.query_params or lane is not None or day is not None:
+                entries = reader.entries(after=after, limit=limit, lane=lane, span_ms=span_ms)
             else:
                 entries = reader.latest_entries(limit)
-        return JSONResponse({"entries": [entry_json(entry) for entry in entries]})
+        is_full = len(entries) == limit
+        found = {
+            "entries": [entry_json(entry) for entry in entries],
+            "next": entries[-1].id if is_full else None,  # ask on with after=…; null: that was all
+        }
+        return _unless_known(request, JSONResponse(found))
 
     def _gates(self, _request: Request) -> Response:
         now = self._clock.now().astimezone(UTC).isoformat(timespec="milliseconds")
@@ -141,11 +150,7 @@ class Page:
 
     def _report(self, request: Request) -> Response:
         now = self._clock.now()
-        text = request.query_params.get("day")
-        try:
-            day = now.astimezone(self._zone).date() if text is None else date.fromisoformat(text)
-        except ValueError as exc:
-            raise ValueError("day: write it like 2026-11-23") from exc
+        day = _day(request) or now.astimezone(self._zone).date()
         with self._reader() as reader:
             return JSONResponse(report_json(daily_report(reader, day, self._zone, now)))
 
@@ -273,6 +278,41 @@ def _number(request: Request, name: str, default: int, *, low: int, high: int) -
     if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
         raise ValueError(f"{name}: a whole number from {low} to {high}")
     return int(text)
+
+
+def _day(request: Request) -> date | None:
+    """Return the day of the query, or None. Raises: ValueError: it is none."""
+    text = request.query_params.get("day")
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as exc:
+        raise ValueError("day: write it like 2026-11-23") from exc
+
+
+def _lane(request: Request) -> Lane | None:
+    """Return the gate of the query, or None. Raises: ValueError: it is none."""
+    text = request.query_params.get("gate")
+    if text is None:
+        return None
+    site, _, gate = text.partition("/")
+    if not (is_name(site) and is_name(gate)):
+        raise ValueError("gate: write it like lixin-primary/east-1")
+    return Lane(site, gate)
+
+
+def _unless_known(request: Request, answer: Response) -> Response:
+    """Return ``answer`` with its tag, or that whoever asks has it already (RFC 9110 §13.1.2)."""
+    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    known = {said.strip().removeprefix("W/") for said in _said_tags(request)}
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    answer.headers.update(headers)
+    return answer
+
+
+def _said_tags(request: Request) -> list[str]:
+    return request.headers.get("if-none-match", "").split(",")
 
 
 def _unavailable(_request: Request, exc: Exception) -> Response:

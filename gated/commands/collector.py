@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gated.errors import ExitCode, GatedError
 
 if TYPE_CHECKING:
-    from gated.config import CollectorSettings
+    from gated.collector.databases import Database
+    from gated.config import CollectorConfig
 
 HELP = "the centre: store the gates' records, report, show a page 汇总端"
 DEFAULT_FILE = Path("/etc/gated/collector.toml")
@@ -33,17 +35,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("--json", action="store_true", help="for programs")
     report.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh 语言")
 
-    gates = actions.add_parser("gates", help="every gate: what is stored, what is missing 闸机")
-    _add_source(gates)
-    gates.add_argument("--json", action="store_true", help="for programs")
-    gates.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh 语言")
+    for name, text in (
+        ("gates", "every gate: what is stored, what is missing 闸机"),
+        ("status", "one screen: gates, backlog, quarantine, open alarms 总览"),
+        ("gaps", "what is missing, by number and by time 缺口"),
+    ):
+        shown = actions.add_parser(name, help=text)
+        _add_source(shown)
+        shown.add_argument("--json", action="store_true", help="for programs")
+        shown.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh 语言")
+
+    from gated.commands import collector_export
+
+    export = actions.add_parser("export", help="records for spreadsheets and programs 导出")
+    _add_source(export)
+    export.add_argument(
+        "--from", dest="first", type=_day, metavar="YYYY-MM-DD", help="default: all"
+    )
+    export.add_argument("--to", dest="last", type=_day, metavar="YYYY-MM-DD", help="this day too")
+    collector_export.add_arguments(export)
+
+    take_in = actions.add_parser("take-in", help="store what was salvaged 收入抢救的记录")
+    _add_source(take_in)
+    take_in.add_argument("files", nargs="+", type=Path, metavar="FILE", help="of JSON Lines")
+
+    requeue = actions.add_parser("requeue", help="try the quarantine again 重试隔离区")
+    _add_source(requeue)
+    requeue.add_argument("--list", action="store_true", help="only show what is in it")
+    requeue.add_argument(
+        "--settle",
+        type=int,
+        action="append",
+        default=[],
+        metavar="ID",
+        help="somebody has looked at this one: it counts no longer 已人工确认",
+    )
+    requeue.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help=f"collector.toml (default: {DEFAULT_FILE})"
     )
-    parser.add_argument("--database", type=Path, metavar="FILE", help="instead of the file's")
+    parser.add_argument(
+        "--database", metavar="FILE|postgresql://…", help="instead of the configuration's"
+    )
 
 
 def _day(text: str) -> date:
@@ -54,18 +90,26 @@ def _day(text: str) -> date:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.action == "run":
-        return _run(args)
-    return _report(args) if args.action == "report" else _gates(args)
+    actions = {
+        "run": _run,
+        "report": _report,
+        "gates": _gates,
+        "status": _status,
+        "gaps": _gaps,
+        "export": _export,
+        "take-in": _take_in,
+        "requeue": _requeue,
+    }
+    return actions[args.action](args)
 
 
 def _run(args: argparse.Namespace) -> int:
     from gated.collector.main import main
     from gated.logs import start_logging
 
-    settings = _settings(args)
+    config = _config(args)
     start_logging("collector")
-    return main(settings)
+    return main(config.collector, config.webhook)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -74,7 +118,6 @@ def _report(args: argparse.Namespace) -> int:
     from gated.clock import SystemClock
     from gated.collector.render import report_json, report_text
     from gated.collector.report import daily_report
-    from gated.collector.sqlite_reader import SqliteReader
 
     database, timezone = _source(args)
     zone = ZoneInfo(timezone)
@@ -83,7 +126,7 @@ def _report(args: argparse.Namespace) -> int:
     day = today if args.day is None else args.day
     if day > today:
         raise GatedError(f"{day} has not begun: there is nothing to report yet")
-    reader = SqliteReader(database)
+    reader = database.reader()
     try:
         report = daily_report(reader, day, zone, now)
     finally:
@@ -99,10 +142,9 @@ def _gates(args: argparse.Namespace) -> int:
     from zoneinfo import ZoneInfo
 
     from gated.collector.render import gate_json, gates_text
-    from gated.collector.sqlite_reader import SqliteReader
 
     database, timezone = _source(args)
-    reader = SqliteReader(database)
+    reader = database.reader()
     try:
         with reader.snapshot():
             gates = reader.gates()
@@ -117,18 +159,79 @@ def _gates(args: argparse.Namespace) -> int:
     return int(ExitCode.OK)
 
 
-def _source(args: argparse.Namespace) -> tuple[Path, str]:
-    """Return (database, time zone): of the file, or of the command line alone."""
+def _status(args: argparse.Namespace) -> int:
+    from gated.clock import SystemClock
+    from gated.commands.collector_status import status
+
+    database, _ = _source(args)
+    with closing(database.reader()) as reader, closing(database.archive()) as archive:
+        return status(args, reader, archive, database.alarms_waiting(), SystemClock().now())
+
+
+def _gaps(args: argparse.Namespace) -> int:
+    from zoneinfo import ZoneInfo
+
+    from gated.commands.collector_status import gaps
+
+    database, timezone = _source(args)
+    with closing(database.reader()) as reader:
+        return gaps(args, reader, ZoneInfo(timezone))
+
+
+def _export(args: argparse.Namespace) -> int:
+    from zoneinfo import ZoneInfo
+
+    from gated.commands.collector_export import run as export
+
+    database, timezone = _source(args)
+    with closing(database.archive()) as archive:
+        return export(args, archive, ZoneInfo(timezone))
+
+
+def _take_in(args: argparse.Namespace) -> int:
+    from gated.clock import SystemClock
+    from gated.commands.collector_intake import take_in
+
+    database, _ = _source(args)
+    now_ms = round(SystemClock().now().timestamp() * 1_000)
+    keep_days = _keep_person_days(args)
+    with closing(database.store(keep_person_days=keep_days)) as store:
+        return take_in(args.files, store, now_ms)
+
+
+def _requeue(args: argparse.Namespace) -> int:
+    from gated.commands.collector_intake import requeue
+
+    database, _ = _source(args)
+    with closing(database.archive()) as archive:
+        rows = archive.quarantine()
+    return requeue(args, rows, database, _keep_person_days(args))
+
+
+def _keep_person_days(args: argparse.Namespace) -> int:
+    """Return how long person links are kept; 0 where no configuration says so."""
     from gated.config.load import load_collector
 
     if args.config is None and args.database is not None:
-        return args.database, DEFAULT_TIMEZONE
+        return 0
+    return load_collector(args.config or DEFAULT_FILE).collector.keep_person_days
+
+
+def _source(args: argparse.Namespace) -> tuple[Database, str]:
+    """Return (database, time zone): of the file, or of the command line alone."""
+    from gated.collector.databases import database_at
+    from gated.config.load import load_collector
+
+    if args.config is None and args.database is not None:
+        return database_at(args.database), DEFAULT_TIMEZONE
     settings = load_collector(args.config or DEFAULT_FILE).collector
-    return args.database or settings.database, settings.timezone
+    if args.database is not None:
+        return database_at(args.database), settings.timezone
+    return database_at(settings.database, settings.database_password_file), settings.timezone
 
 
-def _settings(args: argparse.Namespace) -> CollectorSettings:
-    """Return the file's settings with what the command line says instead.
+def _config(args: argparse.Namespace) -> CollectorConfig:
+    """Return the file's configuration with what the command line says instead.
 
     Without a file, --database and --broker are enough: that is what a demo needs.
     """
@@ -140,8 +243,9 @@ def _settings(args: argparse.Namespace) -> CollectorSettings:
         for key in ("database", "broker", "listen", "name")
         if (value := getattr(args, key, None)) is not None
     }
+    tables: dict[str, Any] = {}
     if args.config is not None or not {"database", "broker"} <= said.keys():
-        config = load_collector(args.config or DEFAULT_FILE)
-        said = config.collector.model_dump(exclude_unset=True) | said
-    found = validate(CollectorConfig, {"collector": {"name": "collector"} | said})
-    return refuse(found, "the command line") if isinstance(found, tuple) else found.collector
+        tables = load_collector(args.config or DEFAULT_FILE).model_dump(exclude_unset=True)
+    collector = {"name": "collector"} | tables.get("collector", {}) | said
+    found = validate(CollectorConfig, tables | {"collector": collector})
+    return refuse(found, "the command line") if isinstance(found, tuple) else found

@@ -206,6 +206,21 @@ def _show(path: Path, *, is_all: bool, as_toml: bool) -> int:
         if is_all or row.is_set
     ]
     wide = max(len(path) for path, *_ in table)
+    table += [(key, value, "centre", "live") for key, value in _set_by_the_centre(found)]
     for key, value, origin, taken_over in table:
         print(f"{key:<{wide}}  {origin:<7}  {taken_over:<7}  {value}")
     return ExitCode.OK
+
+
+def _set_by_the_centre(config: Config) -> list[tuple[str, str]]:
+    """Return what holds over the file, by key; nothing where this user may not read it."""
+    from gated.config.gate import GateConfig
+    from gated.config.overlay import read_overlay
+
+    if not isinstance(config, GateConfig):
+        return []
+    try:
+        overlay = read_overlay(config.paths.state)
+    except ConfigError:
+        return []
+    return [(key, json.dumps(value, ensure_ascii=False)) for key, value in overlay.values.items()]

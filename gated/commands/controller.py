@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 HELP = "run the controller process (normally started by systemd or by gated run)"
@@ -22,11 +23,14 @@ def run(args: argparse.Namespace) -> int:
     from functools import partial
 
     from gated.clock import SystemClock
-    from gated.config.load import load_gate
+    from gated.config.overlay import load_in_force
     from gated.controller.main import Controller
     from gated.devices import real_devices, simulated_devices
     from gated.logs import start_logging
 
     start_logging("controller")
     make = real_devices if args.stage is None else partial(simulated_devices, args.stage)
-    return Controller(load_gate(args.config), args.config, make, SystemClock()).run()
+    in_force = load_in_force(args.config)
+    if in_force.problem:
+        logging.getLogger(__name__).error("%s", in_force.problem)
+    return Controller(in_force.config, args.config, make, SystemClock()).run()

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from gated.commands import lamp_drawing
 from gated.commands.lamp_drawing import LAMP_NAMES, draw_beeps, draw_lamps
-from gated.commands.printing import Pair, both, html_document, save_page
 from gated.errors import ExitCode
-from gated.texts import MODES, PROMPTS
+from gated.printing import both, html_document, save_page
+from gated.texts import MODES, PROMPTS, Pair
 from gated.vocabulary import Mode, Prompt
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from gated.commands.printing import Pair, both
+from gated.printing import both
+from gated.texts import Pair
 
 LAMP_NAMES: Mapping[str, Pair] = {
     "go": ("通行", "go"),

@@ -1,4 +1,4 @@
-"""``gated ledger``: look into the record of events. Reads only; the gate may be running."""
+"""``gated ledger``: look into the record of events, rescue it, or delete from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gated.errors import ConfigError, ExitCode, StorageError
 if TYPE_CHECKING:
     from gated.ledger.reader import EventFilter, LedgerReader
 
-HELP = "list, show, verify and export recorded events 查看、校验、导出记录"
+HELP = "list, show, verify, export, salvage, purge recorded events 查看、校验、导出、抢救、清除"
 _LIMIT = 50
 
 
@@ -51,6 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also the pseudonyms that link a record to a person 含个人关联",
     )
+
+    from gated.commands import ledger_purge, ledger_salvage
+
+    salvage = actions.add_parser("salvage", help="read what can be read of a damaged one 抢救")
+    ledger_salvage.add_arguments(salvage)
+
+    purge = actions.add_parser("purge", help="delete for good; the gate is stopped 清除")
+    _add_place(purge)
+    ledger_purge.add_arguments(purge)
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
@@ -91,9 +100,14 @@ def _words(text: str) -> frozenset[str]:
 
 
 def run(args: argparse.Namespace) -> int:
+    from gated.commands import ledger_purge, ledger_salvage
     from gated.ledger.reader import LedgerReader
 
+    if args.action == "salvage":
+        return ledger_salvage.run(args)
     path, zone = _place(args)
+    if args.action == "purge":
+        return ledger_purge.run(args, path, zone)
     reader = LedgerReader(path)
     try:
         if args.action == "list":

@@ -119,13 +119,14 @@ def export_csv(events: Iterable[StoredEvent], out: BinaryIO, *, with_links: bool
         body = _members(event)
         if with_links and event.link is not None:
             body |= {"holder_ref": event.link.holder_ref, "salt": event.link.salt}
-        writer.writerow([_csv_cell(body.get(name)) for name in columns])
+        writer.writerow([csv_cell(body.get(name)) for name in columns])
         count += 1
     text.detach()
     return count
 
 
-def _csv_cell(value: object) -> str | int | float:
+def csv_cell(value: object) -> str | int | float:
+    """Return a member's value as a cell: numbers as they are, texts that no spreadsheet runs."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from gated.office.cards import Card
     from gated.office.folder import Office
 
-PAGE_ENDINGS = {".html", ".htm"}
-
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -32,7 +30,10 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 
 def add_page_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.html", help="default: a new name in DIR/print"
+        "--out",
+        type=Path,
+        metavar="FILE.html",
+        help="the page to print; default: a new one in DIR/print 打印页",
     )
     parser.add_argument(
         "--pdf", action="store_true", help="also as PDF, if a Chromium is installed 同时生成 PDF"
@@ -148,15 +149,15 @@ def write_pages(
 def _write_page(
     office: Office, what: str, cards: Sequence[Card], html: str, args: argparse.Namespace
 ) -> None:
+    from gated.durable import write_private_file
     from gated.office.browser import find_browser, print_to_pdf
-    from gated.office.files import write_private_file
+    from gated.printing import check_page_name
 
     numbers = [card.item.number for card in cards]
     first, last = min(numbers), max(numbers)
     name = f"{what}-{first:04d}.html" if first == last else f"{what}-{first:04d}-{last:04d}.html"
     path: Path = args.out or office.folder.printed / name
-    if path.suffix.lower() not in PAGE_ENDINGS:
-        raise GatedError(f"--out {path}: the name must end in .html (须以 .html 结尾)")
+    check_page_name(path)
     write_private_file(path, html.encode())
     print(f"{what:12} {path}  ({len(numbers)})")
     if args.pdf:

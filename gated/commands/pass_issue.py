@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gated.commands.pass_show import pass_facts
-from gated.commands.printing import save_qr
 from gated.errors import ExitCode, GatedError
 from gated.messages import MAX_CODE_CHARACTERS
 from gated.office.moments import local_moment
+from gated.office.passes import DEFAULT_DAYS, NOT_A_LABEL
+from gated.printing import save_qr
 from gated.vocabulary import Direction, HolderCategory
 
 if TYPE_CHECKING:
     from gated.credentials.gp1 import Gp1Claims
 
 SHORT_LIVED = (HolderCategory.VISITOR, HolderCategory.COURIER, HolderCategory.RETEST_RELEASE)
-DEFAULT_DAYS, DEFAULT_DAYS_SHORT = 200, 1
-"""A school term with its holidays, and one visit."""
+DEFAULT_DAYS_SHORT = 1
+"""One visit."""
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -49,9 +50,11 @@ def _add_issue_arguments(issue: argparse.ArgumentParser) -> None:
         help="what the holder is; the rules speak of it",
     )
     issue.add_argument("--group", help="class or batch, such as g3-2")
-    issue.add_argument("--valid-from", metavar="ISO", help="default: now")
+    issue.add_argument(
+        "--valid-from", metavar="WHEN", help="such as 2026-11-23T07:30; default: now"
+    )
     end = issue.add_mutually_exclusive_group()
-    end.add_argument("--valid-until", metavar="ISO", help="the end, instead of --days")
+    end.add_argument("--valid-until", metavar="WHEN", help="the last day, instead of --days")
     end.add_argument(
         "--days",
         type=int,
@@ -136,22 +139,19 @@ def _claims_of(args: argparse.Namespace) -> Gp1Claims:
 
 
 def _refuse_identities(args: argparse.Namespace) -> None:
-    from gated.credentials.gp1 import is_label, is_pseudonym
-    from gated.credentials.privacy import find_identity
+    from gated.credentials.gp1 import is_label
+    from gated.credentials.privacy import why_no_pseudonym
 
     for option in ("sub", "approver", "guardian_ref"):
         value = getattr(args, option)
         if value is None:
             continue
-        problem = find_identity(value)
-        if problem is None and not is_pseudonym(value):
-            problem = "it has other characters, or more than 32"
+        problem = why_no_pseudonym(value)
         if problem is not None:
-            # The value itself is not repeated: it may be somebody's ID number.
             raise GatedError(
                 f"--{option.replace('_', '-')} cannot be used: {problem}. A pass is read by any "
                 "phone; use a pseudonym such as s-0412 and print the name beside the code"
             )
     for label in filter(None, (args.group, *args.zone)):
         if not is_label(label):
-            raise GatedError("--group and --zone: 1 to 16 characters, a letter or digit first")
+            raise GatedError(f"--group and --zone: {NOT_A_LABEL}")

@@ -37,7 +37,8 @@ def _keygen(args: argparse.Namespace) -> int:
         f"next         gated pass issue --key {pair.private_path} --sub s-0412 --category student"
     )
     print(
-        f"下一步       私钥留在办公室妥善保管;把 {pair.public_path.name} 复制到每台闸机的信任目录。"
+        "下一步       私钥留在办公室妥善保管；"
+        f"把 {pair.public_path.name} 复制到每台闸机的信任目录。"
     )
     return int(ExitCode.OK)
 
@@ -49,5 +50,5 @@ def _make_site_key(args: argparse.Namespace) -> int:
     print(f"site key     {args.out}  (copy to every lane of this site, keep no other copy)")
     print(f"key id       {site_key.key_id}  (records name the key by it)")
     print("             Destroying the key ends the link from every record to a person.")
-    print("站点密钥     复制到本校(村)每条通道;销毁后,记录与个人不再关联。")
+    print("站点密钥     复制到本校(村)每条通道；销毁后，记录与个人不再关联。")
     return int(ExitCode.OK)

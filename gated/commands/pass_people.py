@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gated.commands.pass_folder import (
@@ -20,12 +20,11 @@ from gated.commands.pass_folder import (
 from gated.errors import ExitCode, GatedError
 from gated.office.headings import Unfit, name_of
 from gated.office.moments import end_of, first_day, local_moment, shown, shown_span, start_of
-from gated.office.passes import Holder, PassKind
+from gated.office.passes import Holder, PassKind, shown_number
 from gated.vocabulary import Direction, HolderCategory
 
 if TYPE_CHECKING:
-    from gated.credentials.gp1 import Gp1Claims
-    from gated.office.folder import Office
+    pass
 
 VISITORS = (HolderCategory.VISITOR, HolderCategory.COURIER, HolderCategory.EMERGENCY)
 DIRECTIONS = {"in": Direction.IN, "out": Direction.OUT, "both": Direction.UNKNOWN}
@@ -36,7 +35,9 @@ MAX_RETEST_DAYS = 7
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     visitor = add("visitor", help="make a visitor's slip 访客单")
     add_folder(visitor)
-    visitor.add_argument("--name", required=True, help="of the visitor; stands on the slip only")
+    visitor.add_argument(
+        "--name", required=True, help="the visitor's name; stands on the slip only 访客姓名"
+    )
     visitor.add_argument(
         "--host",
         "--approver",
@@ -45,28 +46,48 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="WHO",
         help="who answers for the visitor: pseudonym, or a name in the register 接待人",
     )
-    visitor.add_argument("--from", dest="begins", metavar="ISO", help="default: today")
-    visitor.add_argument("--until", metavar="ISO", help="default: the end of that day")
     visitor.add_argument(
-        "--zone", action="append", default=[], help="may be repeated; none: everywhere"
+        "--from",
+        dest="begins",
+        metavar="WHEN",
+        help="such as 2026-11-23 or 2026-11-23T07:30; default: today 何时起",
     )
-    visitor.add_argument("--direction", choices=DIRECTIONS, default="in", help="default: in")
     visitor.add_argument(
-        "--uses", type=int, default=1, metavar="N", help="how often a gate opens; default: 1"
+        "--until",
+        metavar="WHEN",
+        help="the last day, or a time; default: the end of that day 何时止",
+    )
+    visitor.add_argument(
+        "--zone",
+        action="append",
+        default=[],
+        help="where it opens; may be repeated; none: everywhere 区域",
+    )
+    visitor.add_argument(
+        "--direction", choices=DIRECTIONS, default="in", help="which way it opens; default: in 方向"
+    )
+    visitor.add_argument(
+        "--uses",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how often a gate opens for it; default: 1 可用次数",
     )
     visitor.add_argument(
         "--category",
         type=HolderCategory,
         choices=VISITORS,
         default=HolderCategory.VISITOR,
-        help="default: visitor",
+        help="what the visitor is; default: visitor 类别",
     )
     visitor.set_defaults(run_action=_visitor)
 
     guardian = add("guardian", help="a card for the guardian of a small pupil 监护人卡")
-    guardian.add_argument("who", metavar="PUPIL", help="name or pseudonym")
+    guardian.add_argument("who", metavar="PUPIL", help="name or pseudonym 姓名或编号")
     add_folder(guardian)
-    guardian.add_argument("--name", required=True, help="of the guardian, or the pseudonym")
+    guardian.add_argument(
+        "--name", required=True, help="the guardian's name, or pseudonym 监护人姓名"
+    )
     guardian.set_defaults(run_action=_guardian)
 
     retest = add(
@@ -74,13 +95,20 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="let somebody in again after a negative test 复检放行",
         description="Only for a negative result: the pass says when the sample was taken.",
     )
-    retest.add_argument("who", metavar="WHO", help="name or pseudonym")
+    retest.add_argument("who", metavar="WHO", help="name or pseudonym 姓名或编号")
     add_folder(retest)
     retest.add_argument(
-        "--sampled-at", required=True, metavar="ISO", help="when the sample was taken 采样时间"
+        "--sampled-at",
+        required=True,
+        metavar="WHEN",
+        help="when the sample was taken, such as 2026-11-26T08:00 采样时间",
     )
     retest.add_argument(
-        "--days", type=int, default=1, metavar="N", help="how long it holds; default: today"
+        "--days",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how long it holds; default: 1, today only 有效天数",
     )
     retest.set_defaults(run_action=_retest)
 
@@ -90,7 +118,7 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _visitor(args: argparse.Namespace) -> int:
     from gated.credentials.gp1 import Gp1Claims
-    from gated.office.issuing import new_cti
+    from gated.office.issuing import new_cti, register_pass
     from gated.office.register import Pseudonyms
 
     now = now_here()
@@ -118,7 +146,7 @@ def _visitor(args: argparse.Namespace) -> int:
             approver=host,
         )
         office.register.put_holder(Holder(pseudonym, name, args.category))
-        number = _register(office, PassKind.VISITOR, claims, now)
+        number = register_pass(office, PassKind.VISITOR, claims, now)
     return _show(args, number)
 
 
@@ -140,7 +168,7 @@ def _host(word: str, holders: tuple[Holder, ...]) -> str:
 
 
 def _guardian(args: argparse.Namespace) -> int:
-    from gated.office.issuing import new_cti
+    from gated.office.issuing import new_cti, register_pass
     from gated.office.register import Pseudonyms
 
     now = now_here()
@@ -164,8 +192,8 @@ def _guardian(args: argparse.Namespace) -> int:
             other = known.get(item.claims.guardian_ref or "")
             if other is not None and other.name == guardian.name:
                 raise GatedError(
-                    f"this guardian has a card for this pupil: No. {item.number:04d}; print it "
-                    f"again with  gated pass print {item.number}  (已有该监护人卡)"
+                    f"this guardian has a card for this pupil: {shown_number(item.number)}; print "
+                    f"it again with  gated pass print {item.number}  (已有该监护人卡)"
                 )
         claims = replace(
             card.claims,
@@ -174,13 +202,13 @@ def _guardian(args: argparse.Namespace) -> int:
             guardian_ref=guardian.pseudonym,
             is_changing=False,
         )
-        number = _register(office, PassKind.GUARDIAN, claims, now)
+        number = register_pass(office, PassKind.GUARDIAN, claims, now)
     return _show(args, number)
 
 
 def _retest(args: argparse.Namespace) -> int:
     from gated.credentials.gp1 import Gp1Claims
-    from gated.office.issuing import new_cti
+    from gated.office.issuing import new_cti, register_pass
 
     now = now_here()
     sampled_at = local_moment(args.sampled_at)
@@ -200,14 +228,8 @@ def _retest(args: argparse.Namespace) -> int:
             group=holder.group,
             nat_sampled_at=sampled_at,
         )
-        number = _register(office, PassKind.RETEST, claims, now)
+        number = register_pass(office, PassKind.RETEST, claims, now)
     return _show(args, number)
-
-
-def _register(office: Office, kind: PassKind, claims: Gp1Claims, now: datetime) -> int:
-    from gated.office.issuing import register_pass
-
-    return register_pass(office, kind, claims, now)
 
 
 def _show(args: argparse.Namespace, number: int) -> int:
@@ -216,7 +238,7 @@ def _show(args: argparse.Namespace, number: int) -> int:
         items = passes_numbered(office, [number])
         (item,) = items
         span = shown_span(item.claims.not_before, item.claims.expires_at)
-        print(f"pass         No. {number:04d}  {item.claims.sub}  {span}")
+        print(f"pass         {shown_number(number)}  {item.claims.sub}  {span}")
         write_pages(office, items, args, as_sheet=False)
     return int(ExitCode.OK)
 

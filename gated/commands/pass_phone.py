@@ -10,11 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gated.commands.pass_folder import PAGE_ENDINGS, add_folder, now_here, open_office_of, pass_line
+from gated.commands.pass_folder import add_folder, now_here, open_office_of, pass_line
 from gated.errors import ExitCode, GatedError
 from gated.messages import MAX_CODE_CHARACTERS
 from gated.office.moments import first_day, start_of
 from gated.office.passes import RegisteredPass, RevokedWhy, shown_number
+from gated.printing import check_page_name
 
 if TYPE_CHECKING:
     from gated.credentials.gp1 import Gp1Claims
@@ -59,13 +60,15 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     phone.add_argument(
         "--name", default="", help="shown on the page, never in the code 页面上的姓名"
     )
-    phone.add_argument("--out", type=Path, metavar="FILE.html", help="default: in DIR/print")
+    phone.add_argument(
+        "--out", type=Path, metavar="FILE.html", help="the page; default: in DIR/print 网页"
+    )
     phone.set_defaults(run_action=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.out is not None and args.out.suffix.lower() not in PAGE_ENDINGS:
-        raise GatedError(f"--out {args.out}: the name must end in .html (须以 .html 结尾)")
+    if args.out is not None:
+        check_page_name(args.out)
     alone = (args.card, args.key, args.site_key)
     if args.who is not None and not any(alone) and not args.name:
         return _from_register(args)
@@ -193,7 +196,7 @@ def _write(made: _Made, path: Path, now: datetime, name: str) -> None:
     from gated.credentials.gp1 import seal
     from gated.credentials.pseudonym import phone_key
     from gated.credentials.signatures import key_fingerprint
-    from gated.office.files import write_private_file
+    from gated.durable import write_private_file
 
     issuer = key_fingerprint(made.key.public_key())
     secret = phone_key(made.site_key.key, issuer, made.claims.cti)

@@ -109,8 +109,8 @@ def _print(args: argparse.Namespace) -> int:
 
 
 def _write_pictures(office: Office, passes: Sequence[RegisteredPass], folder: Path) -> None:
-    from gated.commands.printing import save_qr
     from gated.office.issuing import text_of
+    from gated.printing import save_qr
 
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # whoever has one has the pass

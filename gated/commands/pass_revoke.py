@@ -36,7 +36,9 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     revoke.add_argument("who", metavar="WHO", nargs="*", help=WHO_HELP)
     revoke.add_argument("--why", type=RevokedWhy, choices=RevokedWhy, help="the reason 原因")
     revoke.add_argument(
-        "--renew", action="store_true", help="only write the list anew: gates want a fresh one"
+        "--renew",
+        action="store_true",
+        help="revoke nobody, only write the list anew: gates want a fresh one 仅更新名单",
     )
     add_folder(revoke)
     revoke.set_defaults(run_action=_revoke)
@@ -46,7 +48,9 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     reissue.add_argument(
         "--why", type=RevokedWhy, choices=RevokedWhy, required=True, help="the reason 原因"
     )
-    reissue.add_argument("--until", metavar="ISO", help="default: as the old one")
+    reissue.add_argument(
+        "--until", metavar="WHEN", help="the new one's last day; default: as the old one's 有效期至"
+    )
     add_folder(reissue)
     add_page_options(reissue)
     reissue.set_defaults(run_action=_reissue)

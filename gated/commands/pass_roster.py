@@ -44,23 +44,26 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     roster = add(
         "roster",
         help="make the cards of a class 导入名册、制卡",
+        description="Reads a list of names and writes a page of cards to print.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=COLUMNS_EPILOG,
     )
-    roster.add_argument("file", type=Path, metavar="FILE", help="a .csv or .xlsx")
+    roster.add_argument("file", type=Path, metavar="FILE", help="a table, .csv or .xlsx 表格文件")
     add_folder(roster)
     roster.add_argument(
         "--category",
         type=HolderCategory,
         choices=HolderCategory,
         default=HolderCategory.STUDENT,
-        help="of whoever's line names none; default: student",
+        help="what those are for whom the list has no category; default: student 默认类别",
     )
     roster.add_argument(
-        "--until", metavar="DAY", help="last day of the cards; default: 200 days from now"
+        "--until", metavar="DAY", help="last day of the cards; default: 200 days from now 有效期至"
     )
     roster.add_argument(
-        "--reissue", action="store_true", help="where a line has changed: revoke, make anew"
+        "--reissue",
+        action="store_true",
+        help="where a line has changed: revoke the old card and make a new one 作废旧卡并重制",
     )
     roster.set_defaults(run_action=_roster)
 
@@ -70,19 +73,23 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
         description="Columns: 姓名 name (or the pseudonym), 日期 day, 至 until. Makes a pass for "
         "each run of days and the gates' duty list.",
     )
-    duty.add_argument("file", type=Path, metavar="FILE", help="a .csv or .xlsx")
+    duty.add_argument("file", type=Path, metavar="FILE", help="a table, .csv or .xlsx 表格文件")
     add_folder(duty)
-    duty.set_defaults(run_action=_duty)
+    duty.set_defaults(run_action=_duty, reissue=False)  # nothing on duty is made anew
 
     for parser in (roster, duty):
         parser.add_argument(
             "--dry-run", action="store_true", help="show what would be made, make nothing 试运行"
         )
         parser.add_argument(
-            "--skip-bad", action="store_true", help="leave out the lines that cannot be used"
+            "--skip-bad",
+            action="store_true",
+            help="go on without the lines that cannot be used; they are listed 跳过有误的行",
         )
         parser.add_argument(
-            "--encoding", choices=("utf-8", "gb18030"), help="of a CSV, where it cannot be told"
+            "--encoding",
+            choices=("utf-8", "gb18030"),
+            help="how the letters of a CSV are encoded, if gated asks for it 文件编码",
         )
         add_page_options(parser)
 
@@ -114,7 +121,6 @@ def _duty(args: argparse.Namespace) -> int:
 
     table = read_table(args.file, args.encoding)
     lines, problems = parse_duty(table, args.file.name)
-    args.reissue = False
     now = now_here()
     with open_office_of(args) as office:
         code = _carry_out(office, lambda known: plan_duty(lines, known, now), problems, args, now)
@@ -201,7 +207,9 @@ def _show_steps(steps: Iterable[Step]) -> None:
     for step in steps:
         claims = step.claims
         span = shown_span(claims.not_before, claims.expires_at)
+        # A column far to the right must not make somebody staff, or an attendant, unseen.
+        attendant = "  attendant 值守" if claims.is_attendant else ""
         print(
             f"line {step.number}: {step.doing}  {step.kind}  {claims.sub}  {claims.group or '–'}  "
-            f"{span}"
+            f"{claims.category}  {span}{attendant}"
         )

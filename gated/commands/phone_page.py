@@ -14,6 +14,7 @@ from importlib.resources import files
 from string import Template
 
 from gated.credentials import gp1
+from gated.credentials.changing import CHANGES_EVERY_S
 from gated.credentials.gp1 import Gp1Claims
 from gated.office.moments import shown_span
 
@@ -42,6 +43,7 @@ def phone_page(
     card = {
         "text": text.removeprefix(gp1.PREFIX),
         "key": key.hex(),
+        "every_s": CHANGES_EVERY_S,
         "made_s": int(made_at.timestamp()),
         "from_s": int(claims.not_before.timestamp()),
         "until_s": int(claims.expires_at.timestamp()),

@@ -58,10 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the only thing that its keys may sign; may be repeated: GP1 (every pass), "
         "GP1/visitor (or another category), GP1/attendant, WeCom, revocations, HC1, NZCP, SHC",
     )
-    add.add_argument("--issuer", metavar="URL", help="they sign only for codes that name this")
-    add.add_argument("--name", help="of the new file in the folder; default: as FILE's")
+    add.add_argument(
+        "--issuer", metavar="URL", help="its keys count only for codes that name this issuer 签发者"
+    )
+    add.add_argument(
+        "--name", help="what the new file in the folder is called; default: as FILE 文件名"
+    )
     _add_places(add)
-    add.add_argument("--yes", action="store_true", help="do not ask")
+    add.add_argument("--yes", action="store_true", help="do not ask 不再询问")
 
     remove = actions.add_parser("remove", help="take a file of keys out of the folder 删除公钥")
     remove.add_argument("target", metavar="NAME-or-key-id", help="as 'list' shows them")
@@ -85,13 +89,16 @@ def _use(text: str) -> str:
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--trust", type=Path, metavar="DIR", help="default: as the configuration says"
+        "--trust",
+        type=Path,
+        metavar="DIR",
+        help="the trust folder; default: the one that the configuration names 信任目录",
     )
     parser.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
-        help="default: $GATED_CONFIG, or /etc/gated/gated.toml",
+        help="the gate's configuration; default: $GATED_CONFIG, or /etc/gated/gated.toml 配置文件",
     )
 
 
@@ -193,7 +200,7 @@ def _check(places: _Places, now: datetime) -> int:
     sentences = allowed(usable)
     if sentences:
         print("What this folder allows: " + " ".join(en for _, en in sentences))
-        print("此文件夹允许:" + "".join(zh for zh, _ in sentences))
+        print("此目录允许：" + "".join(zh for zh, _ in sentences))
     is_well = not any(statement.is_fault for statement in found)
     if is_well:
         print("Nothing to do. 一切正常。")
@@ -208,7 +215,7 @@ def _open_to_everybody(folder: Path) -> list[Statement]:
 
     return [
         Statement(
-            f"{path}:本机任何人都能修改,请执行 chmod o-w",
+            f"{path}：本机任何人都能修改，请执行 chmod o-w",
             f"{path} can be changed by everybody on this machine: chmod o-w {path}",
         )
         for path in (folder, *sorted(folder.iterdir()))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from gated.commands.printing import CannotWrite
 from gated.commands.trust_facts import (
     allowed,
     key_id_forms,
@@ -25,7 +24,8 @@ from gated.controller.list_watch import TAKES_EFFECT_WITHIN_S
 from gated.credentials.key_sets import to_key_set
 from gated.credentials.trust import MAX_FILE_BYTES, KeyFile, parse_key_file
 from gated.credentials.trusted_keys import TrustedKey
-from gated.errors import ExitCode, GatedError
+from gated.durable import sync_folder
+from gated.errors import CannotWrite, ExitCode, GatedError
 
 _KEY_SUFFIXES = (".jwks.json", ".jwk.json", ".json", ".pem", ".der", ".crt", ".cer", ".pub")
 _YES = frozenset({"y", "yes", "是"})
@@ -64,10 +64,10 @@ def add(wanted: Addition, folder: Path, now: datetime, *, is_sure: bool) -> int:
         )
     for problem in added.problems:
         print(f"gated: {printable(name)}: {problem}", file=sys.stderr)
-    print(f"{path} would be new 将新增:")
+    print(f"{path} would be new 将新增：")
     for key in new:
         print(f"  {line_of(key, now)}")
-    _say_what(new, "It would allow:", "新增后允许:")
+    _say_what(new, "It would allow:", "新增后允许：")
     if not _is_wanted(is_sure=is_sure):
         return int(ExitCode.FAILED)
     _write_new(path, data)
@@ -143,7 +143,7 @@ def _write_new(path: Path, data: bytes) -> None:
             os.link(new, path)  # unlike a rename, it never replaces a file
         finally:
             new.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError as exc:
         raise CannotWrite(f"{exc.filename} exists already and stays as it is (文件已存在)") from exc
     except OSError as exc:
@@ -163,7 +163,7 @@ def remove(target: str, folder: Path, now: datetime, *, is_sure: bool) -> int:
     path = folder / file.name
     if path.is_dir() and not path.is_symlink():
         raise GatedError(f"{path} is a folder; it is not read anyway (是文件夹)")
-    print(f"{path} would be deleted 将删除:")
+    print(f"{path} would be deleted 将删除：")
     for key in file.keys:
         print(f"  {line_of(key, now)}")
     left = keys_of(other for other in files if other.name != file.name)
@@ -172,18 +172,18 @@ def remove(target: str, folder: Path, now: datetime, *, is_sure: bool) -> int:
         if not is_sure:
             raise GatedError(
                 f"this is the last key that signs passes: {sentence}; if that is meant: --yes "
-                "(这是最后一个通行证密钥,删除后所有通行证失效)"
+                "(这是最后一个通行证密钥，删除后所有通行证失效)"
             )
         print(f"gated: {sentence} (所有通行证失效)", file=sys.stderr)
     gone = [key for key in file.keys if not any(key.does_the_same_as(each) for each in left)]
     if file.keys and not gone:
         print("  the same keys are in another file too, and go on counting 其他文件仍有相同密钥")
-    _say_what(gone, "It would no longer allow:", "删除后不再允许:")
+    _say_what(gone, "It would no longer allow:", "删除后不再允许：")
     if not _is_wanted(is_sure=is_sure):
         return int(ExitCode.FAILED)
     try:
         path.unlink()
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as exc:
         raise CannotWrite(f"{path}: cannot be deleted ({exc.strerror}): try sudo") from exc
     print(f"deleted 已删除 {path}")
@@ -213,7 +213,7 @@ def _file_of(target: str, files: Sequence[KeyFile]) -> KeyFile:
     if len(file.keys) > 1:
         raise GatedError(
             f"{printable(file.name)} holds {len(file.keys)} keys, and all would go: to remove them "
-            "all, name the file (此文件含多个密钥,请用文件名)"
+            "all, name the file (此文件含多个密钥，请用文件名)"
         )
     return file
 
@@ -248,11 +248,3 @@ def _is_wanted(*, is_sure: bool) -> bool:
 def _say_when() -> None:
     seconds = f"{TAKES_EFFECT_WITHIN_S:g}"
     print(f"A running gate takes it over within {seconds} s. 运行中的闸机在 {seconds} 秒内生效。")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

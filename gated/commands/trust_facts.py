@@ -11,21 +11,20 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gated.collector.texts import CATEGORIES
 from gated.commands.verify import iso
 from gated.credentials.trust import KeyFile, read_key_file
 from gated.credentials.trusted_keys import (
     CERTIFICATE_USES,
     USE_ANY_PASS,
     USE_ATTENDANT,
+    USE_COMMANDS,
+    USE_CONFIG,
     USE_REVOCATIONS,
     USE_WECOM,
     TrustedKey,
 )
 from gated.errors import ConfigError
-
-Pair = tuple[str, str]
-"""A text in simplified Chinese and in English."""
+from gated.texts import CATEGORIES, Pair
 
 EXPIRES_SOON_D = 30
 _PASSES = "GP1"
@@ -35,7 +34,7 @@ _BETWEEN = "  "
 
 USES: dict[str, Pair] = {
     USE_ANY_PASS: (
-        "签发本校(村)所有通行证,包括教职工证和值守证,以及作废名单",
+        "签发本校(村)所有通行证，包括教职工证和值守证，以及作废名单",
         "sign every pass of this site, staff and attendant cards too, and revocation lists",
     ),
     **{
@@ -48,6 +47,14 @@ USES: dict[str, Pair] = {
     ),
     USE_WECOM: ("签发企业微信码", "sign WeCom codes"),
     USE_REVOCATIONS: ("签发作废名单", "sign revocation lists"),
+    USE_CONFIG: (
+        "连同远程命令，还能更改闸机配置",
+        "change, with such commands, the configuration of the gate too",
+    ),
+    USE_COMMANDS: (
+        "远程命令闸机：开闸、切换模式",
+        "command the gate from afar: open it, set its mode",
+    ),
     "HC1": ("签发健康证明 HC1(欧盟、世卫组织)", "sign health certificates HC1 (EU, WHO)"),
     "NZCP": ("签发健康证明 NZCP(新西兰)", "sign health certificates NZCP (New Zealand)"),
     "SHC": ("签发健康证明 SHC(SMART)", "sign health certificates SHC (SMART Health Cards)"),
@@ -70,7 +77,7 @@ def read_folder(folder: Path) -> tuple[KeyFile, ...]:
     except OSError as exc:
         raise ConfigError(
             f"trust folder {folder}: cannot be read ({exc.strerror}); name it with --trust, or in "
-            "the configuration (无法读取信任文件夹)"
+            "the configuration (无法读取信任目录)"
         ) from exc
 
 
@@ -80,7 +87,9 @@ def keys_of(files: Iterable[KeyFile]) -> list[TrustedKey]:
 
 def uses_of(key: TrustedKey) -> frozenset[str]:
     """Return everything that a key may sign; one whose file does not say signs certificates."""
-    return frozenset(CERTIFICATE_USES) if key.uses is None else key.uses
+    if key.uses is not None:
+        return key.uses
+    return frozenset(use for use in CERTIFICATE_USES if key.may_sign_certificate(use))
 
 
 def signs_passes(key: TrustedKey) -> bool:
@@ -126,7 +135,7 @@ def line_of(key: TrustedKey, now: datetime) -> str:
     if key.certifies is not None:
         parts.append("only 仅限 " + ", ".join(sorted(key.certifies)))
     if key.issuer is not None:
-        parts.append(f"issuer 发放方 {printable(key.issuer)}")
+        parts.append(f"issuer 签发者 {printable(key.issuer)}")
     return _BETWEEN.join(parts)
 
 
@@ -158,7 +167,7 @@ def allowed(keys: Sequence[TrustedKey]) -> list[Pair]:
 def faults_of(files: Sequence[KeyFile], now: datetime) -> list[Statement]:
     """Return what should be done about the files of a trust folder."""
     found = [
-        Statement(f"{printable(file.name)}:有无法使用的内容", f"{printable(file.name)}: {problem}")
+        Statement(f"{printable(file.name)}：有无法使用的内容", f"{printable(file.name)}: {problem}")
         for file in files
         for problem in file.problems
     ]
@@ -168,7 +177,7 @@ def faults_of(files: Sequence[KeyFile], now: datetime) -> list[Statement]:
     if not any(signs_passes(key) and key.is_in_force(now) for key in keys_of(files)):
         found.append(
             Statement(
-                "没有可签发通行证的密钥:本校(村)的通行证都不会被接受",
+                "没有可签发通行证的密钥：本校(村)的通行证都不会被接受",
                 "no key may sign passes: none of the site's own passes is accepted",
             )
         )
@@ -178,19 +187,19 @@ def faults_of(files: Sequence[KeyFile], now: datetime) -> list[Statement]:
 def _validity_faults(key: TrustedKey, now: datetime) -> list[Statement]:
     name, left = printable(key.source), days_left(key, now)
     if key.valid_from is not None and now < key.valid_from:
-        return [Statement(f"{name}:证书尚未生效", f"{name}: its certificate is not yet valid")]
+        return [Statement(f"{name}：证书尚未生效", f"{name}: its certificate is not yet valid")]
     if left is None or left > EXPIRES_SOON_D:
         return []
     if not key.is_in_force(now):
         return [
             Statement(
-                f"{name}:证书已过期,请删除或更换",
+                f"{name}：证书已过期，请删除或更换",
                 f"{name}: its certificate has expired; remove or replace it",
             )
         ]
     return [
         Statement(
-            f"{name}:证书 {left} 天后过期,请向发放方索取新证书",
+            f"{name}：证书 {left} 天后过期，请向签发者索取新证书",
             f"{name}: its certificate expires in {left} days; ask its publisher for the next",
         )
     ]
@@ -206,15 +215,14 @@ def _twice(keys: Sequence[TrustedKey]) -> list[Statement]:
         if len({uses_of(key) for key in same}) > 1:
             found.append(
                 Statement(
-                    f"{names}:同一密钥的用途不一致,以文件名在前者为准;请只保留一份",
-                    f"{names}: the same key with different uses, and the first file's count; "
-                    "keep one",
+                    f"{names}：同一密钥的用途不一致，各处所写的用途都有效；请只保留一份",
+                    f"{names}: the same key with different uses, all of which count; keep one",
                 )
             )
         elif any(same[0].does_the_same_as(other) for other in same[1:]):
             found.append(
                 Statement(
-                    f"{names}:同一密钥重复,保留一份即可",
+                    f"{names}：同一密钥重复，保留一份即可",
                     f"{names}: the same key more than once; one is enough",
                     is_fault=False,
                 )

@@ -38,7 +38,7 @@ def list_faults(config: GateConfig, files: Iterable[KeyFile], now: datetime) -> 
             name = printable(key.source)
             found.append(
                 Statement(
-                    f"{name}:密钥已作废,其签发的码都不被接受,请删除",
+                    f"{name}：密钥已作废，其签发的码都不被接受，请删除",
                     f"{name}: this key is revoked, nothing that it signed is accepted; remove it",
                 )
             )
@@ -69,7 +69,7 @@ def _signed_lists(
     for problem in lists.problems:
         yield Statement("有作废名单无法使用", problem)
     for problem in lists.set_back:
-        yield Statement("作废名单被换回旧版或被移走,旧版与新版都有效,请取最新版", problem)
+        yield Statement("作废名单被换回旧版或被移走，旧版与新版都有效，请取最新版", problem)
     max_age = timedelta(days=settings.revocations_max_age_days)
     for each in lists.newest():
         yield _state(printable(each.name), each.content, now, max_age)
@@ -82,10 +82,10 @@ def _signed_lists(
 def _state(name: str, content: RevocationList, now: datetime, max_age: timedelta) -> Statement:
     days = (now - content.issued_at).days
     count, due = len(content.ids), content.next_at.astimezone().date().isoformat()
-    zh = f"{name}:第 {content.version} 版,{count} 个编号,{days} 天前签发,下一版应在 {due} 前"
+    zh = f"{name}：第 {content.version} 版，{count} 个编号，{days} 天前签发，下一版应在 {due} 前"
     en = f"{name}: version {content.version}, {count} ids, {days} days old, the next due by {due}"
     if content.is_fresh(now, max_age):
         return Statement(zh, en, is_fault=False)
     return Statement(
-        f"{zh};已过期,请取最新版", f"{en}; it is OLD: fetch the newest (or the clock is wrong)"
+        f"{zh}；已过期，请取最新版", f"{en}; it is OLD: fetch the newest (or the clock is wrong)"
     )

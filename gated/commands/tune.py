@@ -332,7 +332,7 @@ def _write_pictures(args: argparse.Namespace, study: Study, shown: View) -> None
 
 
 def _write(path: Path, data: bytes) -> None:
-    from gated.commands.printing import CannotWrite
+    from gated.errors import CannotWrite
 
     try:
         path.write_bytes(data)

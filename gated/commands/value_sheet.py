@@ -14,9 +14,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gated.commands.printing import Pair, both, html_document, qr_svg, save_page
 from gated.credentials.value_sheet import HIGHEST_C, LOWEST_C, PREFIX, parse_value_sheet
 from gated.errors import ExitCode, GatedError
+from gated.printing import both, html_document, qr_svg, save_page
+from gated.texts import Pair
 from gated.vocabulary import ReleaseResult
 
 if TYPE_CHECKING:

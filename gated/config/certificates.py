@@ -120,7 +120,12 @@ class EnoughSettings(Settings):
 class CertificateSettings(Settings):
     """Health certificates that others issue. By default none is enough."""
 
-    category: HolderCategory = _live(
+    category: Literal[
+        HolderCategory.VISITOR,
+        HolderCategory.STUDENT,
+        HolderCategory.STAFF,
+        HolderCategory.COURIER,
+    ] = _live(
         HolderCategory.VISITOR,
         en="What the holder of a certificate counts as.",
         zh="持证者视为哪一类",

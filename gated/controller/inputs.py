@@ -12,6 +12,7 @@ from gated.actuators.inputs import InputEvent, InputSource
 from gated.clock import Clock
 from gated.contents import AlarmContent, AlarmName
 from gated.controller.codes import CodeRules, check_code
+from gated.controller.commands import CommandDesk
 from gated.controller.control import decode_request
 from gated.controller.decider import DeciderItem, Record
 from gated.controller.online import OnlineVerifier
@@ -22,15 +23,15 @@ from gated.datagrams import Receiver
 from gated.errors import WireError
 from gated.messages import CodeNotRead, CodeSeen, CodeUnread, KeyTurned
 from gated.scanner.sighting import ScannerHealth, decode_sighting
-from gated.visit.state import LaneState, ModeRequested
+from gated.visit.state import KEY_SWITCH, LaneState, ModeRequested
 from gated.vocabulary import Key, Mode
 
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.25
 WATCH_EVERY_S = 1.0
-KEY_SWITCH = "key_switch"
-"""Who asked for a mode that the key switch set, as it is recorded."""
+MAX_ORDERS_EACH_TURN = 4
+"""Each costs a signature's check, and a hostile broker may send as many as it likes."""
 MAX_EACH_TURN = 32
 """So many datagrams of one kind are read before the others get their turn."""
 
@@ -44,6 +45,7 @@ class Sockets:
     ledger_nudges: Receiver
     inputs: InputSource | None
     answers: Receiver | None = None  # of the platform; None: nothing is verified online
+    orders: Receiver | None = None  # of the centre, as the uplink carries them
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class InputWorker:
         lane_state: Callable[[], LaneState],
         each_second: Callable[[], None],
         online: OnlineVerifier | None = None,
+        orders: CommandDesk | None = None,
     ) -> None:
         self._sockets = sockets
         self._codes = codes
@@ -82,6 +85,7 @@ class InputWorker:
         self._each_second = each_second
         self._modes = modes
         self._online = online
+        self._orders = orders
         self._scanner = ScannerWatch(eyes, clock, publish)
         self._wires: Wires | None = None
 
@@ -98,6 +102,8 @@ class InputWorker:
             selector.register(sockets.ledger_nudges, selectors.EVENT_READ, self._take_nudges)
             if sockets.answers is not None:
                 selector.register(sockets.answers, selectors.EVENT_READ, self._take_answers)
+            if sockets.orders is not None:
+                selector.register(sockets.orders, selectors.EVENT_READ, self._take_orders)
             if sockets.inputs is not None:
                 self._wires = Wires(
                     sockets.inputs, selector, self._take_inputs, self._clock, self._publish
@@ -177,6 +183,14 @@ class InputWorker:
             for_s=request.for_s,
         )
 
+    def _take_orders(self) -> None:
+        receiver, desk = self._sockets.orders, self._orders
+        for _ in range(MAX_ORDERS_EACH_TURN):
+            datagram = receiver.receive() if receiver is not None else None
+            if datagram is None or desk is None:
+                return
+            desk.hear(datagram.payload, self._codes, self._modes.observe_for_s)
+
     def _request(self, mode: Mode, *, drill: bool, by: str, for_s: float | None = None) -> None:
         if mode is Mode.OBSERVE and for_s is None:
             for_s = self._modes.observe_for_s  # observing always ends by itself
@@ -215,4 +229,6 @@ class InputWorker:
             self._take_events(self._wires.keep_open())
         for event in self._timekeeper.watch():
             self._publish(event)
+        if self._orders is not None:
+            self._orders.watch()
         self._each_second()

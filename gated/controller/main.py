@@ -19,18 +19,21 @@ from gated.actuators.voice import DEVICE as VOICE
 from gated.actuators.worker import Action, ActuatorWorker
 from gated.clock import TIMESYNCD_SYNCHRONIZED, Clock
 from gated.config import ClockSource, GateConfig
-from gated.config.load import load_gate
+from gated.config.overlay import load_in_force
 from gated.config.reload import take_live
 from gated.contents import AlarmContent, AlarmName, BootContent, ConfigContent
 from gated.controller.code_lists import CodeLists
 from gated.controller.codes import CodeRules
+from gated.controller.commands import COMMANDS_SOCKET, CommandDesk, gate_of
 from gated.controller.control import CONTROL_SOCKET
 from gated.controller.decider import Decider, DeciderItem, Neighbours, Record
 from gated.controller.inputs import InputWorker, Sockets
+from gated.controller.nonces import Nonces
 from gated.controller.online import DEVICE as VERIFIER
 from gated.controller.online import OnlineVerifier, online_rules
 from gated.controller.ports import Devices, MakeDevices
-from gated.controller.remembered import remembered_uses
+from gated.controller.pushed_config import PushedConfig
+from gated.controller.remembered import remembered_mode, remembered_uses
 from gated.controller.rules import lane_of, mode_rules
 from gated.controller.scanner_watch import eye_names
 from gated.controller.sensors import (
@@ -41,7 +44,7 @@ from gated.controller.sensors import (
     new_calibrations,
     sensor_names,
 )
-from gated.controller.site_uses import SiteUses, sharing_of
+from gated.controller.site_uses import UsesTranslator, sharing_of
 from gated.controller.status import StatusWriter, one_line, write_atomically
 from gated.controller.timekeeper import Timekeeper
 from gated.credentials.questions import ANSWER_SOCKET, QUESTION_SOCKET
@@ -116,7 +119,8 @@ class Controller:
         self._ledger = opened.ledger
         self._ledger.sharing = sharing_of(config)
         self._timekeeper = self._make_timekeeper()
-        self._site_uses = SiteUses(clock, self._timekeeper.is_before_reset, self._publish)
+        self._site_uses = UsesTranslator(clock, self._timekeeper.is_before_reset, self._publish)
+        self._nonces = Nonces(clock, partial(secrets.token_hex, 8))
         self._decider = Decider(
             state=self._initial_state(),
             events=self._events,
@@ -150,7 +154,7 @@ class Controller:
             config.paths.state,
             self._device_names(),
             clock,
-            boot_nonce=secrets.token_hex(8),
+            boot_nonce=self._nonces.current,
             chips=self._sensors.chips,
             lane_state=self._lane_state,
             publish=self._publish,
@@ -211,7 +215,7 @@ class Controller:
         ledger, config = self._ledger, self._config
         return LaneState(
             lane=lane_of(config, self._id_seed()),
-            mode=_mode_of(ledger.setting("mode"), config.visit.initial_mode),
+            mode=remembered_mode(ledger.setting("mode"), config.visit.initial_mode),
             mode_by=ledger.setting("mode_by") or "",
             drill=ledger.setting("drill") == "1",
             time_quality=self._timekeeper.quality,
@@ -232,6 +236,7 @@ class Controller:
             ledger_nudges=Receiver(run / "ledger.sock"),
             inputs=devices.inputs,
             answers=Receiver(run / ANSWER_SOCKET) if self._config.verifier.enabled else None,
+            orders=Receiver(run / COMMANDS_SOCKET),
         )
         return InputWorker(
             sockets,
@@ -245,7 +250,15 @@ class Controller:
             lane_state=self._lane_state,
             each_second=self._status.each_second,
             online=self._make_online(),
+            orders=self._make_desk(),
         )
+
+    def _make_desk(self) -> CommandDesk:
+        pushed = PushedConfig(
+            self._config_path, lambda: self._config, self._supervisor.request_reload
+        )
+        gate = gate_of(self._ledger, lambda: self._config, self._lane_state, pushed.put)
+        return CommandDesk(gate, self._nonces, self._timekeeper, self._clock, self._publish)
 
     def _make_online(self) -> OnlineVerifier | None:
         rules = online_rules(self._config)
@@ -335,7 +348,8 @@ class Controller:
     def _reload(self) -> None:
         """Take over the live keys of the file: all or nothing, and the old ones on any error."""
         try:
-            live, changed = take_live(self._config, load_gate(self._config_path))
+            in_force = load_in_force(self._config_path)
+            live, changed = take_live(self._config, in_force.config)
             codes = self._lists.load(live)
             calibrations = load_calibrations(live)
         except (ConfigError, ValidationError) as exc:
@@ -353,20 +367,14 @@ class Controller:
             self._voice.set_languages(live.gate.languages)
         lane = lane_of(live, self._decider.state.lane.id_seed)
         self._publish(SettingsChanged(lane, self._clock.monotonic_s()))
-        detail = ""
+        details = [in_force.problem] if in_force.problem else []
         if changed.needs_restart:
-            detail = "needs a restart: " + ", ".join(changed.needs_restart)
+            details.append("needs a restart: " + ", ".join(changed.needs_restart))
+        detail = "; ".join(details)[:1_000]
         log.info("configuration reloaded: %s", ", ".join(changed.live) or "nothing changed")
         if detail:
             log.warning("configuration %s", detail)
         self._publish(Record(ConfigContent(accepted=True, changed=changed.live, detail=detail)))
-
-
-def _mode_of(kept: str | None, initial: Mode) -> Mode:
-    """Return the mode that the ledger kept. One that cannot be read is the strictest."""
-    if kept is None:
-        return initial
-    return Mode(kept) if kept in set(Mode) else Mode.CLOSED
 
 
 def _boot_content(opened: Opened) -> BootContent:

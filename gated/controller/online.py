@@ -140,8 +140,13 @@ class OnlineVerifier:
         known = self._cache.find(shown.refs, now, max_age_s=self._rules.cache_s)
         if known is not None:
             self._publish(CredentialChecked(self._credential(known, shown), now))
-        elif len(self._under_way) >= MAX_UNDER_WAY or not self._breaker.may_ask(now):
+        elif not self._breaker.may_ask(now):
             self._publish(CredentialChecked(self._without_answer(shown, now), now))
+        elif len(self._under_way) >= MAX_UNDER_WAY:
+            # Not the platform's failure: whoever is red since the last answer must not get that
+            # answer back by showing four other codes first.
+            credential = self._credential(PlatformResult.TIME_OUT, shown)
+            self._publish(CredentialChecked(credential, now))
         else:
             self._ask(code.text, shown, now)
 

@@ -1,4 +1,4 @@
-"""What the lane knows again after a restart: how each pass was used, as the ledger keeps it."""
+"""What the lane knows again after a restart: its mode, how each pass was used. From the ledger."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from datetime import datetime
 from gated.ledger.writer import PassUses
 from gated.units import MonoSeconds
 from gated.visit.state import Use
+from gated.vocabulary import Mode
+
+
+def remembered_mode(kept: str | None, initial: Mode) -> Mode:
+    """Return the mode that the ledger kept. One that cannot be read is the strictest."""
+    if kept is None:
+        return initial
+    return Mode(kept) if kept in set(Mode) else Mode.CLOSED
 
 
 def remembered_uses(

@@ -17,8 +17,8 @@ def sharing_of(config: GateConfig) -> Sharing:
     return Sharing(config.gate.zone, config.gate.direction, is_on=config.uplink.share_uses)
 
 
-class SiteUses:
-    """Translates what the ledger took over.
+class UsesTranslator:
+    """Translates what the ledger took over, for the decider.
 
     Args:
         is_before_reset: whether the daily anti-passback reset came after a use.

@@ -31,7 +31,7 @@ class StatusWriter:
     Args:
         devices: names of all devices, so that a working one is said to be.
         chips: identity of each thermometer's chip, for its calibration.
-        boot_nonce: what commands from the centre must quote; new at each start.
+        boot_nonce: returns what commands from the centre must quote; new at each start.
     """
 
     def __init__(  # noqa: PLR0913 - wiring: each is another source of the status
@@ -41,7 +41,7 @@ class StatusWriter:
         devices: tuple[str, ...],
         clock: Clock,
         *,
-        boot_nonce: str,
+        boot_nonce: Callable[[], str],
         chips: Callable[[], dict[str, str]],
         lane_state: Callable[[], LaneState],
         publish: Callable[[DeciderItem], None],
@@ -76,7 +76,7 @@ class StatusWriter:
             "chips": self._chips(),
             "threshold_c": state.lane.rules.temperature.fever_threshold_c,
             "rules": state.lane.rules.version,
-            "boot_nonce": self._boot_nonce,
+            "boot_nonce": self._boot_nonce(),
             "visits": len(state.visits),
         }
         self._write(json.dumps(status).encode())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from gated.credentials.proof import Proof
 from gated.credentials.pseudonym import SiteKey, holder_ref, pass_ref
+from gated.credentials.trusted_keys import TrustedKey
 from gated.credentials.verify import Verification
 from gated.messages import Credential
 from gated.vocabulary import CodeColour, CredentialStatus, HolderCategory, Reason
@@ -53,9 +55,19 @@ def to_credential(
         is_attendant=proof.is_attendant and verification.status is CredentialStatus.VALID,
         is_slow=proof.is_slow,
         is_listed=proof.subject in listed,
-        is_on_duty=proof.subject in on_duty,
+        is_on_duty=proof.subject in on_duty and _may_be_on_duty(proof, signer),
         colour=colour,
     )
+
+
+def _may_be_on_duty(proof: Proof, signer: TrustedKey) -> bool:
+    """Return whether the duty list can mean this holder.
+
+    It holds pseudonyms, which every issuer chooses: a visitors' desk whose key signs nothing but
+    visitors must not open a closed gate by calling one ``t-0001``.
+    """
+    is_staff = proof.category is HolderCategory.STAFF
+    return is_staff or signer.may_sign_pass(HolderCategory.DUTY, is_attendant=False)
 
 
 def _made_s(verification: Verification) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
@@ -16,6 +16,7 @@ from typing import TypeVar
 from gated.credentials import base45, cbor, cose, signatures
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
+from gated.credentials.numeric_date import moment_of
 from gated.credentials.proof import COVID_19, Examined, LabTest, Proof
 from gated.credentials.signers import find_cose_signers
 from gated.credentials.trusted_keys import TrustedKey, TrustList
@@ -60,7 +61,6 @@ MAX_GROUP_CHARACTERS = 16
 MAX_ZONES = 8
 MAX_USES_LIMIT = 1_000_000
 MIN_CTI_BYTES, MAX_CTI_BYTES = 4, 16
-_LAST_TIMESTAMP = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime holds
 
 _T = TypeVar("_T")
 _PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -288,8 +288,13 @@ class _Claims:
         return self.integer(key, 1, MAX_USES_LIMIT)
 
     def moment(self, key: int) -> datetime | None:
-        seconds = self.integer(key, 0, _LAST_TIMESTAMP)
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+        value = self._left.pop(key, None)
+        if value is None:
+            return None
+        moment = moment_of(value)
+        if moment is None:
+            raise _unfit(key)
+        return moment
 
     def code(self, key: int, codes: Mapping[_T, int]) -> _T | None:
         number = self.integer(key, 1, len(codes))

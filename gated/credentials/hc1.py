@@ -10,16 +10,17 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from gated.credentials import base45, cbor, cose
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.dcc import HealthCertificate, parse_health_certificate
 from gated.credentials.malformed import MalformedCode
+from gated.credentials.numeric_date import moment_of
 from gated.credentials.proof import Examined, Proof
 from gated.credentials.signatures import Algorithm, algorithm_of
-from gated.credentials.signers import find_cose_signers, signer_for
+from gated.credentials.signers import find_cose_signers, proven
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.vocabulary import EvidenceKind, Reason
 
@@ -43,7 +44,6 @@ MAX_ISSUER_CHARACTERS = 80
 REVOCATION_HASH_BYTES = 16
 """The EU gateway's lists hold the first 128 bits of a SHA-256."""
 
-_LAST_TIMESTAMP = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime holds
 _COSE_SIGN1_TAG = b"\xd2"
 _CBOR_ARRAY = 4  # major type, the upper three bits (RFC 8949 §3)
 
@@ -99,14 +99,7 @@ def examine(text: str, now: datetime, trust: TrustList) -> Examined:
     if claims is None:
         return Examined((Reason.UNSUPPORTED,))
     may_certify = partial(_may_certify, kind=claims.certificate.kind)
-    signer = signer_for(signers, claims.issuer, may_certify)
-    if signer is None:
-        return Examined((Reason.UNKNOWN_KEY,))
-    return Examined(
-        reasons=() if may_certify(signer) else (Reason.WRONG_USE,),
-        proof=_proof_of(claims, message),
-        signer=signer,
-    )
+    return proven(partial(_proof_of, claims, message), signers, claims.issuer, may_certify)
 
 
 def _may_certify(signer: TrustedKey, kind: EvidenceKind) -> bool:
@@ -146,14 +139,10 @@ def parse_claims(payload: bytes) -> Hc1Claims | None:
 
 def _numeric_date(claims: Mapping[CborKey, CborValue], key: int) -> datetime:
     """Return a required NumericDate (RFC 8392 §2): an integer, or a float as RFC 8392 allows."""
-    seconds = claims.get(key)
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or not 0 <= seconds <= _LAST_TIMESTAMP
-    ):
+    moment = moment_of(claims.get(key), may_have_fraction=True)
+    if moment is None:
         raise MalformedCode(f"HC1: claim {key} is missing, or not a time")
-    return datetime.fromtimestamp(seconds, UTC)
+    return moment
 
 
 def _proof_of(claims: Hc1Claims, message: cose.Sign1) -> Proof:

@@ -1,4 +1,4 @@
-"""Writes a JWK Set (RFC 7517, 8037) that says what its keys may sign: ``gated trust add --for``."""
+"""Writes JWK Sets (RFC 7517, 8037) that say what their keys may sign."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gated.credentials.trust import ISSUER_MEMBER, USES_MEMBER
+from gated.credentials.json_keys import ISSUER_MEMBER, USES_MEMBER
+from gated.credentials.signatures import P256_COORDINATE_BYTES
 from gated.credentials.trusted_keys import TrustedKey
 from gated.errors import GatedError
-
-_P256_COORDINATE_BYTES = 32
 
 
 def to_key_set(
@@ -52,11 +51,11 @@ def _numbers(key: TrustedKey) -> dict[str, object]:
     public = key.key
     if isinstance(public, Ed25519PublicKey):
         raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        return {"kty": "OKP", "crv": "Ed25519", "x": base64url(raw)}
+        return {"kty": "OKP", "crv": "Ed25519", "x": _base64url(raw)}
     if isinstance(public, ec.EllipticCurvePublicKey):
         point = public.public_numbers()
         x, y = (
-            base64url(number.to_bytes(_P256_COORDINATE_BYTES, "big"))
+            _base64url(number.to_bytes(P256_COORDINATE_BYTES, "big"))
             for number in (point.x, point.y)
         )
         return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
@@ -70,10 +69,10 @@ def _kid(key: TrustedKey) -> str:
     """Return the ``kid`` that gives the key the ids it has already."""
     text = key.key_ids[-1]  # of a JWK's kid its text; else the bare key's id
     if text == key.fingerprint:
-        return base64url(text)
+        return _base64url(text)
     return text.decode("utf-8", errors="surrogatepass")
 
 
-def base64url(data: bytes) -> str:
+def _base64url(data: bytes) -> str:
     """Return ``data`` in base64url without padding, as JWKs have it."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +10,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gated.credentials.pseudonym import write_new_private_file
+from gated.credentials.key_sets import to_key_set
 from gated.credentials.signatures import PrivateKey, key_fingerprint
-from gated.credentials.trust import USES_MEMBER
-from gated.credentials.trusted_keys import USE_ANY_PASS
+from gated.credentials.trusted_keys import USE_ANY_PASS, TrustedKey
+from gated.durable import write_new_private_file
 from gated.errors import ConfigError, GatedError
 
 _MAX_KEY_FILE_BYTES = 65_536
@@ -58,20 +56,9 @@ def make_key_pair(folder: Path, name: str) -> KeyPair:
 
 def public_key_set(key: Ed25519PublicKey) -> str:
     """Return the JWK Set (RFC 7517, 8037) for the gates' trust folders; ``key`` may sign GP1."""
-    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    jwk = {
-        "kty": "OKP",
-        "crv": "Ed25519",
-        "x": _base64url(raw),
-        "kid": _base64url(key_fingerprint(key)),
-        "use": "sig",
-        USES_MEMBER: [USE_ANY_PASS],
-    }
-    return json.dumps({"keys": [jwk]}, indent=2) + "\n"
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    fingerprint = key_fingerprint(key)
+    signer = TrustedKey(key=key, key_ids=(fingerprint,), fingerprint=fingerprint, source="")
+    return to_key_set([signer], frozenset({USE_ANY_PASS}), None).decode()
 
 
 def load_private_key(path: Path) -> PrivateKey:

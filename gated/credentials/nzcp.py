@@ -14,15 +14,17 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
+from functools import partial
 
 from gated.credentials import cbor, cose
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.named_holder import named_subject
+from gated.credentials.numeric_date import moment_of
 from gated.credentials.proof import Examined, Proof
 from gated.credentials.signatures import Algorithm
-from gated.credentials.signers import find_cose_signers, signer_for
+from gated.credentials.signers import find_cose_signers, proven
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.vocabulary import Reason
 
@@ -48,8 +50,6 @@ _BASE32_GROUP = 8
 _DID_WEB = re.compile(r"did:web:[A-Za-z0-9._%-]+(:[A-Za-z0-9._%-]+)*", re.ASCII)
 _SEMVER = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_LAST_TIMESTAMP = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime holds
-_TWO = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,7 @@ def examine(text: str, now: datetime, trust: TrustList) -> Examined:
     claims = parse_claims(message.payload)
     if claims is None:
         return Examined((Reason.UNSUPPORTED,))
-    signer = signer_for(signers, claims.issuer, _may_sign)
-    if signer is None:
-        return Examined((Reason.UNKNOWN_KEY,))
-    return Examined(
-        reasons=() if _may_sign(signer) else (Reason.WRONG_USE,),
-        proof=proof_of(claims),
-        signer=signer,
-    )
+    return proven(partial(proof_of, claims), signers, claims.issuer, _may_sign)
 
 
 def _may_sign(key: TrustedKey) -> bool:
@@ -167,13 +160,15 @@ def _is_supported(credential: Mapping[CborKey, CborValue]) -> bool:
     contexts = _texts(credential.get("@context"), "@context")
     if contexts[:1] != [CONTEXT]:
         raise MalformedCode("NZCP: another first @context")
-    kinds = _texts(credential.get("type"), "type")
-    if len(kinds) != _TWO or kinds[0] != CREDENTIAL_TYPE:
-        raise MalformedCode("NZCP: not the type of a credential and that of a pass")
+    match _texts(credential.get("type"), "type"):
+        case [str() as general, str() as kind] if general == CREDENTIAL_TYPE:
+            pass
+        case _:
+            raise MalformedCode("NZCP: not the type of a credential and that of a pass")
     version = credential.get("version")
     if not isinstance(version, str) or _SEMVER.fullmatch(version) is None:
         raise MalformedCode("NZCP: not a version")
-    return kinds[1] == PASS_TYPE and version == CREDENTIAL_VERSION
+    return kind == PASS_TYPE and version == CREDENTIAL_VERSION
 
 
 def _map(value: CborValue, name: str) -> Mapping[CborKey, CborValue]:
@@ -190,9 +185,10 @@ def _texts(value: CborValue, name: str) -> Sequence[str]:
 
 
 def _moment(value: CborValue) -> datetime:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LAST_TIMESTAMP:
+    moment = moment_of(value)
+    if moment is None:
         raise MalformedCode("NZCP: nbf or exp is not a timestamp in whole seconds")
-    return datetime.fromtimestamp(value, UTC)
+    return moment
 
 
 def _name(value: CborValue) -> str:

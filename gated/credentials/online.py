@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gated.config.verifier import PlatformResult, TokenCharacters, TokenSettings
 from gated.credentials.pseudonym import SiteKey, holder_ref, pass_ref
-from gated.credentials.recognise import recognise
+from gated.credentials.recognise import resembles_ours
 from gated.credentials.value_sheet import parse_value_sheet
 from gated.messages import Credential
 from gated.units import MonoSeconds
@@ -72,7 +72,7 @@ def is_token(text: str, kinds: Sequence[TokenSettings]) -> bool:
     """
     if not any(_is_of_kind(text, kind) for kind in kinds):
         return False
-    return recognise(text) is None and parse_value_sheet(text) is None
+    return not resembles_ours(text) and parse_value_sheet(text) is None
 
 
 def _is_of_kind(text: str, kind: TokenSettings) -> bool:

@@ -10,7 +10,8 @@ and the last:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -38,9 +39,27 @@ class PersonsList:
 
     days: Mapping[str, tuple[Days, ...]] = field(default_factory=dict)
 
-    def on(self, day: date) -> frozenset[str]:
+    def on(self, day: date) -> ListedOn:
         """Return who is listed on ``day``, the day at the site."""
-        return frozenset(sub for sub, spans in self.days.items() if any(day in s for s in spans))
+        return ListedOn(self.days, day)
+
+
+class ListedOn(AbstractSet[str]):
+    """Who is listed on one day. Asked for each code, so it looks up and copies nothing."""
+
+    def __init__(self, days: Mapping[str, tuple[Days, ...]], day: date) -> None:
+        self._days = days
+        self._day = day
+
+    def __contains__(self, sub: object) -> bool:
+        spans = self._days.get(sub, ()) if isinstance(sub, str) else ()
+        return any(self._day in span for span in spans)
+
+    def __iter__(self) -> Iterator[str]:
+        return (sub for sub in self._days if sub in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def load_persons(path: Path, name: str = "persons list") -> PersonsList:

@@ -7,9 +7,22 @@ from __future__ import annotations
 
 import re
 
+from gated.credentials.gp1 import is_pseudonym
+
 _ID_NUMBER = re.compile(r"(?<!\d)(\d{17}[\dXx]|\d{15})(?!\d)", re.ASCII)  # GB 11643
 _PHONE_NUMBER = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)", re.ASCII)
 _SEPARATORS = re.compile(r"[ ._-]")
+
+
+def why_no_pseudonym(text: str) -> str | None:
+    """Return why ``text`` cannot be a pseudonym on a pass, or None. It is not repeated.
+
+    It may be somebody's ID number.
+    """
+    problem = find_identity(text)
+    if problem is None and not is_pseudonym(text):
+        problem = "it has other characters, or more than 32"
+    return problem
 
 
 def find_identity(text: str) -> str | None:

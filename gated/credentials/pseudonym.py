@@ -10,12 +10,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gated.errors import ConfigError, GatedError
+from gated.durable import write_new_private_file
+from gated.errors import ConfigError
 
 SITE_KEY_BYTES = 32
 _REFERENCE_HEX_DIGITS = 16
@@ -33,22 +33,25 @@ class SiteKey:
     key_id: str
 
 
-def holder_ref(site_key: bytes, key_id: str, issuer_kid: bytes, sub: str) -> str:
-    """Return the reference to the holder whom the issuer calls ``sub``.
+def holder_ref(site_key: bytes, key_id: str, scope: bytes, subject: str) -> str:
+    """Return the reference to the holder who is called ``subject`` in ``scope`` (``Proof``).
 
-    ``issuer_kid`` is the signing key's fingerprint: two issuers' ``s-0412`` are two people.
+    The scope of a pass is its signing key's fingerprint: two issuers' ``s-0412`` are two people.
     """
-    return _reference(site_key, key_id, _HOLDER_DOMAIN, issuer_kid, sub.encode())
+    return _reference(site_key, key_id, _HOLDER_DOMAIN, scope, subject.encode())
 
 
-def pass_ref(site_key: bytes, key_id: str, issuer_kid: bytes, cti: bytes) -> str:
-    """Return the reference to one pass, by which its uses are counted."""
-    return _reference(site_key, key_id, _PASS_DOMAIN, issuer_kid, cti)
+def pass_ref(site_key: bytes, key_id: str, scope: bytes, code_id: bytes) -> str:
+    """Return the reference to one pass or certificate, by which its uses are counted."""
+    return _reference(site_key, key_id, _PASS_DOMAIN, scope, code_id)
 
 
-def phone_key(site_key: bytes, issuer_kid: bytes, cti: bytes) -> bytes:
-    """Return the key of the phone that shows the changing pass ``cti``: a secret of its holder."""
-    return _digest(site_key, _PHONE_DOMAIN, issuer_kid, cti)
+def phone_key(site_key: bytes, issuer: bytes, cti: bytes) -> bytes:
+    """Return the key of the phone that shows the changing pass ``cti``: a secret of its holder.
+
+    ``issuer`` is the fingerprint of the key that signed the pass.
+    """
+    return _digest(site_key, _PHONE_DOMAIN, issuer, cti)
 
 
 def _reference(site_key: bytes, key_id: str, domain: bytes, *parts: bytes) -> str:
@@ -89,20 +92,3 @@ def load_site_key(path: Path) -> SiteKey:
 
 def _id_of(key: bytes) -> str:
     return f"k{hmac.digest(key, _KEY_ID_DOMAIN, hashlib.sha256).hex()[:4]}"
-
-
-def write_new_private_file(path: Path, data: bytes) -> None:
-    """Write ``data`` durably to a new file that only its owner reads.
-
-    Raises: GatedError: the file exists (a secret is never overwritten) or cannot be written.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError as exc:
-        raise GatedError(f"{path} exists already and stays as it is; choose another name") from exc
-    except OSError as exc:
-        raise GatedError(f"{path}: cannot be written ({exc.strerror})") from exc

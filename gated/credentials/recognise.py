@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from gated.credentials import nzcp, shc, wecom
+from gated.credentials import changing, gp1, hc1, nzcp, shc, wecom
 
 
 class CodeFormat(enum.StrEnum):
@@ -19,9 +19,9 @@ class CodeFormat(enum.StrEnum):
 
 
 _PREFIXES = {
-    "GP1:": CodeFormat.GP1,
-    "HC1:": CodeFormat.HC1,
-    "GP1T:": CodeFormat.GP1T,
+    gp1.PREFIX: CodeFormat.GP1,
+    changing.PREFIX: CodeFormat.GP1T,
+    hc1.PREFIX: CodeFormat.HC1,
     nzcp.PREFIX: CodeFormat.NZCP,
     shc.PREFIX: CodeFormat.SHC,
 }
@@ -37,3 +37,13 @@ def recognise(text: str) -> CodeFormat | None:
         if text.startswith(prefix):
             return code_format
     return CodeFormat.WECOM if wecom.has_shape(text) else None
+
+
+def resembles_ours(text: str) -> bool:
+    """Return whether ``text`` is in one of the formats but for the case of its prefix, perhaps.
+
+    A scanner that is set to one case spoils a code, which still holds a name and a date of birth.
+    """
+    folded = text.casefold()
+    is_spoilt = any(folded.startswith(prefix.casefold()) for prefix in _PREFIXES)
+    return is_spoilt or recognise(text) is not None

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from gated.credentials import cbor, cose
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
+from gated.credentials.numeric_date import LAST_TIMESTAMP
 from gated.credentials.signatures import PrivateKey, key_fingerprint
 from gated.credentials.signers import find_cose_signers
 from gated.credentials.trusted_keys import TrustedKey, TrustList
@@ -36,7 +37,6 @@ MIN_ID_BYTES, MAX_ID_BYTES = 4, 32
 """A pass's cti, a key's fingerprint, a certificate's hash."""
 
 MAX_VERSION = 2**63 - 1
-_LAST_TIMESTAMP = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime holds
 
 CLOCKS_DIFFER_BY = timedelta(hours=1)
 """A list from further in the future than this says that the gate's clock is wrong."""
@@ -145,8 +145,8 @@ def _parse_claims(payload: bytes) -> _Claims:
         CLAIM_IDS,
     }:
         raise MalformedCode("revocations: not the four claims of a list")
-    issued_s = _integer(raw[CLAIM_IAT], 0, _LAST_TIMESTAMP)
-    next_s = _integer(raw[CLAIM_NEXT], issued_s + 1, _LAST_TIMESTAMP)
+    issued_s = _integer(raw[CLAIM_IAT], 0, LAST_TIMESTAMP)
+    next_s = _integer(raw[CLAIM_NEXT], issued_s + 1, LAST_TIMESTAMP)
     return _Claims(
         version=_integer(raw[CLAIM_VERSION], 1, MAX_VERSION),
         issued_at=datetime.fromtimestamp(issued_s, UTC),

@@ -20,6 +20,7 @@ from gated.config.files import read_small_file
 from gated.credentials.revocation import MAX_LIST_BYTES, RevocationList, read_list
 from gated.credentials.revoked import load_revoked
 from gated.credentials.trusted_keys import TrustList
+from gated.durable import sync_folder
 from gated.errors import ConfigError
 from gated.vocabulary import Reason
 
@@ -196,11 +197,7 @@ def _keep(kept: Path, content: RevocationList, data: bytes) -> Iterator[str]:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-        descriptor = os.open(kept, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(kept)
     except OSError as exc:
         yield (
             f"revocations: version {content.version} cannot be remembered in {kept} "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gated.credentials.revocation import MAX_ID_BYTES, MIN_ID_BYTES
 from gated.errors import ConfigError
 
 _UTF8_BOM = b"\xef\xbb\xbf"  # some editors put it in front
@@ -32,8 +33,17 @@ def load_revoked(path: Path) -> frozenset[bytes]:
         text = line.partition("#")[0].strip()
         if not text:
             continue
-        try:
-            ids.add(bytes.fromhex(text))
-        except ValueError as exc:
-            raise ConfigError(f"revocation list {path}: no id in hex in line {number}") from exc
+        ident = _id_of(text)
+        if ident is None:
+            raise ConfigError(f"revocation list {path}: no id in hex in line {number}")
+        ids.add(ident)
     return frozenset(ids)
+
+
+def _id_of(text: str) -> bytes | None:
+    """Return the id in ``text``. One that was cut off is none: it would revoke nothing."""
+    try:
+        ident = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return ident if MIN_ID_BYTES <= len(ident) <= MAX_ID_BYTES else None

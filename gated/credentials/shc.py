@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from gated.credentials import fhir, jws, strict_json
@@ -21,8 +21,9 @@ from gated.credentials.fhir import Bundle
 from gated.credentials.jws import CompactJws
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.named_holder import named_subject
+from gated.credentials.numeric_date import LAST_TIMESTAMP, moment_of
 from gated.credentials.proof import Examined, Proof
-from gated.credentials.signers import find_signers, signer_for
+from gated.credentials.signers import find_signers, proven
 from gated.credentials.strict_json import JsonValue
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.vocabulary import Reason
@@ -49,7 +50,6 @@ _ISSUER = re.compile(r"https://[!-~]*[!-.0-~]", re.ASCII)  # a URL that does not
 _MAX_ISSUER_CHARACTERS = 512
 _RID = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _FHIR_R4 = re.compile(r"4\.[0-9]+(\.[0-9]+)?", re.ASCII)
-_LAST_TIMESTAMP = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,8 @@ def examine(text: str, now: datetime, trust: TrustList) -> Examined:
     card = parse_card(jws.inflate(message.payload))
     if card is None:
         return Examined((Reason.UNSUPPORTED,))
-    signer = signer_for(signers, card.issuer, _may_sign)
-    if signer is None:
-        return Examined((Reason.UNKNOWN_KEY,))
-    return Examined(
-        reasons=() if _may_sign(signer) else (Reason.WRONG_USE,),
-        proof=proof_of(card, key_id, message.signed),
-        signer=signer,
-    )
+    prove = partial(proof_of, card, key_id, message.signed)
+    return proven(prove, signers, card.issuer, _may_sign)
 
 
 def _may_sign(key: TrustedKey) -> bool:
@@ -185,23 +179,17 @@ def _object(value: JsonValue, name: str) -> Mapping[str, JsonValue]:
     return value
 
 
-def _seconds(value: JsonValue) -> float:
-    """Return a NumericDate (RFC 7519 §2), which may have a fraction."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise MalformedCode("SHC: nbf or exp is not a timestamp")
-    return value
-
-
 def _moment(value: JsonValue) -> datetime:
-    seconds = _seconds(value)
-    if seconds > _LAST_TIMESTAMP:
-        raise MalformedCode("SHC: exp is beyond the calendar")
-    return datetime.fromtimestamp(seconds, UTC)
+    moment = moment_of(value, may_have_fraction=True)
+    if moment is None:
+        raise MalformedCode("SHC: nbf or exp is not a timestamp")
+    return moment
 
 
 def _not_before(value: JsonValue) -> datetime:
     """Return nbf. Written in milliseconds it is beyond the calendar, so: not in our time."""
-    return datetime.fromtimestamp(min(_seconds(value), _LAST_TIMESTAMP), UTC)
+    is_beyond = isinstance(value, int | float) and value > LAST_TIMESTAMP
+    return _moment(LAST_TIMESTAMP if is_beyond else value)
 
 
 def _rid(value: JsonValue) -> str:

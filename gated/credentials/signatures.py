@@ -25,7 +25,7 @@ PrivateKey: TypeAlias = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 KEY_ID_BYTES = 8
 """First bytes of a SHA-256, as the EU and WHO trust lists name their keys."""
 
-_P256_COORDINATE_BYTES = 32
+P256_COORDINATE_BYTES = 32
 _RSA_BITS = range(2_048, 4_097)  # below: not secure; above: a check takes too long
 
 
@@ -75,10 +75,10 @@ def is_signature(signature: bytes, data: bytes, key: PublicKey) -> bool:
             pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
             key.verify(signature, data, pss, hashes.SHA256())
         else:
-            if len(signature) != 2 * _P256_COORDINATE_BYTES:
+            if len(signature) != 2 * P256_COORDINATE_BYTES:
                 return False
-            r = int.from_bytes(signature[:_P256_COORDINATE_BYTES], "big")
-            s = int.from_bytes(signature[_P256_COORDINATE_BYTES:], "big")
+            r = int.from_bytes(signature[:P256_COORDINATE_BYTES], "big")
+            s = int.from_bytes(signature[P256_COORDINATE_BYTES:], "big")
             key.verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         return False
@@ -90,4 +90,4 @@ def sign(data: bytes, key: PrivateKey) -> bytes:
     if isinstance(key, Ed25519PrivateKey):
         return key.sign(data)
     r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
-    return r.to_bytes(_P256_COORDINATE_BYTES, "big") + s.to_bytes(_P256_COORDINATE_BYTES, "big")
+    return r.to_bytes(P256_COORDINATE_BYTES, "big") + s.to_bytes(P256_COORDINATE_BYTES, "big")

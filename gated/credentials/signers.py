@@ -1,4 +1,4 @@
-"""Finds the trusted key behind a message. What it may sign is the format's business."""
+"""Finds the trusted keys behind a message. What they may sign is the format's business."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from gated.credentials import cose
+from gated.credentials.proof import Examined, Proof
 from gated.credentials.signatures import PublicKey
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.vocabulary import Reason
@@ -38,12 +39,21 @@ def find_cose_signers(
     return find_signers(message.key_id, partial(cose.is_signed_by, message), now, trust)
 
 
-def signer_for(
-    signers: Sequence[TrustedKey], issuer: str, may_sign: Callable[[TrustedKey], bool]
-) -> TrustedKey | None:
-    """Return which of ``signers`` speaks for ``issuer``: one that may sign this, if there is one.
+def proven(
+    prove: Callable[[], Proof],
+    signers: Sequence[TrustedKey],
+    issuer: str,
+    may_sign: Callable[[TrustedKey], bool],
+) -> Examined:
+    """Return what a message proves that ``signers`` signed in the name of ``issuer``.
 
-    None: each is bound to another issuer.
+    Whoever speaks for that issuer is bound to it or to none; of several one that may sign this.
+    Where each is bound to another issuer, the key counts as unknown and nothing is proven.
+
+    Raises: MalformedCode: ``prove`` does.
     """
     speaking = [signer for signer in signers if signer.issuer is None or signer.issuer == issuer]
-    return max(speaking, key=may_sign, default=None)
+    signer = max(speaking, key=may_sign, default=None)
+    if signer is None:
+        return Examined((Reason.UNKNOWN_KEY,))
+    return Examined(() if may_sign(signer) else (Reason.WRONG_USE,), prove(), signer)

@@ -7,6 +7,8 @@ A key may sign the site's own passes only where its JWK says so in ``gated_uses`
     "GP1/attendant"  attendant cards, together with their category
     "WeCom"          employee and visitor codes of a WeCom company
     "revocations"    lists of revoked codes (a "GP1" key may, too)
+    "commands"       what the centre tells a gate to do; no other use includes it
+    "commands/config"  with "commands": changes of the configuration, too
     "HC1", "NZCP", "SHC"  health certificates
 
 Certificates, bare keys and other people's key sets sign health certificates and no passes, so that
@@ -28,7 +30,11 @@ USE_ANY_PASS = "GP1"  # noqa: S105 a permitted use, not a password
 USE_ATTENDANT = "GP1/attendant"
 USE_WECOM = "WeCom"
 USE_REVOCATIONS = "revocations"
+USE_COMMANDS = "commands"
+USE_CONFIG = "commands/config"
 CERTIFICATE_USES = ("HC1", "NZCP", "SHC")
+USAGES_OF = "HC1"
+"""The one of them whose certificates name by extended key usages what they are for."""
 KNOWN_USES = frozenset(
     {
         USE_ANY_PASS,
@@ -36,6 +42,8 @@ KNOWN_USES = frozenset(
         *(f"GP1/{category}" for category in HolderCategory),
         USE_WECOM,
         USE_REVOCATIONS,
+        USE_COMMANDS,
+        USE_CONFIG,
         *CERTIFICATE_USES,
     }
 )
@@ -70,7 +78,13 @@ class TrustedKey:
         return self.may(f"GP1/{category}")
 
     def may_sign_certificate(self, code_format: str) -> bool:
-        """Return whether this key may sign health certificates of a format (CERTIFICATE_USES)."""
+        """Return whether this key may sign health certificates of a format (CERTIFICATE_USES).
+
+        Key usages are those of HC1's issuers. A test centre's key signs its tests there, and no
+        other format, where nothing would keep it to tests.
+        """
+        if self.certifies is not None and code_format != USAGES_OF:
+            return False
         return self.uses is None or code_format in self.uses
 
     def may_sign_revocations(self) -> bool:

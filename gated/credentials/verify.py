@@ -53,7 +53,8 @@ def verify(
         text: as it was decoded; nothing is stripped from it.
         now: aware; the validity of the code and of the key are both judged at this moment.
         trust: the keys that are believed, and what for.
-        revoked: ids of revoked passes (cti) and fingerprints of revoked keys.
+        revoked: ids of revoked passes and certificates (``Proof.revocation_ids``) and fingerprints
+            of revoked keys.
         site_key: what the phones' keys are made of; without it a changing code is ``unknown_key``.
         is_clock_known: False: the age of a changing code cannot be told and is not judged here.
     """

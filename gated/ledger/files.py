@@ -19,6 +19,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from gated.durable import sync_folder
 from gated.errors import LedgerCorrupt, LedgerFull, StorageError
 
 DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
@@ -191,17 +192,8 @@ def set_aside(path: Path, label: str, why: str) -> Path:
             source = Path(f"{path}{side}")
             if source.exists():
                 source.rename(f"{target}{side}")
-        sync_folder(path)
+        sync_folder(path.parent)
     return target
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in ``path``'s folder durable. Raises: OSError."""
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class WriterLock:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gated.clock import Clock
+from gated.durable import sync_folder
 from gated.errors import LedgerCorrupt, StorageError
 from gated.ledger.files import (
     DATABASE_ERRORS,
@@ -21,7 +22,6 @@ from gated.ledger.files import (
     connect_writer,
     error_name,
     set_aside,
-    sync_folder,
     translated,
 )
 from gated.ledger.schema import (
@@ -183,7 +183,7 @@ def _fill(
     db.execute("COMMIT")
     # Into the database at once: with a damaged -wal the file must still say whose epoch it was.
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    sync_folder(path)
+    sync_folder(path.parent)
     return Found(db, Tail(epoch, _number_boot(db, origin.boot_id), 0, GENESIS), how)
 
 

@@ -78,6 +78,9 @@ _NONE = Direction.UNKNOWN
 _DAY_MS = 86_400_000
 _DAY_S = 86_400
 _OWN = "epoch, seq, visit_id, pass_ref, direction, zone, at_ms, code_made_s, given_back"
+MAX_OF_A_GATE = 150_000
+"""Uses that one gate may have told: of 21 days, the longest that they are kept, 7,000 each. Whoever
+tells more is no gate, and would fill our disk until nothing can be recorded here either."""
 _CHANGES_BACK = 200
 """A use is given back, or made twice, within seconds: so many changes are searched for it."""
 
@@ -206,21 +209,32 @@ def _parse_direction(text: str) -> Direction:
 
 
 def merge(
-    db: sqlite3.Connection, uses: Iterable[UseAt], *, us: tuple[str, str], span: Span
+    db: sqlite3.Connection,
+    uses: Iterable[UseAt],
+    *,
+    us: tuple[str, str],
+    span: Span,
+    most: int = MAX_OF_A_GATE,
 ) -> frozenset[str]:
     """Take ``uses`` over; return the passes of which something is new.
 
     ``us`` is our gate's name and our ledger's epoch. Our own uses come back too; those of an
     earlier ledger are news where its file was lost. What is older than ``span`` would be forgotten
-    at once, and may have been counted and forgotten before.
+    at once, and may have been counted and forgotten before. Of a gate that has told ``most`` uses
+    only returns are taken.
     """
     gate, epoch = us
     changed: set[str] = set()
+    has_room: dict[str, bool] = {}
     for told in uses:
         use = told if span.now_ms is None else believable(told, told.gate, span.now_ms)
         if use.at_ms is None or use.at_ms < span.oldest_ms:
             continue
         if use.gate == gate and (use.epoch == epoch or _is_our_own(db, use)):
+            continue
+        if use.gate not in has_room:
+            has_room[use.gate] = _count_of(db, use.gate) < most
+        if not has_room[use.gate] and not (use.given_back and _is_known(db, use)):
             continue
         row = db.execute(
             "INSERT INTO site_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -233,6 +247,17 @@ def merge(
         if row is not None:
             changed.add(str(row[0]))
     return frozenset(changed)
+
+
+def _count_of(db: sqlite3.Connection, gate: str) -> int:
+    row = db.execute("SELECT COUNT(*) FROM site_use WHERE gate = ?", (gate,)).fetchone()
+    return int(row[0])
+
+
+def _is_known(db: sqlite3.Connection, use: UseAt) -> bool:
+    where = (use.gate, use.epoch, use.seq)
+    row = db.execute("SELECT 1 FROM site_use WHERE (gate, epoch, seq) = (?, ?, ?)", where)
+    return row.fetchone() is not None
 
 
 def _is_our_own(db: sqlite3.Connection, use: UseAt) -> bool:

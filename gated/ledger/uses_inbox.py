@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from gated.ledger.retention import in_transaction
 from gated.ledger.shared_uses import Taken, Told
 from gated.uses import UseAt
 
@@ -71,8 +72,8 @@ def put(
 
     Returns how many were new; None: too much waits already, and nothing was put in.
     """
-    try:
-        db.execute("BEGIN IMMEDIATE")
+
+    def work() -> int | None:
         (waiting,) = db.execute("SELECT count(*) FROM shared_use").fetchone()
         if waiting >= MAX_USES_WAITING:
             return None
@@ -81,11 +82,9 @@ def put(
             "INSERT OR REPLACE INTO uses_known VALUES (?, ?, ?, ?)",
             (collector, known.collector_epoch, ledger_epoch, known.change),
         )
-        db.execute("COMMIT")
         return new
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
+
+    return in_transaction(db, work)
 
 
 def _put_one(db: sqlite3.Connection, use: UseAt) -> bool:

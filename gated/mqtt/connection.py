@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties, VariableByteIntegers
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gated.clock import Clock
 from gated.errors import BrokerUnavailable
@@ -56,7 +57,7 @@ class Connection:
 
     Args:
         broker: where to connect to.
-        will_topic: where the broker publishes ``will`` (retained) when it loses us.
+        will_topic: where the broker publishes ``will`` (retained) when it loses us; None: nowhere.
         will: the payload of the last will.
         clock: for the wait for an answer.
         session: None: a clean start, and messages are acknowledged as they come.
@@ -70,7 +71,7 @@ class Connection:
         self,
         broker: BrokerAddress,
         *,
-        will_topic: str,
+        will_topic: str | None,
         will: bytes,
         clock: Clock,
         session: LastingSession | None = None,
@@ -92,7 +93,8 @@ class Connection:
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(publish_window)
-        client.will_set(will_topic, will, qos=_QOS, retain=True)
+        if will_topic is not None:
+            client.will_set(will_topic, will, qos=_QOS, retain=True)
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         if broker.tls is not None:
@@ -191,7 +193,9 @@ class Connection:
 
     def subscribe(self, topics: Sequence[str]) -> None:
         """Ask for ``topics`` at QoS 1; the answer is one ``Subscribed``."""
-        code, message_id = self._client.subscribe([(topic, _QOS) for topic in topics])
+        # As published: else a message that is to be kept comes without that mark the first time.
+        options = SubscribeOptions(qos=_QOS, retainAsPublished=True)
+        code, message_id = self._client.subscribe([(topic, options) for topic in topics])
         if code == MQTTErrorCode.MQTT_ERR_SUCCESS and message_id is not None:
             self._topics[message_id] = topics
 
@@ -204,9 +208,16 @@ class Connection:
         if self._client.want_write():
             self._client.loop_write()
 
-    def close(self) -> None:
-        """Say goodbye (which withdraws the will) and close. A lasting session stays. Idempotent."""
-        self._client.disconnect()
+    def close(self, *, ends_session: bool = False) -> None:
+        """Say goodbye (which withdraws the will) and close. Idempotent.
+
+        A lasting session stays, unless ``ends_session``.
+        """
+        properties = None
+        if ends_session:
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]  # paho
+            properties.SessionExpiryInterval = 0
+        self._client.disconnect(properties=properties)
         self.flush()
         sock = self._client.socket()
         if sock is not None:
@@ -276,7 +287,7 @@ class Connection:
             topic = ""
         pairs = getattr(message.properties, "UserProperty", ())
         self._happenings.append(
-            Received(topic, bytes(message.payload), message.mid, message.qos, pairs)
+            Received(topic, bytes(message.payload), message.mid, message.qos, pairs, message.retain)
         )
 
 

@@ -47,6 +47,7 @@ class Received:
     message_id: int
     qos: int
     user_properties: Sequence[tuple[str, str]]
+    is_retained: bool = False  # published to be kept, or kept: nobody may be there who means it now
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from gated.commands.printing import Pair, both, html_document, qr_svg
 from gated.office.moments import shown_span
-from gated.office.passes import CATEGORIES, Holder, PassKind, RegisteredPass, shown_number
+from gated.office.passes import Holder, PassKind, RegisteredPass, shown_number
+from gated.printing import both, html_document, qr_svg
+from gated.texts import CATEGORIES, Pair
 from gated.vocabulary import Direction, HolderCategory
 
 CARDS_A_PAGE, ROWS_A_PAGE, SLIPS_A_PAGE = 10, 18, 4

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from gated.durable import write_private_file
 from gated.errors import GatedError
-from gated.office.files import write_private_file
 from gated.office.moments import first_day, last_day, shown
 from gated.office.passes import Holder, PassKind, RegisteredPass
 from gated.spreadsheets import cell_text

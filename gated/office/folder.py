@@ -17,7 +17,6 @@ import os
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gated.credentials.keys import load_private_key, make_key_pair, public_key_set
 from gated.credentials.pseudonym import make_site_key
 from gated.credentials.signatures import key_fingerprint
+from gated.durable import write_private_file
 from gated.errors import GatedError
-from gated.office.files import write_private_file
 from gated.office.register import Register
 
 FOLDER_VARIABLE = "GATED_OFFICE"
@@ -93,12 +92,7 @@ class Office:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.register.close()
 
 

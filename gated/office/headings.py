@@ -88,7 +88,7 @@ def lines_of(
                 f"{name} line {row.number}: two columns are headed {' and '.join(twice)} (列名重复)"
             )
         unread = tuple(
-            plain(cell)
+            _harmless(plain(cell))
             for cell, column in zip(row.cells, columns, strict=True)
             if column is None and cell.strip()
         )
@@ -108,6 +108,11 @@ def _lines(rows: tuple[Row, ...], columns: list[str | None]) -> Iterator[Line]:
         }
         if any(cells.values()):
             yield Line(row.number, cells)
+
+
+def _harmless(text: str) -> str:
+    """Return ``text`` as a terminal can show it: whoever made the file may not move the cursor."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _plain_heading(text: str) -> str:

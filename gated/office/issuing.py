@@ -11,7 +11,14 @@ from gated.credentials.malformed import MalformedCode
 from gated.credentials.signatures import PrivateKey
 from gated.errors import GatedError
 from gated.office.folder import Office
-from gated.office.passes import SLIP_KINDS, PassKind, RegisteredPass, RevokedWhy, shown_number
+from gated.office.passes import (
+    NOT_A_LABEL,
+    SLIP_KINDS,
+    PassKind,
+    RegisteredPass,
+    RevokedWhy,
+    shown_number,
+)
 
 CTI_BYTES = 8
 """Of the nonce that names a pass: no two of a site's are the same, and a list can revoke one."""
@@ -30,10 +37,7 @@ def claims_problem(kind: PassKind, claims: Gp1Claims, key: PrivateKey) -> str | 
     """Return why ``claims`` cannot go onto a card or slip, None if they can."""
     for label in filter(None, (claims.group, *claims.zones)):
         if not is_label(label):
-            return (
-                "class and zones have 1 to 16 characters, a letter or digit first "
-                "(班级、区域须 1–16 字，以字母、数字或汉字开头)"
-            )
+            return NOT_A_LABEL
     try:
         text = seal(claims, key)
     except MalformedCode as exc:

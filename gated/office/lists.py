@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from gated.office.files import write_private_file
+from gated.durable import write_private_file
 from gated.office.folder import Office
 from gated.office.moments import first_day, last_day
 from gated.office.passes import PassKind, RegisteredPass
@@ -45,17 +45,22 @@ def write_revocations(office: Office, now: datetime) -> datetime:
     from gated.credentials.revocation import make_list
 
     register, next_at = office.register, now + timedelta(days=LIST_DAYS)
-    with register.change():
-        # Counted before it is signed: a version is never used for two lists. Not below the clock:
-        # a register that was put back from a copy must not fall behind what the gates have seen.
-        version = max(int(register.fact(_VERSION) or 0) + 1, int(now.timestamp()))
-        register.set_fact(_VERSION, str(version))
-    ids = revoked_ids(register.passes(), now)
-    data = make_list(ids, office.key, version=version, issued_at=now, next_at=next_at)
-    write_private_file(office.folder.revocations, data)
-    with register.change():
-        register.set_fact(_DUE, "0")
-    return next_at
+    while True:
+        with register.change():
+            # Counted before it is signed: a version is never used for two lists. Not below the
+            # clock: a register that was put back from a copy must not fall behind the gates.
+            version = max(int(register.fact(_VERSION) or 0) + 1, int(now.timestamp()))
+            register.set_fact(_VERSION, str(version))
+        # Read, written and noted as done while no other command can revoke or write: else the list
+        # of a command that began earlier could replace that of a later one, and lack its pass.
+        with register.change():
+            if register.fact(_VERSION) != str(version):
+                continue  # another command counted meanwhile
+            ids = revoked_ids(register.passes(), now)
+            data = make_list(ids, office.key, version=version, issued_at=now, next_at=next_at)
+            write_private_file(office.folder.revocations, data)
+            register.set_fact(_DUE, "0")
+            return next_at
 
 
 def duty_lines(passes: Iterable[RegisteredPass], now: datetime) -> Iterator[str]:
@@ -68,6 +73,7 @@ def duty_lines(passes: Iterable[RegisteredPass], now: datetime) -> Iterator[str]
 
 def write_duty_list(office: Office, now: datetime) -> None:
     """Write who is on duty from now on. Raises: GatedError."""
-    lines = sorted(duty_lines(office.register.passes(), now))
-    data = "".join(f"{line}\n" for line in lines).encode()
-    write_private_file(office.folder.duty_list, data)
+    with office.register.change():  # as above: the newer list must be the one that stays
+        lines = sorted(duty_lines(office.register.passes(), now))
+        data = "".join(f"{line}\n" for line in lines).encode()
+        write_private_file(office.folder.duty_list, data)

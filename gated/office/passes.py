@@ -11,8 +11,14 @@ from types import MappingProxyType
 from gated.credentials.gp1 import Gp1Claims
 from gated.vocabulary import HolderCategory
 
-Pair = tuple[str, str]
-"""A text in simplified Chinese and in English, as in gated/texts.py."""
+DEFAULT_DAYS = 200
+"""How long a card holds if nobody says: a school term with its holidays."""
+
+NOT_A_LABEL = (
+    "class and zones have 1 to 16 characters, a letter or digit first "
+    "(班级、区域须 1–16 字，以字母、数字或汉字开头)"
+)
+"""Of what ``gp1.is_label`` refuses."""
 
 
 class PassKind(enum.StrEnum):
@@ -39,19 +45,6 @@ class RevokedWhy(enum.StrEnum):
     CHANGED = "changed"  # class, category or dates
     WRONG = "wrong"  # made by mistake
 
-
-CATEGORIES: Mapping[HolderCategory, Pair] = MappingProxyType(
-    {
-        HolderCategory.STUDENT: ("学生", "student"),
-        HolderCategory.STAFF: ("教职工", "staff"),
-        HolderCategory.VISITOR: ("访客", "visitor"),
-        HolderCategory.DUTY: ("值班", "on duty"),
-        HolderCategory.EMERGENCY: ("应急人员", "emergency"),
-        HolderCategory.COURIER: ("快递配送", "courier"),
-        HolderCategory.RETEST_RELEASE: ("复检放行", "retest release"),
-        HolderCategory.ESCORT: ("陪同家长", "escort"),
-    }
-)
 
 PSEUDONYM_PREFIXES: Mapping[HolderCategory, str] = MappingProxyType(
     {

@@ -15,13 +15,10 @@ from gated.credentials.gp1 import Gp1Claims
 from gated.credentials.signatures import PrivateKey, key_fingerprint
 from gated.office.issuing import claims_problem, new_cti
 from gated.office.moments import end_of, first_day, start_of
-from gated.office.passes import Holder, PassKind, RegisteredPass, shown_number
+from gated.office.passes import DEFAULT_DAYS, Holder, PassKind, RegisteredPass, shown_number
 from gated.office.register import Pseudonyms
 from gated.office.roster import Entry, Problem
 from gated.vocabulary import HolderCategory
-
-DEFAULT_DAYS = 200
-"""A school term with its holidays."""
 
 
 class Doing(enum.StrEnum):
@@ -160,16 +157,12 @@ class _Planner:
                 return None
             return self._as_in(entry, known, entry.pseudonym)
         namesakes = self._by_name.get(entry.name, [])
-        if entry.detail:
-            same = [holder for holder in namesakes if holder.detail == entry.detail]
-        else:
-            same = []
+        classmates = [holder for holder in namesakes if holder.group == entry.group]
+        # A seat number says who is who in one class only: every class has a seat 5.
+        among = namesakes if entry.is_detail_of_school else classmates
+        same = [holder for holder in among if entry.detail and holder.detail == entry.detail]
         if not same:
-            same = [
-                holder
-                for holder in namesakes
-                if holder.group == entry.group and not (entry.detail and holder.detail)
-            ]
+            same = [holder for holder in classmates if not (entry.detail and holder.detail)]
         if len(same) > 1:
             self._refuse(
                 entry,
@@ -179,7 +172,11 @@ class _Planner:
             return None
         if same:
             return self._as_in(entry, same[0], same[0].pseudonym)
-        elsewhere = [holder for holder in namesakes if not (entry.detail and holder.detail)]
+        elsewhere = [
+            holder
+            for holder in namesakes
+            if not (entry.detail and holder.detail) or holder.detail == entry.detail
+        ]
         if elsewhere and not entry.is_new:
             which = ", ".join(f"{h.pseudonym} ({h.group or '–'})" for h in elsewhere)
             self._refuse(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,7 +159,7 @@ class Register:
 class Pseudonyms:
     """Gives out pseudonyms: a letter and the next number, so never anything about the person."""
 
-    def __init__(self, taken: Iterator[str] | tuple[str, ...]) -> None:
+    def __init__(self, taken: Iterable[str]) -> None:
         self._highest: dict[str, int] = {}
         for pseudonym in taken:
             self.take(pseudonym)

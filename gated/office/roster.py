@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from gated.credentials.gp1 import MAX_ZONES, is_label, is_pseudonym
-from gated.credentials.privacy import find_identity
+from gated.credentials.gp1 import MAX_ZONES, is_label
+from gated.credentials.privacy import why_no_pseudonym
 from gated.office.headings import (
     Line,
     Unfit,
@@ -20,6 +20,7 @@ from gated.office.headings import (
     names_in,
     plain,
 )
+from gated.office.passes import NOT_A_LABEL
 from gated.office.table_file import Table
 from gated.vocabulary import HolderCategory
 
@@ -27,7 +28,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "name": ("姓名", "name", "名字", "学生姓名"),
     "class": ("班级", "class", "group", "班", "部门", "单位"),
     "pseudonym": ("编号", "pseudonym", "代号"),
-    "tell_apart": ("区分", "tell apart", "学号", "座号"),
+    "school_number": ("学号", "school number", "student number"),
+    "tell_apart": ("区分", "tell apart", "座号"),
     "category": ("类别", "category", "身份"),
     "valid_from": ("生效日期", "valid from", "开始日期"),
     "valid_until": ("有效期至", "valid until", "有效期", "截止日期", "结束日期"),
@@ -52,6 +54,7 @@ class Entry:
     pseudonym: str | None = None
     is_new: bool = False  # another person than the one of this name in another class
     detail: str = field(default="", repr=False)
+    is_detail_of_school: bool = False  # a school number: nobody else at this school has it
     category: HolderCategory = HolderCategory.STUDENT
     valid_from: date | None = None
     valid_until: date | None = None
@@ -116,7 +119,8 @@ def _entry(line: Line, default: HolderCategory) -> Entry:
         group=_label(line.get("class")) if line.get("class") else None,
         pseudonym=None if is_new or not word else pseudonym_of(word),
         is_new=is_new,
-        detail=detail_of(line.get("tell_apart")),
+        detail=detail_of(line.get("school_number") or line.get("tell_apart")),
+        is_detail_of_school=bool(plain(line.get("school_number"))),
         category=category,
         valid_from=valid_from,
         valid_until=valid_until,
@@ -129,9 +133,7 @@ def _entry(line: Line, default: HolderCategory) -> Entry:
 
 def pseudonym_of(text: str) -> str:
     """Return a pseudonym. Raises: Unfit, without repeating it: it may be an ID number."""
-    problem = find_identity(text)
-    if problem is None and not is_pseudonym(text):
-        problem = "it has other characters, or more than 32"
+    problem = why_no_pseudonym(text)
     if problem is not None:
         raise Unfit(
             f"the pseudonym cannot be used: {problem}; leave it empty and one is made "
@@ -143,10 +145,7 @@ def pseudonym_of(text: str) -> str:
 def _label(text: str) -> str:
     label = plain(text)
     if not is_label(label):
-        raise Unfit(
-            "class and zones have 1 to 16 characters, a letter or digit first "
-            "(班级、区域须 1–16 字，以字母、数字或汉字开头)"
-        )
+        raise Unfit(NOT_A_LABEL)
     return label
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gated.credentials.pseudonym import write_new_private_file
+from gated.durable import write_new_private_file
 from gated.errors import StorageError
 
 SCHEMA_VERSION = 1

@@ -146,8 +146,8 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
             number = reader.line_num + 1  # a quoted cell may span lines
     except csv.Error as exc:
         raise GatedError(
-            f"{name} line {reader.line_num}: not readable as CSV ({exc}) (第 {reader.line_num} 行"
-            "格式有误)"
+            f"{name} line {reader.line_num}: not readable as CSV; look at its quotes "
+            f"(第 {reader.line_num} 行格式有误，请检查引号)"
         ) from exc
 
 

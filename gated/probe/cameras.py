@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from gated.clock import Clock
 from gated.config import Camera, ScannerSettings
-from gated.credentials.pseudonym import write_new_private_file
+from gated.durable import write_new_private_file
 from gated.errors import DeviceError
 from gated.probe.bounded import bounded
 from gated.probe.findings import CameraFound, FrameSeen

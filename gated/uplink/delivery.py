@@ -6,12 +6,14 @@ import logging
 from dataclasses import dataclass, field
 
 from gated.clock import Clock
+from gated.contents import Kind
 from gated.errors import WireError
 from gated.mqtt.connection import Connection
 from gated.mqtt.happenings import Confirmed, Connected, Happening, Received, Subscribed
 from gated.units import MonoSeconds
 from gated.uplink.acks import AckDesk, parse_ack
 from gated.uplink.collectors import ALL_COLLECTOR_STATES, Collectors, collector_of
+from gated.uplink.commands import CommandCarrier
 from gated.uplink.feed import Feed
 from gated.uplink.live import LiveCopies
 from gated.uplink.state import StateTeller
@@ -56,6 +58,7 @@ class Context:
     state: StateTeller
     acks: AckDesk
     clock: Clock
+    commands: CommandCarrier
     uses: UsesDesk | None = None  # None: they are not shared
     collectors: Collectors = field(default_factory=Collectors)
     counts: Counts = field(default_factory=Counts)
@@ -77,6 +80,7 @@ class Delivery:
         self._state = context.state
         self._collectors = context.collectors
         self._acks = context.acks
+        self._commands = context.commands
         self._uses = context.uses
         self._counts = context.counts
         self._clock = context.clock
@@ -95,7 +99,8 @@ class Delivery:
                 self._max_packet_bytes = happening.max_packet_bytes
                 self._state.forget()
                 uses = self._uses.topics if self._uses is not None else ()
-                self._connection.subscribe((self._topics.ack, ALL_COLLECTOR_STATES, *uses))
+                topics = (self._topics.ack, ALL_COLLECTOR_STATES, self._commands.topic)
+                self._connection.subscribe((*topics, *uses))
             case Subscribed():
                 self._subscribed_at = now
                 if self._uses is not None:
@@ -106,6 +111,8 @@ class Delivery:
                 self._on_confirmed(happening, now)
             case Received(topic=topic) if topic == self._topics.ack:
                 self._on_ack(happening.payload, now)
+            case Received(topic=topic) if topic == self._commands.topic:
+                self._commands.hear(happening)
             case Received() if self._uses is not None and happening.topic in self._uses.topics:
                 self._on_uses(self._uses, happening)
             case Received():
@@ -127,6 +134,8 @@ class Delivery:
             return
         if flight.cargo is Cargo.LIVE:
             self._live.landed(flight.seq)
+        if flight.cargo is Cargo.AGAIN:
+            self._live.resends.landed(flight.seq)
         if confirmed.is_failure:
             self._counts.refused += 1
             self._say_refused(
@@ -197,8 +206,9 @@ class Delivery:
         self._window.go_back_if_due(now)
         self._live.scan(self._feed)
         while self._window.has_place() and (copy := self._live.next_copy()) is not None:
+            is_answer = copy.kind == Kind.COMMAND
             message_id = self._connection.publish(
-                self._topics.live,
+                self._topics.response if is_answer else self._topics.live,
                 join_link(copy.body, copy.link),
                 user_properties={"epoch": copy.epoch, "seq": str(copy.seq), **COPY_MARK},
             )
@@ -212,6 +222,7 @@ class Delivery:
                 message_id = self._connection.publish(self._topics.uses, message)
                 self._window.launch(message_id, Cargo.USES, 0, now)
         self._send_records(now)
+        self._send_again(now)
 
     def _settle_if_due(self, now: MonoSeconds) -> None:
         if self._window.is_settled or self._subscribed_at is None:
@@ -244,6 +255,21 @@ class Delivery:
             self._counts.published += 1
             places -= 1
 
+    def _send_again(self, now: MonoSeconds) -> None:
+        """Send what the centre asked for once more, with the places that are left."""
+        for _ in range(self._window.record_places(now)):
+            event = self._live.resends.next_record(self._feed)
+            if event is None or event.epoch != self._epoch.name:
+                return
+            topic, message = self._topics.record(event.kind), join_link(event.body, event.link)
+            if self._is_too_large(topic, message):
+                self._live.resends.landed(event.seq)
+                continue
+            message_id = self._connection.publish(
+                topic, message, user_properties={"epoch": event.epoch, "seq": str(event.seq)}
+            )
+            self._window.launch(message_id, Cargo.AGAIN, event.seq, now)
+
     def _is_too_large(self, topic: str, message: bytes) -> bool:
         size = len(topic) + len(message) + _PACKET_OVERHEAD_BYTES
         return self._max_packet_bytes is not None and size > self._max_packet_bytes
@@ -267,5 +293,6 @@ class Delivery:
         """Take back what was in flight when the connection ended."""
         self._window.close()
         self._live.lost()
+        self._live.resends.lost()
         if self._uses is not None:
             self._uses.disconnect()

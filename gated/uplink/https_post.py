@@ -1,8 +1,9 @@
-"""One HTTPS connection that is kept, and posts over it: bounded in time and bytes, on any server.
+"""Posts over HTTPS: bounded in time and bytes, on any server; a connection for each.
 
 The standard library's time-outs hold for each read: a server that sends a byte a second would keep
 us for as long as it likes. Here the whole answer has one deadline. Redirects are not followed, and
-proxies of the environment not used.
+proxies of the environment not used. No connection is kept: what a server sends after its answer, or
+late, would be taken for the answer to the next question, which is about somebody else.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import http.client
 import io
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MAX_HEAD_BYTES = 16_384
-KEEP_IDLE_S = 20.0
-"""An idle connection may have been forgotten on the way; asking over it would cost a time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,43 +47,18 @@ class HttpsPost:
         self._address = address
         self._context = context
         self._clock = clock
-        self._wire: _Wire | None = None
-        self._used_at = MonoSeconds(0.0)
 
     def post(
-        self, body: bytes, make_headers: Callable[[], Mapping[str, str]], until: MonoSeconds
-    ) -> Posted | AskFailure:
-        """Return the answer to ``body``, or why there is none by ``until``.
-
-        ``make_headers`` is called for each attempt, since a nonce is used once.
-        """
-        if self._wire is not None and self._clock.monotonic_s() - self._used_at > KEEP_IDLE_S:
-            self.close()
-        was_kept = self._wire is not None
-        answer = self._attempt(body, make_headers(), until)
-        if was_kept and answer is AskFailure.UNREACHABLE:
-            # A server closes what was idle for too long, and may do so at this very moment.
-            answer = self._attempt(body, make_headers(), until)
-        return answer
-
-    def close(self) -> None:
-        """Close the connection. Idempotent."""
-        if self._wire is not None:
-            self._wire.hang_up()
-            self._wire = None
-
-    def _attempt(
         self, body: bytes, headers: Mapping[str, str], until: MonoSeconds
     ) -> Posted | AskFailure:
-        wire = self._wire or self._connect(until)
+        """Return the answer to ``body``, or why there is none by ``until``."""
+        wire = self._connect(until)
         if not isinstance(wire, _Wire):
             return wire
-        self._wire = wire
-        answer = self._exchange(wire, body, headers, until)
-        self._used_at = self._clock.monotonic_s()
-        if not isinstance(answer, Posted):
-            self.close()
-        return answer
+        try:
+            return self._exchange(wire, body, headers, until)
+        finally:
+            wire.hang_up()
 
     # --- the connection -----------------------------------------------------------------------
 
@@ -140,8 +114,6 @@ class HttpsPost:
             response = connection.getresponse()
             content = response.read(MAX_ANSWER_BYTES + 1)
             is_whole = response.length in (0, None)
-            # http.client lets go of a connection that the server will not keep.
-            is_kept = connection.sock is wire and response.isclosed()
             response.close()
         except _TooMuch:
             return AskFailure.GARBLED
@@ -155,8 +127,6 @@ class HttpsPost:
             return AskFailure.GARBLED
         if not is_whole:
             return AskFailure.UNREACHABLE
-        if not is_kept:
-            self.close()
         return Posted(response.status, content)
 
 

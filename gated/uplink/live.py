@@ -1,4 +1,4 @@
-"""Alarms go out live at once, ahead of a backlog; the durable record follows in its turn."""
+"""Alarms and answers go out live at once, ahead of a backlog; the record follows in its turn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 
 from gated.contents import Kind
 from gated.ledger.reader import StoredEvent
+from gated.uplink.commands import Resends
 from gated.uplink.feed import Feed
 
 LOOK_BACK = 1_000
@@ -16,7 +17,7 @@ _BATCH = 200
 
 
 class LiveCopies:
-    """The alarms of one ledger epoch that still want a live copy.
+    """The alarms and answers of one ledger epoch that still want a live copy.
 
     Args:
         acked: what the collector has already needs no copy.
@@ -25,22 +26,28 @@ class LiveCopies:
 
     def __init__(self, *, acked: int, newest: int) -> None:
         self._scanned = max(acked, newest - LOOK_BACK)
+        self._newest_at_start = newest
+        self.resends = Resends()
         self._waiting: deque[StoredEvent] = deque(maxlen=MAX_WAITING)
         self._flying: dict[int, StoredEvent] = {}
         self.newest_alarm_seq = 0
 
     def scan(self, feed: Feed) -> None:
-        """Look for alarms among at most 200 events that were not looked at before."""
+        """Look for them among at most 200 events that were not looked at before."""
         if self._scanned >= feed.newest_seq:
             return
-        for event in feed.events_after(self._scanned, _BATCH):
+        events = feed.events_after(self._scanned, _BATCH)
+        for event in events:
             self._scanned = event.seq
-            if event.kind == Kind.ALARM:
+            if event.kind in (Kind.ALARM, Kind.COMMAND):
                 self._waiting.append(event)
+            if event.kind == Kind.ALARM:
                 self.newest_alarm_seq = event.seq
+        # What was asked for before this process started has been sent by the one before.
+        self.resends.look(event for event in events if event.seq > self._newest_at_start)
 
     def next_copy(self) -> StoredEvent | None:
-        """Return the alarm to send next, and take it as sent."""
+        """Return what to send next, and take it as sent."""
         if not self._waiting:
             return None
         event = self._waiting.popleft()

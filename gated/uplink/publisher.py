@@ -19,6 +19,7 @@ from gated.mqtt.happenings import Connected, Lost
 from gated.units import MonoSeconds
 from gated.uplink.acks import AckDesk
 from gated.uplink.backoff import Backoff, shorten_for_alarms
+from gated.uplink.commands import CommandCarrier
 from gated.uplink.delivery import Context, Counts, Delivery, Epoch
 from gated.uplink.feed import Feed
 from gated.uplink.live import LiveCopies
@@ -48,6 +49,11 @@ class UplinkFiles:
     status: Path  # the controller's status.json
     nudge: Path  # our socket: the controller says that it committed
     controller: Path  # the controller's socket: we say that an ack came
+
+    @property
+    def commands(self) -> Path:
+        """The controller's socket that takes the centre's commands, unread."""
+        return self.controller.with_name("commands.sock")
 
 
 class Publisher:
@@ -86,10 +92,18 @@ class Publisher:
         self._state = StateTeller(topics, StatusFile(files.status), self._feed, clock)
         self._backoff = Backoff(uniform)
         self._controller = Sender(files.controller)
+        self._commands = Sender(files.commands)
+        carrier = CommandCarrier(topics.command, self._commands.send, clock)
         self._acks = AckDesk(mailbox, self._nudge_controller)
         uses = UsesDesk(topics, mailbox, self._feed, clock, self._nudge_controller)
         self._context = Context(
-            topics, self._feed, self._state, self._acks, clock, uses if shares_uses else None
+            topics,
+            self._feed,
+            self._state,
+            self._acks,
+            clock,
+            carrier,
+            uses if shares_uses else None,
         )
         self._epoch: Epoch | None = None
         self._session = 0
@@ -122,6 +136,7 @@ class Publisher:
             nudges.close()
             self._feed.close()
             self._controller.close()
+            self._commands.close()
 
     # --- the ledger -----------------------------------------------------------------------------
 

@@ -66,12 +66,8 @@ class Platform:
     def ask(self, token: str, until: MonoSeconds) -> PlatformResult | AskFailure:
         """Return what the platform says of ``token``, or why it says nothing by ``until``."""
         body = request_body(token)
-
-        def headers() -> dict[str, str]:
-            made_ms = round(self._clock.now().timestamp() * _MS_A_SECOND)
-            stamp = Stamp(made_ms, secrets.token_hex(_NONCE_BYTES))
-            return self._signer.headers(body, stamp)
-
+        made_ms = round(self._clock.now().timestamp() * _MS_A_SECOND)
+        headers = self._signer.headers(body, Stamp(made_ms, secrets.token_hex(_NONCE_BYTES)))
         answer = self._post.post(body, headers, until)
         if isinstance(answer, Posted):
             said = read_answer(answer.status, answer.body, self._dialect)
@@ -87,9 +83,6 @@ class Platform:
         elif not self._is_told:
             self._is_told = True
             log.warning("verifier: %s", FAILURE_IN_WORDS[said])
-
-    def close(self) -> None:
-        self._post.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Cargo(enum.Enum):
     LIVE = "live"
     STATE = "state"
     USES = "message about uses"
+    AGAIN = "record that was asked for"
 
 
 @dataclass(frozen=True, slots=True)

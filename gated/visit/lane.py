@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from gated.contents import AlarmName
+from gated.contents import AlarmName, CommandOutcome, CommandReason
 from gated.messages import (
     ButtonPressed,
     CallStaff,
@@ -26,7 +26,7 @@ from gated.messages import (
 )
 from gated.policy import Decision
 from gated.units import MonoSeconds
-from gated.visit.awaiting import Awaiting
+from gated.visit.ordering import Ordering
 from gated.visit.passing import held_open_at
 from gated.visit.records import (
     alarm_commit,
@@ -44,6 +44,7 @@ from gated.visit.state import (
     Event,
     LaneState,
     ModeRequested,
+    OpenOrdered,
     PassbackReset,
     Phase,
     Restarted,
@@ -110,7 +111,7 @@ def _is_due(visit: Visit, after_s: float, at: MonoSeconds) -> bool:
     return visit.last_progress_at + after_s <= at
 
 
-class _Lane(Awaiting):
+class _Lane(Ordering):
     """Everything that can happen to a lane."""
 
     def handle(self, event: Event) -> None:  # noqa: PLR0912, PLR0915 - one branch for each kind of event
@@ -152,6 +153,8 @@ class _Lane(Awaiting):
                 self._tick(event.at)
             case ModeRequested():
                 self._mode_requested(event)
+            case OpenOrdered():
+                self._open_ordered(event)
             case ClockChanged():
                 self.state = replace(self.state, time_quality=event.quality)
                 self.commands.append(clock_commit(event.quality, event.step_ms))
@@ -178,8 +181,8 @@ class _Lane(Awaiting):
             return
         if kind == "visit" and visit.phase is Phase.COMMITTING and visit.decision is not None:
             self._visit_committed(visit, visit.decision, event.at)
-        elif kind == "release" and visit.phase is Phase.RELEASING:
-            self._open(visit, event.at)
+        elif kind in ("release", "open") and visit.phase is Phase.RELEASING:
+            self._open(self._count_use(visit, event.at), event.at)
 
     def _tell_unrecorded(self) -> None:
         if self.state.unrecorded:
@@ -211,13 +214,15 @@ class _Lane(Awaiting):
         kind, _, visit_id = event.tag.partition("/")
         self.state = replace(self.state, unrecorded=self.state.unrecorded + 1)
         if event.tag == self._mode_tag():
+            failed, why = CommandOutcome.FAILED, CommandReason.STORAGE_FAILED
+            self._answer(self.state.pending_mode, failed, why)
             self.state = replace(self.state, pending_mode=None)
         visit = self._find(visit_id)
         if visit is None:
             return
         if kind == "release" and visit.phase is Phase.RELEASING:
             self._put(replace(visit, phase=Phase.WAITING_STAFF))
-        elif kind == "visit" and visit.phase is Phase.COMMITTING:
+        elif (kind, visit.phase) in (("visit", Phase.COMMITTING), ("open", Phase.RELEASING)):
             self._drop(visit)
         else:
             return
@@ -290,6 +295,10 @@ class _Lane(Awaiting):
         self._refresh_prompt()
 
     def _mode_requested(self, request: ModeRequested) -> None:
+        if self._is_refused(request):
+            return
+        refused, why = CommandOutcome.REFUSED, CommandReason.SUPERSEDED
+        self._answer(self.state.pending_mode, refused, why)
         count = self.state.mode_requests + 1
         self.state = replace(self.state, pending_mode=request, mode_requests=count)
         self.commands.append(mode_commit(request, self._mode_tag()))
@@ -311,4 +320,5 @@ class _Lane(Awaiting):
             mode_by=request.by,
             pending_mode=None,
         )
+        self._answer(request, CommandOutcome.DONE, None)
         self._refresh_prompt()

@@ -59,7 +59,7 @@ class Passing(Front):
         return replace(visit, use_before=before)
 
     def _give_back_use(self, visit: Visit) -> None:
-        """Nobody passed: the pass is as it was. A release by staff has used none.
+        """Nobody passed: the pass is as it was.
 
         The code of a changing pass stays used: the gate has opened for it once, and whoever took a
         picture of it must not open it again. The holder's next code comes within half a minute.

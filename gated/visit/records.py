@@ -10,6 +10,8 @@ from gated.contents import (
     AlarmName,
     ClaimContent,
     ClockContent,
+    CommandOutcome,
+    CommandReason,
     ModeContent,
     PassageContent,
     ReleaseContent,
@@ -19,7 +21,7 @@ from gated.judgement import Judgement
 from gated.messages import DeviceChanged, DriftNoticed
 from gated.policy import Decision, Rules
 from gated.units import MonoSeconds, to_microcelsius
-from gated.visit.state import Commit, ModeRequested, StaffClaim, Visit
+from gated.visit.state import Commit, ModeRequested, Ordered, StaffClaim, Visit
 from gated.vocabulary import (
     ClaimStep,
     CodeColour,
@@ -82,16 +84,20 @@ def visit_commit(
     )
     is_granted = decision.outcome == "granted"
     is_known = credential is not None and credential.status is CredentialStatus.VALID
-    use = None
-    if is_granted and credential is not None and credential.pass_ref is not None:
-        use = PassUse(credential.pass_ref, rules.direction, credential.code_made_s)
     return Commit(
         tag=f"visit/{visit.visit_id}",
         content=content,
         holder_ref=credential.holder_ref if credential is not None and is_known else None,
-        use=use,
+        use=_use_by(visit, rules) if is_granted else None,
         opens_visit=visit.visit_id if is_granted else None,
     )
+
+
+def _use_by(visit: Visit, rules: Rules) -> PassUse | None:
+    credential = visit.credential
+    if credential is None or credential.pass_ref is None:
+        return None
+    return PassUse(credential.pass_ref, rules.direction, credential.code_made_s)
 
 
 def passage_commit(
@@ -158,8 +164,12 @@ def claim_commit(
     )
 
 
-def release_commit(visit: Visit, claim: StaffClaim, result: ReleaseResult) -> Commit:
-    """Return the commit of a release; its person link is the member of staff's."""
+def release_commit(visit: Visit, claim: StaffClaim, result: ReleaseResult, rules: Rules) -> Commit:
+    """Return the commit of a release; its person link is the member of staff's.
+
+    Whom staff let in has used the pass, too: it must not open once more for somebody else.
+    """
+    is_isolated = result is ReleaseResult.ISOLATED
     return Commit(
         tag=f"release/{visit.visit_id}",
         content=ReleaseContent(
@@ -169,7 +179,8 @@ def release_commit(visit: Visit, claim: StaffClaim, result: ReleaseResult) -> Co
             released_by="staff_card" if claim.credential is not None else "key_switch",
         ),
         holder_ref=claim.holder_ref,
-        opens_visit=None if result is ReleaseResult.ISOLATED else visit.visit_id,
+        use=None if is_isolated else _use_by(visit, rules),
+        opens_visit=None if is_isolated else visit.visit_id,
     )
 
 
@@ -217,7 +228,25 @@ def mode_commit(request: ModeRequested, tag: str) -> Commit:
             ("drill", "1" if request.drill else "0"),
             ("mode_expires_at", request.expires_at or ""),
             ("mode_by", request.by),
+            *(request.order.settings if request.order is not None else ()),
         ),
+    )
+
+
+def order_commit(order: Ordered, outcome: CommandOutcome, why: CommandReason | None) -> Commit:
+    """Return the commit of what came of an order of the centre: its answer."""
+    said = order.content.model_copy(update={"outcome": outcome, "reason": why})
+    return Commit(tag="command", content=said, settings=order.settings)
+
+
+def opening_commit(visit: Visit, order: Ordered) -> Commit:
+    """Return the commit that must be durable before the relay obeys the centre."""
+    said = order.content.model_copy(update={"visit_id": visit.visit_id})
+    return Commit(
+        tag=f"open/{visit.visit_id}",
+        content=said,
+        opens_visit=visit.visit_id,
+        settings=order.settings,
     )
 
 

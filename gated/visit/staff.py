@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gated.clock import TimeQuality
 from gated.contents import AlarmName
 from gated.messages import (
     CallStaff,
@@ -19,20 +20,47 @@ from gated.units import MonoSeconds
 from gated.visit.passing import Passing
 from gated.visit.records import alarm_commit, claim_commit, release_commit, release_result
 from gated.visit.state import CLAIM_S, Phase, StaffClaim, Visit
-from gated.vocabulary import Button, ClaimStep, CredentialStatus, Key, Prompt, ReleaseResult
+from gated.vocabulary import (
+    Button,
+    Check,
+    ClaimStep,
+    CredentialStatus,
+    Key,
+    Prompt,
+    ReleaseResult,
+)
 
 
 class Staff(Passing):
     """Claims and releases."""
 
     def _credential_checked(self, credential: Credential, at: MonoSeconds) -> None:
-        is_good = credential.status is CredentialStatus.VALID and not credential.is_listed
+        is_good = (
+            credential.status is CredentialStatus.VALID
+            and not credential.is_listed
+            and self._is_of_now(credential)
+            and self._is_of_here(credential)
+        )
         if credential.is_attendant and is_good and self._in(Phase.WAITING_STAFF):
             # Always the claim, never the entry of whoever stands there: the card must not open
             # for a pupil at the sensor.
             self._make_claim(StaffClaim(credential, MonoSeconds(at + CLAIM_S)), ClaimStep.CARD)
         elif not self._names_whom_to_release(credential, at):
             super()._credential_checked(credential, at)
+
+    def _is_of_now(self, credential: Credential) -> bool:
+        """Return whether a changing card is more than a picture of it, as far as a clock can say.
+
+        Without a clock its age was not judged. What the policy refuses for entry releases nobody.
+        """
+        is_unjudged = (
+            credential.code_made_s is not None and self.state.time_quality is TimeQuality.UNKNOWN
+        )
+        return not (is_unjudged and self.state.lane.rules.clock.dynamic_when_unknown is Check.HARD)
+
+    def _is_of_here(self, credential: Credential) -> bool:
+        """Return whether the card holds here: who works in one yard releases at its gates."""
+        return not credential.zones or self.state.lane.rules.zone in credential.zones
 
     def _key_turned(self, event: KeyTurned) -> None:
         if event.key is not Key.RELEASE or not event.is_on:
@@ -84,7 +112,7 @@ class Staff(Passing):
         if self._is_lane_taken():
             return  # the claim stands: once the lane is free the button opens
         result = release_result(claim.contact_c, self.state.lane.rules)
-        self.commands.append(release_commit(visit, claim, result))
+        self.commands.append(release_commit(visit, claim, result, self.state.lane.rules))
         self.state = replace(self.state, claim=None)
         if result is ReleaseResult.ISOLATED:
             self._drop(visit)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gated.clock import TimeQuality
-from gated.contents import Content
+from gated.contents import CommandContent, Content
 from gated.messages import (
     ButtonPressed,
     CallStaff,
@@ -49,6 +49,8 @@ RELAY = "relay"
 """The device that opens the gate, as DeviceChanged names it."""
 COME_CLOSER_S = 2.0
 """The thermometer repeats it about once a second while they stand there."""
+KEY_SWITCH = "key_switch"
+"""Who asked for a mode that the key switch set, as it is recorded."""
 CLAIM_S = 30.0
 """How long a staff card waits for the button inside the fence."""
 
@@ -193,6 +195,14 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Ordered:
+    """An order of the centre that is genuine and of this moment, as it is to be recorded."""
+
+    content: CommandContent
+    settings: tuple[tuple[str, str], ...]  # that its number is used up
+
+
+@dataclass(frozen=True, slots=True)
 class ModeRequested:
     mode: Mode
     drill: bool
@@ -200,6 +210,15 @@ class ModeRequested:
     at: MonoSeconds
     for_s: float | None = None
     expires_at: str | None = None  # the same moment for the record, RFC 3339
+    order: Ordered | None = None  # the centre's; None: somebody at the gate
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrdered:
+    """The centre wants the gate to open once."""
+
+    order: Ordered
+    at: MonoSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +275,7 @@ Event = (
     | CommitFailed
     | Tick
     | ModeRequested
+    | OpenOrdered
     | ClockChanged
     | SettingsChanged
     | PassbackReset

@@ -45,7 +45,7 @@ class Station:
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         if message.topic.endswith("/ack"):
             self.acks.append(Ack.model_validate_json(message.payload))
-        else:
+        elif message.payload:  # else a state that was cleared
             self.collector.append(CollectorState.model_validate_json(message.payload))
 
     def send(self, message: Message) -> None:

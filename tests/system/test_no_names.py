@@ -6,7 +6,6 @@ they wrote or published is searched.
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
 from collections.abc import Iterator
@@ -17,10 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gated.credentials import base45, cbor
-from gated.credentials.cose import sign1
+from gated.credentials.key_sets import to_key_set
 from gated.credentials.signatures import PrivateKey, key_fingerprint
 from tests.gate_processes import CLOCK, running_centre
 from tests.gate_rig import Event, StagedGate, staged_gate
+from tests.signed_codes import hc1_code, trusted_key
 from tests.system.conftest import Collect, NewMosquitto
 from tests.uplink_rig import Subscriber
 
@@ -62,17 +62,7 @@ def negative_test(key: PrivateKey, sampled_at: datetime) -> str:
         1: "NL",
         6: now_s - 60, 4: now_s + 86_400, -260: {1: dcc},
     }  # fmt: skip
-    message = sign1(cbor.encode(claims), key, key_fingerprint(key.public_key()))
-    return "HC1:" + base45.encode(zlib.compress(message))
-
-
-def trust_jwk(key: PrivateKey) -> str:
-    point = key.public_key().public_numbers()  # type: ignore[union-attr]  # P-256
-    x, y = (
-        base64.urlsafe_b64encode(n.to_bytes(32, "big")).decode().rstrip("=")
-        for n in (point.x, point.y)
-    )
-    return json.dumps({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+    return hc1_code(cbor.encode(claims), key, key_fingerprint(key.public_key()))
 
 
 @pytest.fixture
@@ -88,7 +78,8 @@ def gate(
     changes = {"[visit]\n": f"[certificates]\n{RULES}\n[visit]\n"}
     broker = f"mqtt://127.0.0.1:{port}"
     with staged_gate(everything / "g", broker=broker, changes=changes) as gate:
-        (gate.trust / "health-office.jwk").write_text(trust_jwk(health_office), encoding="ascii")
+        key_set = to_key_set([trusted_key(health_office.public_key())], None, None)
+        (gate.trust / "health-office.jwk").write_bytes(key_set)
         gate.start()
         yield gate, port
 

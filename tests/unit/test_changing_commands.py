@@ -175,9 +175,7 @@ def test_what_is_no_pass_gets_no_page_and_is_not_repeated(
         ["1", "--out", "page.pdf"],
     ],
 )
-def test_arguments_that_do_not_go_together_are_told(
-    arguments: list[str], tmp_path: Path, capsys: Typed
-) -> None:
+def test_arguments_that_do_not_go_together_are_told(arguments: list[str], capsys: Typed) -> None:
     assert main(["pass", "phone", *arguments]) == 1
     assert "gated: " in capsys.readouterr().err
 

@@ -87,7 +87,7 @@ def test_entries_after_another_are_exactly_those(site: Site) -> None:
     site.fill(5)
     found = site.client().get("/api/entries?after=2&limit=2").json()["entries"]
     assert [entry["id"] for entry in found] == [3, 4]
-    assert site.client().get("/api/entries?after=5").json() == {"entries": []}
+    assert site.client().get("/api/entries?after=5").json() == {"entries": [], "next": None}
 
 
 @pytest.mark.parametrize(
@@ -233,3 +233,50 @@ def test_a_database_that_went_away_is_said(site: Site) -> None:
     answer = site.client().get("/api/gates")
     assert answer.status_code == 503
     assert "does not exist" in answer.json()["error"]
+
+
+# --- entries of one day and one gate --------------------------------------------------------------
+
+
+def test_the_entries_of_a_day_are_given_page_by_page(site: Site) -> None:
+    today = site.gate.write_visits(5)
+    site.gate.at += timedelta(days=1)
+    site.store.ingest(arrivals([*today, *site.gate.write_visits(3)]))
+    client, seen, path = site.client(), [], "/api/entries?day=2026-11-23&limit=2"
+    after: int | None = 0
+    while after is not None:
+        answer = client.get(f"{path}&after={after}").json()
+        seen += [entry["id"] for entry in answer["entries"]]
+        after = answer["next"]
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_the_entries_of_one_gate_can_be_asked_for(site: Site) -> None:
+    other = LedgerOfGate(gate="west-2", epoch="aaaaaaaaaaaaaaaa")
+    site.store.ingest(arrivals([site.gate.write(visit()), other.write(visit())]))
+    answer = site.client().get("/api/entries?gate=lixin-primary/west-2").json()
+    assert [entry["gate"] for entry in answer["entries"]] == ["west-2"]
+    assert site.client().get("/api/entries?gate=west-2").status_code == 400
+    assert site.client().get("/api/entries?day=yesterday").status_code == 400
+
+
+def test_who_has_an_answer_already_is_not_sent_it_again(site: Site) -> None:
+    site.fill(3)
+    client, path = site.client(), "/api/entries?day=2026-11-23"
+    tag = client.get(path).headers["etag"]
+    for said in (tag, f'"other", W/{tag}', "*"):
+        again = client.get(path, headers={"If-None-Match": said})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    site.fill(1)
+    fresh = client.get(path, headers={"If-None-Match": tag})
+    assert (fresh.status_code, len(fresh.json()["entries"])) == (200, 4)
+
+
+def test_the_api_for_others_needs_the_token(site: Site) -> None:
+    site.fill(1)
+    client = site.client(PageToken(TOKEN))
+    path = "/api/entries?day=2026-11-23&gate=lixin-primary/east-1"
+    assert client.get(path).status_code == 401
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert len(client.get(path, headers=bearer).json()["entries"]) == 1

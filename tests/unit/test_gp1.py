@@ -16,27 +16,20 @@ from gated.credentials import base45, cbor, cose, gp1, signatures
 from gated.credentials.gp1 import Gp1Claims
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.recognise import CodeFormat, recognise
-from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.credentials.value_sheet import parse_value_sheet
 from gated.credentials.verify import Verification, verify
 from gated.vocabulary import CredentialStatus, Direction, HolderCategory, Reason
+from tests import changing_passes
+from tests.changing_passes import SCHOOL, TRUST
+from tests.signed_codes import check_is_no_grant
 
 UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 GOLDEN = Path(__file__).parents[1] / "golden" / "gp1"
 DOCUMENT = json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))
 CASES = {case["name"]: case for case in DOCUMENT["cases"]}
-TRUST = load_trust(GOLDEN / "trust")
-SCHOOL = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(DOCUMENT["ed25519_seeds"]["school"]))
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
-PUPIL = Gp1Claims(
-    sub="s-0412",
-    category=HolderCategory.STUDENT,
-    not_before=datetime(2026, 9, 1, tzinfo=UTC),
-    expires_at=datetime(2027, 2, 1, tzinfo=UTC),
-    cti=bytes.fromhex("0011223344556677"),
-    group="g3-2",
-)
+PUPIL = replace(changing_passes.PUPIL, is_changing=False)
 PUPILS_CARD = CASES["a pupil's card"]["text"]
 
 
@@ -285,13 +278,6 @@ def test_a_text_longer_than_a_qr_code_is_malformed_whatever_it_is() -> None:
     for text in (longest + "0", "x" * 4_297, PUPILS_CARD + " " * 200_000):
         assert judge(text).reasons == (Reason.MALFORMED,)
     assert judge("x" * 4_296).status is CredentialStatus.UNSUPPORTED
-
-
-def check_is_no_grant(result: Verification) -> None:
-    assert result.status is not CredentialStatus.VALID
-    assert result.reasons[0].value == result.status.value
-    if result.signer is None:
-        assert (result.proof, result.valid_from, result.valid_until) == (None, None, None)
 
 
 @UNHURRIED

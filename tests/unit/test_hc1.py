@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +24,10 @@ from gated.credentials.proof import Vaccination
 from gated.credentials.recognise import CodeFormat, recognise
 from gated.credentials.signatures import PrivateKey, key_fingerprint
 from gated.credentials.trust import load_trust
-from gated.credentials.trusted_keys import TrustedKey, TrustList
+from gated.credentials.trusted_keys import TrustList
 from gated.credentials.verify import Verification, verify
 from gated.vocabulary import CredentialStatus, EvidenceKind, Reason
+from tests.signed_codes import check_is_no_grant, hc1_code, hc1_text, self_signed, trusted_key
 
 UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -74,15 +74,8 @@ def trusted(
     certifies: frozenset[EvidenceKind] | None = None,
     valid_until: datetime | None = None,
 ) -> TrustList:
-    public = key.public_key()
-    entry = TrustedKey(
-        public,
-        (KEY_ID,),
-        key_fingerprint(public),
-        "x",
-        uses,
-        valid_until=valid_until,
-        certifies=certifies,
+    entry = trusted_key(
+        key.public_key(), key_id=KEY_ID, uses=uses, certifies=certifies, valid_until=valid_until
     )
     return TrustList.of([entry])
 
@@ -90,12 +83,8 @@ def trusted(
 TRUST = trusted()
 
 
-def packed(message: bytes) -> str:
-    return "HC1:" + base45.encode(zlib.compress(message))
-
-
 def sealed(payload: bytes, key: PrivateKey = P256, key_id: bytes = KEY_ID) -> str:
-    return packed(cose.sign1(payload, key, key_id))
+    return hc1_code(payload, key, key_id)
 
 
 def with_claims(**changes: CborValue) -> str:
@@ -225,8 +214,8 @@ def test_a_second_signature_made_of_the_first_is_revoked_with_it() -> None:
     order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
     message = cose.sign1(cbor.encode(CLAIMS), P256, KEY_ID)
     s = int.from_bytes(message[-32:], "big")
-    twin = packed(message[:-32] + (order - s).to_bytes(32, "big"))
-    proof, twins = judge(packed(message)).proof, judge(twin).proof
+    twin = hc1_text(message[:-32] + (order - s).to_bytes(32, "big"))
+    proof, twins = judge(hc1_text(message)).proof, judge(twin).proof
     assert proof is not None
     assert twins is not None
     assert twins.revocation_ids == proof.revocation_ids
@@ -281,19 +270,8 @@ UNREADABLE = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\
 
 
 def trusted_certificate(folder: Path, *extensions: x509.ExtensionType) -> TrustList:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test only")])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(P256.public_key())
-        .serial_number(1)
-        .not_valid_before(ISSUED)
-        .not_valid_after(ENDS)
-    )
-    for extension in extensions:
-        builder = builder.add_extension(extension, critical=False)
-    pem = builder.sign(P256, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    made = self_signed(P256, *extensions, since=ISSUED, until=ENDS)
+    pem = made.public_bytes(serialization.Encoding.PEM)
     (folder / "signer.pem").write_bytes(pem)
     return load_trust(folder)
 
@@ -355,7 +333,7 @@ def resealed(headers: dict[CborKey, CborValue], unprotected: dict[CborKey, CborV
     payload, protected = cbor.encode(CLAIMS), cbor.encode(headers)
     signed = cbor.encode(["Signature1", protected, b"", payload])
     signature = signatures.sign(signed, P256)
-    return packed(cbor.encode(Tagged(18, [protected, unprotected, payload, signature])))
+    return hc1_text(cbor.encode(Tagged(18, [protected, unprotected, payload, signature])))
 
 
 def test_the_key_decides_the_algorithm_and_never_the_header() -> None:
@@ -377,12 +355,12 @@ MESSAGE = cose.sign1(cbor.encode(CLAIMS), P256, KEY_ID)
 
 @pytest.mark.parametrize("tags", ["d2", "d83dd2", ""])
 def test_the_tags_of_a_cwt_may_be_both_one_or_none(tags: str) -> None:
-    assert status_of(packed(bytes.fromhex(tags) + MESSAGE[1:])) is CredentialStatus.VALID
+    assert status_of(hc1_text(bytes.fromhex(tags) + MESSAGE[1:])) is CredentialStatus.VALID
 
 
 @pytest.mark.parametrize("tags", ["d83d", "d2d2", "d2d83d", "d1", "d862", "d9d9f7d2", "c0", "d823"])
 def test_other_tags_are_malformed(tags: str) -> None:
-    assert status_of(packed(bytes.fromhex(tags) + MESSAGE[1:])) is CredentialStatus.MALFORMED
+    assert status_of(hc1_text(bytes.fromhex(tags) + MESSAGE[1:])) is CredentialStatus.MALFORMED
 
 
 @pytest.mark.parametrize("level", range(10))
@@ -442,7 +420,7 @@ def test_a_message_may_inflate_to_64_kib_and_not_to_one_byte_more() -> None:
         room = size - len(cose.sign1(cbor.encode({**CLAIMS, 99: bytes(60_000)}), P256, KEY_ID))
         message = cose.sign1(cbor.encode({**CLAIMS, 99: bytes(60_000 + room)}), P256, KEY_ID)
         assert len(message) == size
-        return packed(message)
+        return hc1_text(message)
 
     assert status_of(padded(65_536)) is CredentialStatus.VALID
     assert status_of(padded(65_537)) is CredentialStatus.MALFORMED
@@ -614,13 +592,6 @@ def test_full_width_digits_are_no_date() -> None:
 # --- anything ------------------------------------------------------------------------------------
 
 
-def check_is_no_grant(result: Verification) -> None:
-    assert result.status is not CredentialStatus.VALID
-    assert result.reasons[0].value == result.status.value
-    if result.signer is None:
-        assert (result.proof, result.valid_from, result.valid_until) == (None, None, None)
-
-
 @UNHURRIED
 @given(st.text(alphabet=st.characters(), max_size=400))
 def test_no_text_raises_or_is_valid(text: str) -> None:
@@ -637,7 +608,7 @@ def test_no_text_in_base45_raises_or_is_valid(text: str) -> None:
 @given(st.binary(max_size=300))
 def test_no_compressed_bytes_raise_or_are_valid(data: bytes) -> None:
     for message in (data, b"\xd2" + data, b"\xd2\x84" + data, b"\x84" + data):
-        check_is_no_grant(judge(packed(message)))
+        check_is_no_grant(judge(hc1_text(message)))
 
 
 @UNHURRIED
@@ -645,7 +616,7 @@ def test_no_compressed_bytes_raise_or_are_valid(data: bytes) -> None:
 def test_a_message_with_any_other_byte_is_not_valid(position: int, change: int) -> None:
     data = bytearray(MESSAGE)
     data[position % len(data)] ^= change
-    result = judge(packed(bytes(data)))
+    result = judge(hc1_text(bytes(data)))
     check_is_no_grant(result)
     assert result.proof is None
 

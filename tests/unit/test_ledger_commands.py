@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gated.cli import main
 from gated.clock import SystemClock
-from gated.commands.ledger_output import _csv_cell, printable
+from gated.commands.ledger_output import csv_cell, printable
 from gated.errors import ExitCode
 from gated.ledger.files import close_leaving_wal, connect_writer
 from gated.ledger.writer import Stored
@@ -166,14 +166,14 @@ def test_csv_has_every_member_and_links_only_when_asked(
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n\0＝＋－＠"))
 def test_no_text_becomes_a_formula(start: str) -> None:
-    assert _csv_cell(f"{start}cmd|' /C calc'!A0") == f"'{start}cmd|' /C calc'!A0"
+    assert csv_cell(f"{start}cmd|' /C calc'!A0") == f"'{start}cmd|' /C calc'!A0"
 
 
 @given(st.text(), st.floats(allow_nan=False), st.none() | st.booleans())
 def test_what_is_no_formula_stays_as_it_is(text: str, number: float, rest: bool | None) -> None:
-    assert str(_csv_cell(f"a{text}")) == f"a{text}"
-    assert _csv_cell(number) == number
-    assert _csv_cell(rest) in ("", "true", "false")
+    assert str(csv_cell(f"a{text}")) == f"a{text}"
+    assert csv_cell(number) == number
+    assert csv_cell(rest) in ("", "true", "false")
 
 
 @given(st.text())

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,12 @@ from hypothesis import strategies as st
 from gated.credentials import cbor, cose, nzcp
 from gated.credentials.cbor import CborKey, CborValue, Tagged
 from gated.credentials.recognise import CodeFormat, recognise
-from gated.credentials.signatures import PrivateKey, PublicKey, key_fingerprint
+from gated.credentials.signatures import PrivateKey
 from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.credentials.verify import Verification, verify
-from gated.vocabulary import CredentialStatus, Reason
+from gated.vocabulary import CredentialStatus, EvidenceKind, Reason
+from tests.signed_codes import check_is_no_grant, nzcp_code, nzcp_text, trusted_key
 
 UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 GOLDEN = Path(__file__).parents[1] / "golden" / "nzcp"
@@ -33,13 +36,7 @@ DID = "did:web:health.example"
 CONTEXT = "https://www.w3.org/2018/credentials/v1"
 
 
-def trusted(
-    key: PublicKey = ISSUER_PUBLIC,
-    *,
-    issuer: str | None = DID,
-    uses: frozenset[str] | None = None,
-) -> TrustedKey:
-    return TrustedKey(key, (b"key-1",), key_fingerprint(key), "did.json", uses, issuer=issuer)
+trusted = partial(trusted_key, key=ISSUER_PUBLIC, key_id=b"key-1", issuer=DID)
 
 
 def pass_payload(
@@ -80,12 +77,8 @@ def changed(
     return {k: v for k, v in {**members, **(changes or {})}.items() if v is not None}
 
 
-def text_of(message: bytes) -> str:
-    return "NZCP:/1/" + base64.b32encode(message).decode().rstrip("=")
-
-
 def sealed(payload: bytes, key: PrivateKey = ISSUER_KEY, key_id: bytes = b"key-1") -> str:
-    return text_of(cose.sign1(payload, key, key_id))
+    return nzcp_code(payload, key, key_id)
 
 
 def judge(text: str, *keys: TrustedKey, now: datetime = NOW) -> Verification:
@@ -129,7 +122,7 @@ def test_what_the_valid_example_says_is_read() -> None:
         ([trusted(uses=frozenset({"NZCP"}))], CredentialStatus.VALID),
         ([trusted(uses=frozenset({"GP1", "HC1"}))], CredentialStatus.WRONG_USE),
         ([trusted(uses=frozenset({"GP1"})), trusted()], CredentialStatus.VALID),
-        ([trusted(Ed25519PrivateKey.generate().public_key())], CredentialStatus.BAD_SIGNATURE),
+        ([trusted(key=Ed25519PrivateKey.generate().public_key())], CredentialStatus.BAD_SIGNATURE),
     ],
 )
 def test_the_key_must_be_the_issuers_and_permitted(
@@ -293,21 +286,21 @@ def message(protected: dict[CborKey, CborValue], unprotected: dict[CborKey, Cbor
 def test_algorithm_and_key_id_must_stand_in_the_protected_header(
     protected: dict[CborKey, CborValue], unprotected: dict[CborKey, CborValue]
 ) -> None:
-    text = text_of(message(protected, unprotected))
+    text = nzcp_text(message(protected, unprotected))
     assert judge(text).reasons == (Reason.MALFORMED,)
 
 
 def test_a_key_of_another_kind_is_never_used_with_es256() -> None:
     text = sealed(pass_payload())
     for key in (Ed25519PrivateKey.generate(), rsa.generate_private_key(65_537, 2_048)):
-        assert judge(text, trusted(key.public_key())).reasons == (Reason.BAD_SIGNATURE,)
+        assert judge(text, trusted(key=key.public_key())).reasons == (Reason.BAD_SIGNATURE,)
 
 
 @pytest.mark.parametrize("prefix", ["", "d83d", "d83dd2", "d2d2"])
 def test_only_tag_18_is_taken(prefix: str) -> None:
     untagged = cose.sign1(pass_payload(), ISSUER_KEY, b"key-1")[1:]
-    assert judge(text_of(b"\xd2" + untagged)).status is CredentialStatus.VALID
-    assert judge(text_of(bytes.fromhex(prefix) + untagged)).reasons == (Reason.MALFORMED,)
+    assert judge(nzcp_text(b"\xd2" + untagged)).status is CredentialStatus.VALID
+    assert judge(nzcp_text(bytes.fromhex(prefix) + untagged)).reasons == (Reason.MALFORMED,)
 
 
 @pytest.mark.parametrize(
@@ -378,15 +371,10 @@ def test_a_key_of_another_type_or_with_its_private_part_is_not_taken(tmp_path: P
 # --- hostile texts -------------------------------------------------------------------------------
 
 
-def check_is_no_grant(result: Verification) -> None:
-    assert result.status is not CredentialStatus.VALID
-    assert result.reasons[0].value == result.status.value
-
-
 @UNHURRIED
 @given(st.text(max_size=300), st.binary(max_size=300))
 def test_no_text_raises_or_is_valid(text: str, data: bytes) -> None:
-    for candidate in ("NZCP:/1/" + text, text_of(data)):
+    for candidate in ("NZCP:/1/" + text, nzcp_text(data)):
         check_is_no_grant(judge(candidate))
 
 
@@ -395,7 +383,7 @@ def test_no_text_raises_or_is_valid(text: str, data: bytes) -> None:
 def test_a_pass_with_any_other_byte_is_not_valid(position: int, change: int) -> None:
     data = bytearray(base64.b32decode(VALID[8:]))
     data[position % len(data)] ^= change
-    check_is_no_grant(verify(text_of(bytes(data)), now=NOW, trust=TRUST))
+    check_is_no_grant(verify(nzcp_text(bytes(data)), now=NOW, trust=TRUST))
 
 
 PLAIN: st.SearchStrategy[CborValue] = st.recursive(
@@ -420,5 +408,15 @@ def test_no_well_signed_claims_raise(
 
 def test_a_list_signed_by_the_same_key_is_no_pass() -> None:
     data = cose.sign1(pass_payload(), ISSUER_KEY, b"key-1", message_type="gated-revocations+cose")
-    assert judge(text_of(data)).reasons == (Reason.MALFORMED,)
+    assert judge(nzcp_text(data)).reasons == (Reason.MALFORMED,)
     assert nzcp.open_envelope(sealed(pass_payload())) is not None
+
+
+@pytest.mark.parametrize("certifies", [frozenset({EvidenceKind.TEST}), frozenset(EvidenceKind)])
+def test_a_certificate_for_tests_or_vaccinations_of_hc1_signs_no_pass(
+    certifies: frozenset[EvidenceKind],
+) -> None:
+    text = sealed(pass_payload())
+    key = replace(trusted(issuer=None), certifies=certifies)
+    result = verify(text, now=NOW, trust=TrustList.of([key]))
+    assert result.status is CredentialStatus.WRONG_USE

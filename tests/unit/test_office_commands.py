@@ -354,3 +354,24 @@ def test_every_export_defuses_what_a_spreadsheet_would_run(folder: OfficeFolder)
 def test_a_cell_that_begins_like_a_formula_gets_an_apostrophe(start: str) -> None:
     assert cell_text(f"{start}1+1") == f"'{start}1+1"
     assert cell_text(f"1{start}") == f"1{start}"
+
+
+def test_a_dry_run_says_who_would_be_staff_and_who_an_attendant(
+    folder: OfficeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "姓名,班级,类别,值守\n张三,三年2班,,\n李四,教务处,教职工,\n王五,教务处,教职工,是\n"
+    assert run("roster", write(folder, table), "--dry-run") == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("line ")]
+    assert ["student" in line for line in shown] == [True, False, False]
+    assert ["staff" in line for line in shown] == [False, True, True]
+    assert ["attendant 值守" in line for line in shown] == [False, False, True]
+
+
+def test_a_heading_that_nobody_reads_cannot_write_to_the_terminal(
+    folder: OfficeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(folder, "姓名,班级,\x1b[2J\u202e备注\n张三,三年2班,x\n")
+    assert run("roster", path, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "not read     ?[2J?备注" in shown
+    assert not {"\x1b", "\u202e"} & set(shown)

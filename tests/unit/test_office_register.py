@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from gated.credentials.gp1 import Gp1Claims
+from gated.credentials.revocation import RevocationList, read_list
+from gated.credentials.trust import load_trust
 from gated.errors import GatedError, StorageError
 from gated.office.folder import Office, OfficeFolder, check_private, make_office, open_office
 from gated.office.forgetting import holders_to_forget
 from gated.office.issuing import new_cti, register_pass, reissue, replacement, text_of
+from gated.office.lists import is_list_due, note_revocation, write_revocations
 from gated.office.passes import Holder, PassKind, RevokedWhy
-from gated.office.register import Pseudonyms
+from gated.office.register import Pseudonyms, Register
 from gated.vocabulary import Direction, HolderCategory
 
 NOW = datetime(2026, 11, 26, 4, tzinfo=UTC)
@@ -241,3 +246,46 @@ def test_names_are_forgotten_once_no_pass_speaks_of_them(folder: OfficeFolder) -
     data = folder.register.read_bytes()
     assert "张三".encode() not in data
     assert "李大强".encode() not in data
+
+
+# --- the gates' lists ----------------------------------------------------------------------------
+
+
+class OvertakenRegister(Register):
+    """A register whose second command runs as a whole after the first change of this one."""
+
+    def __init__(self, path: Path, other: Callable[[], None]) -> None:
+        super().__init__(path)
+        self._other: Callable[[], None] | None = other
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        with super().change():
+            yield
+        other, self._other = self._other, None
+        if other is not None:
+            other()
+
+
+def test_of_two_commands_at_once_the_list_with_every_revoked_pass_stays(
+    folder: OfficeFolder,
+) -> None:
+    with open_office(folder) as office:
+        number = add(office)
+
+    def revoke_and_write() -> None:
+        with open_office(folder) as other:
+            with other.register.change():
+                other.register.revoke(number, RevokedWhy.LOST, NOW)
+                note_revocation(other)
+            write_revocations(other, NOW)
+
+    with open_office(folder) as office:
+        register = OvertakenRegister(folder.register, revoke_and_write)
+        with register:
+            write_revocations(replace(office, register=register), NOW)
+        found = read_list(folder.revocations.read_bytes(), load_trust(folder.trust), NOW)
+        assert isinstance(found, RevocationList)
+        assert found.ids == {CLAIMS.cti}
+        assert found.version == int(office.register.fact("revocations_version") or 0)
+        assert not is_list_due(office)

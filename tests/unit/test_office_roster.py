@@ -204,6 +204,17 @@ def test_a_school_number_finds_the_pupil_in_a_new_class() -> None:
     assert [(step.doing, step.claims.group) for step in moved.steps] == [(Doing.CHANGE, "g4-2")]
 
 
+def test_a_seat_number_says_nothing_about_another_class() -> None:
+    known = registered(planned("张三,三年2班,5", head="姓名,班级,座号"))
+    asked = planned("张三,四年1班,5", head="姓名,班级,座号", known=known)
+    assert asked.steps == ()
+    assert "s-0001 (三年2班)" in asked.problems[0].text
+    same = planned("张三,三年2班,5", head="姓名,班级,座号", known=known)
+    assert [step.doing for step in same.steps] == [Doing.KEEP]
+    other = planned("张三,四年1班,6", head="姓名,班级,座号", known=known)
+    assert [(step.doing, step.claims.sub) for step in other.steps] == [(Doing.ISSUE, "s-0002")]
+
+
 def test_a_changed_card_keeps_its_end_unless_the_roster_says_another() -> None:
     known = registered(planned("张三,g3-2", until=date(2027, 1, 31)))
     (step,) = planned("张三,g3-2,是", head="姓名,班级,行动较慢", known=known).steps

@@ -237,3 +237,10 @@ def test_no_damaged_workbook_raises_anything_else(position: int, change: int) ->
             parse_table(with_part(WORKBOOK, part, damage), "x.xlsx")
         except GatedError:
             continue
+
+
+def test_what_stands_in_a_broken_line_is_not_repeated() -> None:
+    with pytest.raises(GatedError) as caught:
+        parse_table('姓名\t班级\n"李四"b\tc\n'.encode(), "r.csv")
+    assert "李四" not in str(caught.value)
+    assert str(caught.value).isprintable()

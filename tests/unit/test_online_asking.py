@@ -438,3 +438,14 @@ def test_a_breaker_that_is_shut_lets_every_question_through() -> None:
     assert breaker.may_ask(MonoSeconds(0.0))
     assert not breaker.is_open
     assert breaker.failed(MonoSeconds(0.0)).answered() == Breaker()
+
+
+def test_showing_other_codes_first_brings_no_last_answer_back() -> None:
+    rig = Rig(LAST_ANSWER)
+    rig.show()
+    rig.answer(PlatformResult.GREEN)
+    rig.clock.advance(600.0)  # and the holder is red meanwhile
+    for number in range(1, MAX_UNDER_WAY + 1):
+        rig.show(number)
+    (credential,) = checked(rig.show())
+    assert credential.status is CredentialStatus.VERIFIER_TIME_OUT

@@ -399,3 +399,9 @@ def test_what_is_no_question_is_refused_without_being_quoted(payload: bytes) -> 
 def test_an_answer_is_one_known_word_and_nothing_else(members: dict[str, object]) -> None:
     with pytest.raises(WireError):
         decode_answer(json.dumps({"id": QUESTION_ID, **members}).encode())
+
+
+@pytest.mark.parametrize("text", ["SHC:/" + "5676" * 30, "hc1:" + "ncf" * 30, "Gp1T:" + "a0" * 30])
+def test_a_certificate_in_the_wrong_case_is_not_sent_either(text: str) -> None:
+    assert not is_token(text, (OPAQUE,))
+    assert is_token(text[1:], (OPAQUE,))

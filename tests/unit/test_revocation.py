@@ -42,6 +42,7 @@ from gated.messages import CodeSeen, CredentialChecked
 from gated.units import MonoSeconds
 from gated.vocabulary import Check, CodeColour, CredentialStatus, HolderCategory, Reason
 from tests.config_texts import with_keys
+from tests.signed_codes import trusted_key
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -52,10 +53,7 @@ IDS = (b"\x01" * 8, b"\x02" * 4, b"\x03" * 32)
 
 
 def trusted(key: PrivateKey, uses: Iterable[str] | None, source: str = "f") -> TrustedKey:
-    public = key.public_key()
-    fingerprint = key_fingerprint(public)
-    kinds = None if uses is None else frozenset(uses)
-    return TrustedKey(public, (fingerprint,), fingerprint, source, uses=kinds)
+    return trusted_key(key.public_key(), uses=uses, source=source)
 
 
 TRUST = TrustList.of([trusted(OFFICE, ["GP1"]), trusted(AUTHORITY, ["revocations"])])
@@ -512,3 +510,13 @@ def test_a_clock_that_is_not_known_cannot_say_that_a_list_is_new(
 def test_without_a_folder_of_lists_no_pass_is_marked(tmp_path: Path) -> None:
     rules = rules_of(tmp_path)
     assert checked(rules, quality=TimeQuality.UNKNOWN).credential.findings == ()
+
+
+@pytest.mark.parametrize("line", ["001122", "00" * 33, "0011223", "not hex", "00112233 44556677 x"])
+def test_a_line_of_a_plain_list_that_names_no_id_refuses_the_list(
+    tmp_path: Path, line: str
+) -> None:
+    plain = tmp_path / "revoked.txt"
+    plain.write_text(f"# lost\n{line}\n00112233\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no id in hex in line 2"):
+        load_revoked(plain)

@@ -549,3 +549,17 @@ def test_the_messages_and_topics_on_the_page_are_those() -> None:
     topics = GateTopics("{site}", "{gate}")
     for topic in (topics.uses, site_uses_topic("{site}"), uses_answer_topic(topics)):
         assert f"`{topic}`" in page
+
+
+def test_a_gate_that_tells_of_uses_without_end_fills_nobodys_disk() -> None:
+    db = empty()
+    others = [use(seq, ref="k1:hers", gate="west-3") for seq in (1, 2)]
+    flood = [use(seq, ref=f"k1:{seq}") for seq in range(1, 9)]
+    for each in (*others, *flood):
+        shared_uses.merge(db, [each], us=("east-1", EPOCH), span=ALL_TIMES, most=3)
+    known = shared_uses.all_uses(db, Sharing())
+    counts = {ref: told.uses for ref, told in known.items()}
+    assert counts == {"k1:hers": 2, "k1:1": 1, "k1:2": 1, "k1:3": 1}
+    back = [use(seq, ref=f"k1:{seq}", given_back=True) for seq in (1, 8)]
+    changed = shared_uses.merge(db, back, us=("east-1", EPOCH), span=ALL_TIMES, most=3)
+    assert changed == {"k1:1"}

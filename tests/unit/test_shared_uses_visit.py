@@ -11,7 +11,7 @@ import pytest
 from gated.clock import FakeClock
 from gated.contents import VisitContent
 from gated.controller.remembered import remembered_uses
-from gated.controller.site_uses import SiteUses
+from gated.controller.site_uses import UsesTranslator
 from gated.ledger.mailbox import Mailbox, MailboxReader
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.shared_uses import UsesElsewhere
@@ -191,7 +191,7 @@ def test_times_elsewhere_become_times_of_our_clock() -> None:
     clock = FakeClock()
     events: list[UsesShared] = []
     reset = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    uses = SiteUses(clock, lambda when: when < reset, events.append)
+    uses = UsesTranslator(clock, lambda when: when < reset, events.append)
     now_ms = round(clock.now().timestamp() * 1_000)
     uses.tell(
         {
@@ -215,7 +215,7 @@ def test_times_elsewhere_become_times_of_our_clock() -> None:
 
 def test_our_own_uses_have_their_times_after_a_restart() -> None:
     clock = FakeClock()
-    uses = SiteUses(clock, lambda _: False, lambda _: None)
+    uses = UsesTranslator(clock, lambda _: False, lambda _: None)
     used_at = clock.now() - timedelta(minutes=5)
     kept = {"k1:a": PassUses(1, Direction.IN, used_at)}
     (used,) = remembered_uses(kept, lambda _: False, uses.at).values()

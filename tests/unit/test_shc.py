@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from gated.credentials.recognise import CodeFormat, recognise
 from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.credentials.verify import Verification, verify
-from gated.vocabulary import CredentialStatus, Reason
+from gated.vocabulary import CredentialStatus, EvidenceKind, Reason
 from tests.health_cards import (
     HEADER,
     ISSUER,
@@ -111,7 +112,7 @@ def test_a_card_is_revoked_by_its_identifier_together_with_its_key() -> None:
         ([trusted(uses=frozenset({"SHC"}))], CredentialStatus.VALID),
         ([trusted(uses=frozenset({"GP1"}))], CredentialStatus.WRONG_USE),
         ([trusted(uses=frozenset({"GP1"})), trusted()], CredentialStatus.VALID),
-        ([trusted(Ed25519PrivateKey.generate().public_key())], CredentialStatus.BAD_SIGNATURE),
+        ([trusted(key=Ed25519PrivateKey.generate().public_key())], CredentialStatus.BAD_SIGNATURE),
     ],
 )
 def test_the_key_must_be_the_issuers_and_permitted(
@@ -173,7 +174,7 @@ def test_header_members_that_nobody_needs_are_ignored() -> None:
 def test_a_key_of_another_kind_is_never_used_with_es256() -> None:
     text = sealed(card_payload())
     for key in (Ed25519PrivateKey.generate(), rsa.generate_private_key(65_537, 2_048)):
-        assert judge(text, trusted(key.public_key())).reasons == (Reason.BAD_SIGNATURE,)
+        assert judge(text, trusted(key=key.public_key())).reasons == (Reason.BAD_SIGNATURE,)
 
 
 def test_an_empty_or_zero_signature_is_bad() -> None:
@@ -421,3 +422,8 @@ def test_no_well_signed_payload_raises(changes: Changes, vc: Changes, subject: C
     for payload in (card_payload(changes), card_payload(vc=vc), card_payload(subject=subject)):
         result = judge(sealed(payload))
         assert result.status is not CredentialStatus.BAD_SIGNATURE
+
+
+def test_a_certificate_for_hc1s_tests_signs_no_card_of_vaccinations() -> None:
+    key = replace(trusted(issuer=None), certifies=frozenset({EvidenceKind.TEST}))
+    assert judge(sealed(card_payload()), key).status is CredentialStatus.WRONG_USE

@@ -167,7 +167,7 @@ def test_the_folders_are_the_configurations_defaults() -> None:
     for name in ("controller", "uplink"):
         assert STATE_ROOT / UNITS[name]["StateDirectory"][0] == paths.state
     collector = CollectorSettings(name="centre", broker="mqtt://127.0.0.1")
-    assert STATE_ROOT / UNITS["collector"]["StateDirectory"][0] == collector.database.parent
+    assert STATE_ROOT / UNITS["collector"]["StateDirectory"][0] == Path(collector.database).parent
 
 
 def test_what_strangers_reach_sees_neither_the_ledger_nor_the_secrets() -> None:

@@ -19,6 +19,7 @@ from gated.credentials.signatures import PrivateKey, PublicKey, key_fingerprint
 from gated.credentials.trust import load_trust
 from gated.errors import ConfigError, GatedError
 from gated.vocabulary import HolderCategory
+from tests.signed_codes import self_signed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -28,23 +29,6 @@ PEM = serialization.Encoding.PEM
 DER = serialization.Encoding.DER
 SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 PKCS8 = serialization.PrivateFormat.PKCS8
-
-
-def certificate(
-    key: PrivateKey | rsa.RSAPrivateKey, *, until: datetime = datetime(2030, 1, 1, tzinfo=UTC)
-) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test only")])
-    algorithm = None if isinstance(key, Ed25519PrivateKey) else hashes.SHA256()
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
-        .not_valid_after(until)
-        .sign(key, algorithm)
-    )
 
 
 def key_id_of(made: x509.Certificate) -> bytes:
@@ -65,7 +49,7 @@ def numbers(key: PublicKey) -> bytes:
 def test_a_certificate_is_read_whatever_the_files_name(
     tmp_path: Path, name: str, shape: str
 ) -> None:
-    made = certificate(P256)
+    made = self_signed(P256)
     der = made.public_bytes(DER)
     data = {
         "pem": made.public_bytes(PEM),
@@ -83,17 +67,7 @@ def test_a_certificate_is_read_whatever_the_files_name(
 def test_der_that_ends_in_a_blank_byte_is_not_trimmed(tmp_path: Path) -> None:
     # A signature's last byte can be a newline; about one certificate in 40 ends in white space.
     for serial in range(1, 2_000):
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{serial}")])
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(ED25519.public_key())
-            .serial_number(serial)
-            .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
-            .not_valid_after(datetime(2030, 1, 1, tzinfo=UTC))
-            .sign(ED25519, None)
-        )
+        made = self_signed(ED25519, serial=serial)
         if made.public_bytes(DER)[-1:].isspace():
             break
     else:
@@ -103,7 +77,7 @@ def test_der_that_ends_in_a_blank_byte_is_not_trimmed(tmp_path: Path) -> None:
 
 
 def test_several_certificates_in_one_file_are_all_read(tmp_path: Path) -> None:
-    made = [certificate(P256), certificate(ED25519), certificate(RSA)]
+    made = [self_signed(P256), self_signed(ED25519), self_signed(RSA)]
     text = b"a comment above\n" + b"\n".join(one.public_bytes(PEM) for one in made)
     (tmp_path / "bundle").write_bytes(text)
     trust = load_trust(tmp_path)
@@ -112,7 +86,7 @@ def test_several_certificates_in_one_file_are_all_read(tmp_path: Path) -> None:
 
 
 def test_a_certificate_counts_within_its_validity(tmp_path: Path) -> None:
-    made = certificate(P256, until=datetime(2026, 11, 22, tzinfo=UTC))
+    made = self_signed(P256, until=datetime(2026, 11, 22, tzinfo=UTC))
     (tmp_path / "old.pem").write_bytes(made.public_bytes(PEM))
     trust = load_trust(tmp_path)
     assert trust.find(key_id_of(made), NOW) == []
@@ -142,7 +116,7 @@ def test_our_own_key_set_may_sign_every_pass(tmp_path: Path) -> None:
 
 
 def test_only_a_key_that_says_so_may_sign_passes(tmp_path: Path) -> None:
-    made = certificate(P256)
+    made = self_signed(P256)
     (tmp_path / "authority.pem").write_bytes(made.public_bytes(PEM))
     (tmp_path / "bare.pem").write_bytes(RSA.public_key().public_bytes(PEM, SPKI))
     foreign = jwk_of(ED25519, kid="foreign-1")
@@ -235,7 +209,7 @@ def test_a_private_key_is_refused_and_told(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_private_key_does_not_take_the_certificate_beside_it_with_it(tmp_path: Path) -> None:
-    made = certificate(ED25519)
+    made = self_signed(ED25519)
     (tmp_path / "both.pem").write_bytes(PRIVATE_PEM + made.public_bytes(PEM))
     trust = load_trust(tmp_path)
     assert list(trust.keys) == [key_id_of(made)]
@@ -346,3 +320,56 @@ def test_a_file_name_cannot_forge_a_line_of_the_log(tmp_path: Path) -> None:
     (tmp_path / "x\n\x1b[2Jgated: all well").write_text("nothing")
     [problem] = load_trust(tmp_path).problems
     assert problem.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("said", "changed"),
+    [
+        (b"20510101000000Z", b"00000101000000Z"),  # the year 0
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"),  # version 5; the third is the last
+    ],
+)
+def test_a_certificate_that_only_fails_when_it_is_asked_costs_no_other(
+    tmp_path: Path, said: bytes, changed: bytes
+) -> None:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
+    odd = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(P256.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2051, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2052, 1, 1, tzinfo=UTC))
+        .sign(P256, hashes.SHA256())
+        .public_bytes(DER)
+    )
+    assert odd.count(said) == 1
+    (tmp_path / "odd.der").write_bytes(odd.replace(said, changed))
+    good = self_signed(ED25519)
+    (tmp_path / "school.pem").write_bytes(good.public_bytes(PEM))
+    trust = load_trust(tmp_path)
+    assert trust.find(key_id_of(good), NOW)
+    assert [problem.partition(":")[0] for problem in trust.problems] == ["trust folder, 'odd.der'"]
+
+
+def test_a_bundle_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    made = [self_signed(P256), self_signed(ED25519)]
+    text = b"".join(one.public_bytes(PEM) for one in made)
+    (tmp_path / "bundle.pem").write_bytes(text[:-40])
+    trust = load_trust(tmp_path)
+    assert trust.find(key_id_of(made[0]), NOW)
+    assert trust.problems == (
+        "trust folder, 'bundle.pem': a PEM file with a block that is cut off; copy it again",
+    )
+
+
+@pytest.mark.parametrize(
+    ("methods", "asserting"), [([{}], [None]), ([{"id": None}], [None]), ([[]], [[]]), ([{}], [])]
+)
+def test_a_did_document_that_names_nothing_gives_nothing(
+    tmp_path: Path, methods: list[object], asserting: list[object]
+) -> None:
+    document = {"id": "did:web:x", "verificationMethod": methods, "assertionMethod": asserting}
+    (tmp_path / "did.json").write_text(json.dumps(document), encoding="ascii")
+    assert not load_trust(tmp_path).keys

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.x509.oid import NameOID
 
 from gated.cli import main
 from gated.clock import SystemClock
@@ -30,6 +29,7 @@ from gated.credentials.trusted_keys import KNOWN_USES, TrustedKey
 from gated.errors import ExitCode
 from gated.vocabulary import HolderCategory
 from tests.config_texts import with_keys
+from tests.signed_codes import self_signed
 
 NOW = SystemClock().now().replace(microsecond=0)
 DAY = timedelta(days=1)
@@ -43,18 +43,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def certificate(until: datetime, *, since: datetime = NOW - 400 * DAY) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test only")])
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(P256.public_key())
-        .serial_number(1)
-        .not_valid_before(since)
-        .not_valid_after(until)
-        .sign(P256, hashes.SHA256())
-        .public_bytes(PEM)
-    )
+    return self_signed(P256, since=since, until=until).public_bytes(PEM)
 
 
 @pytest.fixture
@@ -273,6 +262,7 @@ def test_an_rsa_key_is_added_as_it_is(folder: Path, tmp_path: Path, trust: Run) 
     (tmp_path / "r.pem").write_bytes(RSA.public_key().public_bytes(PEM, SPKI))
     code, said, _ = trust("add", tmp_path / "r.pem", "--yes")
     assert (code, "RSA 2048" in said) == (ExitCode.OK, True)
+    assert (folder / "r.pem").read_bytes() == (tmp_path / "r.pem").read_bytes()
 
 
 def test_what_another_add_left_half_done_is_not_overwritten(
@@ -379,6 +369,7 @@ def test_a_name_that_nothing_has_removes_nothing(folder: Path, office: Path, tru
         assert code == ExitCode.FAILED
         assert "no file and no key" in error
     assert office.exists()
+    assert [path.name for path in folder.iterdir()] == [office.name]
 
 
 # --- list and check ------------------------------------------------------------------------------
@@ -410,7 +401,7 @@ def test_a_folder_in_good_order_has_nothing_to_do(office: Path, trust: Run) -> N
     code, said, _ = trust("check")
     assert code == ExitCode.OK
     assert "1 key may sign every pass" in said
-    assert "此文件夹允许" in said
+    assert "此目录允许" in said
 
 
 @pytest.mark.parametrize(
@@ -427,7 +418,7 @@ def test_a_folder_in_good_order_has_nothing_to_do(office: Path, trust: Run) -> N
         (
             "twice.json",
             public_key_set(OFFICE.public_key()).replace('"GP1"', '"HC1"').encode(),
-            "the same key with different uses",
+            "the same key with different uses, all of which count",
         ),
         ("letter.txt", b"Dear school,", "neither certificates nor keys"),
     ],
@@ -610,3 +601,11 @@ def test_verify_takes_lists_of_every_kind(tmp_path: Path, folder: Path, office: 
     result = verified(*options)
     assert (result.returncode, result.stdout) == (ExitCode.CONFIG, b"")
     assert b"not a signed revocation list" in result.stderr
+
+
+def test_a_certificate_for_tests_is_told_to_sign_hc1_alone(folder: Path, trust: Run) -> None:
+    usage = x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.3.6.1.4.1.1847.2021.1.1")])
+    (folder / "tests.pem").write_bytes(self_signed(P256, usage).public_bytes(PEM))
+    [line] = trust("list", "--json")[1].splitlines()
+    told = json.loads(line)
+    assert (told["uses"], told["certifies"]) == (["HC1"], ["test"])

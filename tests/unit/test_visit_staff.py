@@ -6,20 +6,24 @@ from dataclasses import replace
 
 import pytest
 
+from gated.clock import TimeQuality
 from gated.contents import AlarmName, ReleaseContent
 from gated.judgement import TemperatureRules
 from gated.messages import CallStaff, Credential, EnergiseRelay, ShowPrompt, StopCallingStaff
-from gated.policy import Rules
+from gated.policy import ClockRules, Rules
 from gated.visit.state import Commit, Phase
 from gated.vocabulary import (
     Button,
+    Check,
     ClaimStep,
     CredentialStatus,
+    Direction,
     PassageResult,
     Prompt,
     Reason,
     ReleaseResult,
 )
+from gated.wire import PassUse
 from tests.lane_rig import (
     IDS,
     PAIR,
@@ -54,11 +58,13 @@ def feverish(rig: LaneRig, number: int = 0, thermometer: str = "main") -> LaneRi
 def release_commit(
     result: ReleaseResult, contact_c: float | None = None, number: int = 0
 ) -> Commit:
+    """Return the release of a visit that ``feverish`` made."""
     is_opening = result is not ReleaseResult.ISOLATED
     return Commit(
         tag=f"release/{IDS[number]}",
         content=ReleaseContent(visit_id=IDS[number], result=result, contact_c=contact_c),
         holder_ref=TEACHER.holder_ref,
+        use=PassUse(f"k1:{number}/pass", Direction.IN) if is_opening else None,
         opens_visit=IDS[number] if is_opening else None,
     )
 
@@ -257,28 +263,32 @@ def test_the_latest_to_wait_is_released_unless_staff_show_whose_pass_they_mean()
     assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE, number=0)]
 
 
-def test_nobody_passing_after_a_release_gives_back_no_use_that_was_never_counted() -> None:
-    rig = LaneRig()
-    once = card(holder="k1:0", max_uses=1)
-    rig.arrive()
-    rig.measure()
-    rig.show(once)
-    rig.commit_visit(0)
-    rig.leave()
-    rig.pass_through()
-    used = dict(rig.state.uses)
-    rig.show(once)
-    rig.arrive()
-    rig.measure(38.2)
-    rig.commit_visit(1)
-    rig.leave()
-    rig.show(TEACHER)
-    rig.press()
-    rig.commit(f"release/{IDS[1]}")
-    assert rig.wait(5.0)[0] == replace(
-        passage_commit(1, PassageResult.NOBODY_PASSED, 5_000), gives_back_use_of=IDS[1]
-    )
-    assert dict(rig.state.uses) == used
+def test_whom_staff_let_in_has_used_the_pass_and_gives_it_back_if_nobody_passes() -> None:
+    for passes in (True, False):
+        rig = LaneRig()
+        once = card(holder="k1:0", max_uses=1)
+        rig.arrive()
+        rig.show(once)
+        rig.measure(38.2)
+        rig.commit_visit(0)
+        rig.leave()
+        rig.show(TEACHER)
+        rig.press()
+        rig.commit(f"release/{IDS[0]}")
+        assert rig.state.uses[once.pass_ref or ""].count == 1
+        if passes:
+            rig.pass_through()
+        else:
+            assert rig.wait(5.0)[0] == replace(
+                passage_commit(0, PassageResult.NOBODY_PASSED, 5_000), gives_back_use_of=IDS[0]
+            )
+        rig.arrive()
+        rig.measure()
+        rig.show(once)
+        rig.commit_visit(1)
+        decision = rig.visit(1).decision
+        assert decision is not None
+        assert decision.reasons == ((Reason.USED_UP,) if passes else ())
 
 
 def test_a_release_that_cannot_be_recorded_opens_nothing_and_may_be_tried_again() -> None:
@@ -350,7 +360,12 @@ def key_release_commit(number: int = 0) -> Commit:
     content = ReleaseContent(
         visit_id=IDS[number], result=ReleaseResult.OVERRIDE, released_by="key_switch"
     )
-    return Commit(tag=f"release/{IDS[number]}", content=content, opens_visit=IDS[number])
+    return Commit(
+        tag=f"release/{IDS[number]}",
+        content=content,
+        use=PassUse(f"k1:{number}/pass", Direction.IN),
+        opens_visit=IDS[number],
+    )
 
 
 def test_key_and_button_release_where_no_code_is_read() -> None:
@@ -385,3 +400,40 @@ def test_a_key_turned_with_nobody_waiting_is_recorded_and_claims_nothing() -> No
     assert rig.key() == [claim_commit(ClaimStep.KEY, None, holder=None)]
     feverish(rig)
     assert rig.press() == [STOP, ANSWERED]
+
+
+@pytest.mark.parametrize(
+    ("quality", "when_unknown", "is_claim"),
+    [
+        (TimeQuality.UNKNOWN, Check.HARD, False),
+        (TimeQuality.UNKNOWN, Check.SOFT, True),
+        (TimeQuality.HOLDOVER, Check.HARD, True),
+        (TimeQuality.TRUSTED, Check.HARD, True),
+    ],
+)
+def test_a_picture_of_a_changing_staff_card_releases_nobody_while_no_clock_tells_its_age(
+    quality: TimeQuality, when_unknown: Check, *, is_claim: bool
+) -> None:
+    rules = Rules(clock=ClockRules(dynamic_when_unknown=when_unknown))
+    rig = feverish(LaneRig(lane_with(rules=rules)))
+    rig.state = replace(rig.state, time_quality=quality)
+    rig.show(replace(TEACHER, code_made_s=1_795_680_000))
+    assert (rig.state.claim is not None) is is_claim
+
+
+def test_a_static_staff_card_releases_without_a_clock() -> None:
+    rig = feverish(LaneRig())
+    rig.state = replace(rig.state, time_quality=TimeQuality.UNKNOWN)
+    rig.show(TEACHER)
+    assert rig.state.claim is not None
+
+
+@pytest.mark.parametrize(
+    ("zones", "is_claim"), [((), True), (("yard", "hall"), True), (("dormitory",), False)]
+)
+def test_a_staff_card_for_other_zones_releases_nobody_here(
+    zones: tuple[str, ...], *, is_claim: bool
+) -> None:
+    rig = feverish(LaneRig(lane_with(rules=Rules(zone="yard"))))
+    rig.show(replace(TEACHER, zones=zones))
+    assert (rig.state.claim is not None) is is_claim

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from gated.credentials import signatures, wecom
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.recognise import CodeFormat, recognise
-from gated.credentials.signatures import PublicKey, key_fingerprint
+from gated.credentials.signatures import key_fingerprint
 from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import TrustedKey, TrustList
 from gated.credentials.verify import Verification, verify
 from gated.vocabulary import CredentialStatus, HolderCategory, Reason
+from tests.signed_codes import trusted_key
 
 UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 COMPANY = ec.derive_private_key(94_006, ec.SECP256R1())
@@ -29,11 +31,7 @@ START = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 OPENVID = 0x0102030405060708
 
 
-def trusted(
-    key: PublicKey = COMPANY_PUBLIC, uses: frozenset[str] | None = frozenset({"WeCom"})
-) -> TrustedKey:
-    fingerprint = key_fingerprint(key)
-    return TrustedKey(key, (fingerprint,), fingerprint, "company.jwk", uses)
+trusted = partial(trusted_key, key=COMPANY_PUBLIC, uses=["WeCom"])
 
 
 def employee_fields(openvid: int = OPENVID, start: datetime = START, ttl_s: int = 300) -> bytes:
@@ -154,10 +152,16 @@ def test_a_person_is_revoked_by_the_companys_key_and_the_persons_number(text: st
         ([], (Reason.UNKNOWN_KEY,)),
         ([trusted(uses=None)], (Reason.UNKNOWN_KEY,)),
         ([trusted(uses=frozenset({"GP1"}))], (Reason.UNKNOWN_KEY,)),
-        ([trusted(Ed25519PrivateKey.generate().public_key())], (Reason.UNKNOWN_KEY,)),
-        ([trusted(rsa.generate_private_key(65_537, 2_048).public_key())], (Reason.UNKNOWN_KEY,)),
-        ([trusted(ec.generate_private_key(ec.SECP256R1()).public_key())], (Reason.BAD_SIGNATURE,)),
-        ([trusted(ec.generate_private_key(ec.SECP256R1()).public_key()), trusted()], ()),
+        ([trusted(key=Ed25519PrivateKey.generate().public_key())], (Reason.UNKNOWN_KEY,)),
+        (
+            [trusted(key=rsa.generate_private_key(65_537, 2_048).public_key())],
+            (Reason.UNKNOWN_KEY,),
+        ),
+        (
+            [trusted(key=ec.generate_private_key(ec.SECP256R1()).public_key())],
+            (Reason.BAD_SIGNATURE,),
+        ),
+        ([trusted(key=ec.generate_private_key(ec.SECP256R1()).public_key()), trusted()], ()),
     ],
 )
 def test_only_keys_for_wecom_are_tried(keys: list[TrustedKey], reasons: tuple[Reason, ...]) -> None:
@@ -178,7 +182,9 @@ def test_a_key_outside_its_validity_is_not_tried() -> None:
 
 def test_at_most_eight_keys_are_tried_and_a_ninth_is_told(tmp_path: Path) -> None:
     keys = [ec.derive_private_key(n, ec.SECP256R1()) for n in range(1, 10)]
-    entries = sorted((trusted(key.public_key()) for key in keys), key=lambda key: key.fingerprint)
+    entries = sorted(
+        (trusted(key=key.public_key()) for key in keys), key=lambda key: key.fingerprint
+    )
     by_fingerprint = {key_fingerprint(key.public_key()): key for key in keys}
     for number, entry in enumerate(entries):
         text = sealed(employee_fields(), by_fingerprint[entry.fingerprint])

@@ -13,14 +13,14 @@ import pytest
 
 from gated.actuators.inputs import InputEvent
 from gated.clock import FakeClock
-from gated.controller.inputs import KEY_SWITCH, InputWorker, ModeRules, Sockets
+from gated.controller.inputs import InputWorker, ModeRules, Sockets
 from gated.controller.timekeeper import Timekeeper
 from gated.controller.wires import RETRY_FIRST_S, Wires
 from gated.datagrams import Receiver
 from gated.errors import DeviceError, DeviceLost, DeviceNotFound
 from gated.messages import DeviceChanged, GateMoved, KeyTurned, PassageSensed
 from gated.units import MonoSeconds
-from gated.visit.state import LaneState, ModeRequested
+from gated.visit.state import KEY_SWITCH, LaneState, ModeRequested
 from gated.vocabulary import Key, Mode
 from tests.lane_rig import LANE
 

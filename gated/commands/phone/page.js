@@ -1,6 +1,5 @@
 // Shows the code, a new one every half minute. Nothing is fetched, sent or stored.
 
-const CHANGES_EVERY_S = 30;
 const LOOK_EVERY_MS = 250;
 const QUIET_ZONE_MODULES = 4; // ISO/IEC 18004 §5.3.8
 const CLOCK_TOLERANCE_S = 300; // before it was made this page cannot be looked at
@@ -44,12 +43,12 @@ function stateAt(nowS) {
 
 function look() {
   const nowS = Math.floor(Date.now() / 1000);
-  const isOld = madeS === null || nowS - madeS >= CHANGES_EVERY_S;
+  const isOld = madeS === null || nowS - madeS >= card.every_s;
   if (isOld || nowS < madeS) { // before it: somebody has set the clock back
     madeS = nowS;
     draw(codeText(card.text, key, nowS));
   }
-  const left = CHANGES_EVERY_S - (nowS - madeS);
+  const left = card.every_s - (nowS - madeS);
   document.getElementById("left").value = left;
   for (const place of document.querySelectorAll(".seconds")) place.textContent = left;
   const time = new Date(nowS * 1000).toTimeString().slice(0, 8);

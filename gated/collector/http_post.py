@@ -1,0 +1,147 @@
+"""One HTTP POST that ends in time, whatever the server does: the only file that knows h11.
+
+Time-outs of libraries hold for each read, so a server that sends a byte a second keeps them for
+ever. Here everything until the answer's head has one deadline. Redirects are not followed, proxies
+of the environment not used, and of the answer nothing but its status is looked at.
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import h11
+
+from gated.clock import Clock
+from gated.units import MonoSeconds
+
+MAX_HEAD_BYTES = 16_384
+_CHUNK_BYTES = 4_096
+_HTTP_PORT, _HTTPS_PORT = 80, 443
+
+
+class PostFailure(enum.StrEnum):
+    """Why there is no status."""
+
+    NAME = "its name cannot be resolved"
+    UNREACHABLE = "it cannot be reached, or it hung up"
+    TLS = "its certificate is not believed"
+    TOO_SLOW = "it does not answer in time"
+    GARBLED = "it answers something else than HTTP"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to post. ``is_tls`` is false for this machine alone (the configuration checks it)."""
+
+    host: str
+    port: int
+    path: str  # with the query
+    is_tls: bool
+
+
+class HttpPost:
+    """Posts to one target, with a connection for each: alarms are few.
+
+    Args:
+        context: verifies the server's certificate and name; None: without TLS.
+    """
+
+    def __init__(self, target: Target, context: ssl.SSLContext | None, clock: Clock) -> None:
+        self._target = target
+        self._context = context
+        self._clock = clock
+
+    def post(
+        self, body: bytes, headers: Mapping[str, str], until: MonoSeconds
+    ) -> int | PostFailure:
+        """Return the status of the answer to ``body``, or why there is none by ``until``.
+
+        The name is looked up by the system, which may take longer than that.
+        """
+        wire = self._connect(until)
+        if isinstance(wire, PostFailure):
+            return wire
+        with wire:
+            try:
+                return self._exchange(wire, body, headers, until)
+            except TimeoutError:
+                return PostFailure.TOO_SLOW
+            except h11.RemoteProtocolError:
+                return PostFailure.GARBLED
+            except OSError:  # hung up; an SSLError is one
+                return PostFailure.UNREACHABLE
+
+    def _connect(self, until: MonoSeconds) -> socket.socket | PostFailure:
+        """Return a connection to any of the target's addresses."""
+        target = self._target
+        try:
+            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return PostFailure.NAME
+        for family, kind, protocol, _, where in found:
+            plain = socket.socket(family, kind, protocol)
+            try:
+                plain.settimeout(self._left_s(until))
+                plain.connect(where)
+                if self._context is None:
+                    return plain
+                plain.settimeout(self._left_s(until))
+                return self._context.wrap_socket(
+                    plain, server_hostname=target.host, suppress_ragged_eofs=False
+                )
+            except TimeoutError:
+                plain.close()
+                return PostFailure.TOO_SLOW
+            except ssl.SSLError:
+                plain.close()
+                return PostFailure.TLS
+            except OSError:
+                plain.close()
+        return PostFailure.UNREACHABLE
+
+    def _exchange(
+        self, wire: socket.socket, body: bytes, headers: Mapping[str, str], until: MonoSeconds
+    ) -> int | PostFailure:
+        speech = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        said = {
+            "host": self._host(),
+            "content-length": str(len(body)),
+            "connection": "close",
+            **headers,
+        }
+        request = h11.Request(method="POST", target=self._target.path, headers=list(said.items()))
+        for event in (request, h11.Data(data=body), h11.EndOfMessage()):
+            wire.settimeout(self._left_s(until))
+            wire.sendall(speech.send(event) or b"")
+        left_bytes = MAX_HEAD_BYTES
+        while left_bytes > 0:
+            answer = speech.next_event()
+            if isinstance(answer, h11.Response):
+                return answer.status_code
+            if answer is h11.NEED_DATA:
+                wire.settimeout(self._left_s(until))
+                data = wire.recv(_CHUNK_BYTES)
+                left_bytes -= len(data)  # any number of 1xx answers may come before the last one
+                if not data:
+                    return PostFailure.UNREACHABLE
+                speech.receive_data(data)
+            elif not isinstance(answer, h11.InformationalResponse):
+                return PostFailure.GARBLED
+        return PostFailure.GARBLED
+
+    def _host(self) -> str:
+        target = self._target
+        name = f"[{target.host}]" if ":" in target.host else target.host
+        is_usual = target.port == (_HTTPS_PORT if target.is_tls else _HTTP_PORT)
+        return name if is_usual else f"{name}:{target.port}"
+
+    def _left_s(self, until: MonoSeconds) -> float:
+        """Return the time that is left. Raises: TimeoutError: none is."""
+        left_s = until - self._clock.monotonic_s()
+        if left_s <= 0.0:
+            raise TimeoutError
+        return left_s

@@ -1,0 +1,312 @@
+"""The reading side of every store that speaks SQL: one set of questions, asked in each dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from typing import Any, Protocol
+
+from gated.collector.store import (
+    HAVE_RANGES,
+    ChainEvidence,
+    ChainKey,
+    Entry,
+    Flaw,
+    GateRow,
+    Lane,
+    Problem,
+    Progress,
+    Run,
+    Tally,
+    Undated,
+)
+from gated.wire import GENESIS, GateState
+
+Row = tuple[Any, ...]
+
+
+class Queries(Protocol):
+    """A connection that reads. Each ``?`` stands for the next value, in every dialect."""
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """Return what ``sql`` finds. Raises: StorageError."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let every question inside see the same state. Raises: StorageError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+_ENTRY_COLUMNS = tuple(field.name for field in fields(Entry))
+_ENTRY = "SELECT " + ", ".join(_ENTRY_COLUMNS) + " FROM record "  # noqa: S608 - our own names
+_WHEN = "CASE WHEN time_quality = 'unknown' THEN received_at_ms ELSE at_ms END"
+_KNOWN_FROM = (
+    "SELECT at_ms FROM record WHERE site = ? AND gate = ? AND epoch = ? AND seq BETWEEN ? AND ? "
+    "AND time_quality <> 'unknown' ORDER BY seq LIMIT 1"
+)
+_KNOWN_UP_TO = (
+    "SELECT at_ms FROM record WHERE site = ? AND gate = ? AND epoch = ? AND seq BETWEEN ? AND ? "
+    "AND time_quality <> 'unknown' ORDER BY seq DESC LIMIT 1"
+)
+_MAX_SEQ = 2**63 - 1
+
+
+def read_progress(queries: Queries, chain: ChainKey) -> Progress:
+    """Return how far ``chain`` is stored; one that was never heard of is at 0."""
+    found = queries.rows(
+        "SELECT upto, hash, highest FROM progress WHERE site = ? AND gate = ? AND epoch = ?",
+        (chain.site, chain.gate, chain.epoch),
+    )
+    if not found:
+        return Progress(chain, 0, GENESIS)
+    upto, hash_, highest = found[0]
+    have = () if highest <= upto else _have(queries, chain, upto)
+    return Progress(chain, upto, hash_, have)
+
+
+def _have(queries: Queries, chain: ChainKey, upto: int) -> tuple[tuple[int, int], ...]:
+    """Return the first ranges that are stored beyond ``upto``."""
+    rows = queries.rows(
+        """
+        SELECT MIN(seq), MAX(seq) FROM (
+          SELECT seq, seq - ROW_NUMBER() OVER (ORDER BY seq) AS island FROM record
+          WHERE site = ? AND gate = ? AND epoch = ? AND seq > ?) AS numbered
+        GROUP BY island ORDER BY 1 LIMIT ?
+        """,
+        (chain.site, chain.gate, chain.epoch, upto, HAVE_RANGES),
+    )
+    return tuple((first, last) for first, last in rows)
+
+
+class SqlReader:
+    """Implements ``store.Reader``. Each call sees one state; ``snapshot`` lets several agree."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return self._queries.snapshot()
+
+    def close(self) -> None:
+        self._queries.close()
+
+    # --- entries ---------------------------------------------------------------------------------
+
+    def entries(
+        self,
+        *,
+        after: int,
+        limit: int,
+        lane: Lane | None = None,
+        span_ms: tuple[int, int] | None = None,
+    ) -> list[Entry]:
+        where = "WHERE id > ? "
+        values: list[object] = [after]
+        if lane is not None:
+            where += "AND site = ? AND gate = ? "
+            values += [lane.site, lane.gate]
+        if span_ms is not None:
+            where += f"AND {_WHEN} >= ? AND {_WHEN} < ? "
+            values += span_ms
+        rows = self._queries.rows(_ENTRY + where + "ORDER BY id LIMIT ?", (*values, limit))
+        return [_entry(row) for row in rows]
+
+    def latest_entries(self, limit: int) -> list[Entry]:
+        rows = self._queries.rows(_ENTRY + "ORDER BY id DESC LIMIT ?", (limit,))
+        return [_entry(row) for row in rows][::-1]
+
+    def last_id(self) -> int:
+        ((newest,),) = self._queries.rows("SELECT coalesce(MAX(id), 0) FROM record")
+        return int(newest)
+
+    # --- gates -----------------------------------------------------------------------------------
+
+    def gates(self) -> list[GateRow]:
+        rows = self._queries.rows(
+            "SELECT site, gate, state, online, session_since_ms, state_at_ms, last_seen_ms "
+            "FROM gate ORDER BY site, gate"
+        )
+        return [self._gate(Lane(site, gate), rest) for site, gate, *rest in rows]
+
+    def _gate(self, lane: Lane, row: list[object]) -> GateRow:
+        state, online, session_since_ms, state_at_ms, last_seen_ms = row
+        chains = self.chains(lane)
+        newest = chains[-1] if chains else None
+        problems = self._queries.rows(
+            "SELECT problem, COUNT(*) FROM quarantine "
+            "WHERE site = ? AND gate = ? AND NOT resolved GROUP BY problem ORDER BY problem",
+            (lane.site, lane.gate),
+        )
+        return GateRow(
+            lane=lane,
+            state=None if state is None else GateState.model_validate_json(str(state)),
+            is_online=bool(online),
+            session_since_ms=_whole(session_since_ms),
+            state_at_ms=_whole(state_at_ms),
+            last_seen_ms=_whole(last_seen_ms) or 0,
+            chain=newest,
+            last_record_at=None if newest is None else self._last_record_at(newest.chain),
+            problems=tuple((Problem(name), count) for name, count in problems),
+        )
+
+    def _last_record_at(self, chain: ChainKey) -> str | None:
+        rows = self._queries.rows(
+            "SELECT at FROM record WHERE site = ? AND gate = ? AND epoch = ? AND at IS NOT NULL "
+            "ORDER BY seq DESC LIMIT 1",
+            (chain.site, chain.gate, chain.epoch),
+        )
+        return str(rows[0][0]) if rows else None
+
+    def chains(self, lane: Lane) -> list[Progress]:
+        epochs = self._queries.rows(
+            "SELECT epoch FROM progress WHERE site = ? AND gate = ? "
+            "ORDER BY first_received_ms, epoch",
+            (lane.site, lane.gate),
+        )
+        return [
+            read_progress(self._queries, ChainKey(lane.site, lane.gate, row[0])) for row in epochs
+        ]
+
+    # --- what a report is made of ----------------------------------------------------------------
+
+    def tallies(self, from_ms: int, to_ms: int) -> list[Tally]:
+        rows = self._queries.rows(
+            """
+            SELECT site, gate, kind, drill, direction, outcome, reason, would_have, result,
+                   alarm, coalesce(attempt, 0) >= 2, COUNT(*)
+            FROM record
+            WHERE at_ms >= ? AND at_ms < ? AND time_quality <> 'unknown'
+            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+            """,
+            (from_ms, to_ms),
+        )
+        return [
+            Tally(
+                lane=Lane(row[0], row[1]),
+                kind=row[2],
+                drill=bool(row[3]),
+                direction=row[4],
+                outcome=row[5],
+                reason=row[6],
+                would_have=row[7],
+                result=row[8],
+                alarm=row[9],
+                is_second=bool(row[10]),
+                count=row[11],
+            )
+            for row in rows
+        ]
+
+    def evidence(self, lane: Lane) -> list[ChainEvidence]:
+        return [
+            ChainEvidence(
+                chain=progress.chain,
+                runs=tuple(self._runs(progress)),
+                flaws=tuple(self._flaws(progress.chain)),
+                undated=tuple(self._undated(progress.chain)),
+            )
+            for progress in self.chains(lane)
+        ]
+
+    def _runs(self, progress: Progress) -> Iterator[Run]:
+        chain = progress.chain
+        place = (chain.site, chain.gate, chain.epoch)
+        lost = self._queries.rows(
+            "SELECT first_seq, last_seq FROM lost WHERE site = ? AND gate = ? AND epoch = ? "
+            "ORDER BY first_seq",
+            place,
+        )
+        first = 1
+        for gap_first, gap_last in (*lost, (progress.upto + 1, progress.upto)):
+            if first < gap_first:
+                yield self._run(chain, first, gap_first - 1)
+            first = gap_last + 1
+        beyond = self._queries.rows(
+            """
+            SELECT MIN(seq), MAX(seq) FROM (
+              SELECT seq, seq - ROW_NUMBER() OVER (ORDER BY seq) AS island FROM record
+              WHERE site = ? AND gate = ? AND epoch = ? AND seq > ?) AS numbered
+            GROUP BY island ORDER BY 1
+            """,
+            (*place, progress.upto),
+        )
+        for island_first, island_last in beyond:
+            yield self._run(chain, island_first, island_last)
+
+    def _run(self, chain: ChainKey, first: int, last: int) -> Run:
+        place = (chain.site, chain.gate, chain.epoch)
+        return Run(
+            first_seq=first,
+            last_seq=last,
+            first_at_ms=self._known(_KNOWN_FROM, (*place, first, last)),
+            last_at_ms=self._known(_KNOWN_UP_TO, (*place, first, last)),
+        )
+
+    def _known(self, sql: str, values: tuple[object, ...]) -> int | None:
+        rows = self._queries.rows(sql, values)
+        return int(rows[0][0]) if rows else None
+
+    def _flaws(self, chain: ChainKey) -> Iterator[Flaw]:
+        place = (chain.site, chain.gate, chain.epoch)
+        rows = self._queries.rows(
+            "SELECT problem, seq FROM quarantine WHERE site = ? AND gate = ? AND epoch = ? "
+            "AND NOT resolved AND problem <> 'link' ORDER BY seq, problem",
+            place,
+        )
+        for problem, seq in rows:
+            yield Flaw(
+                problem=Problem(problem),
+                seq=seq,
+                after_ms=self._known(_KNOWN_UP_TO, (*place, 1, seq - 1)),
+                before_ms=self._known(_KNOWN_FROM, (*place, seq + 1, _MAX_SEQ)),
+            )
+
+    def _undated(self, chain: ChainKey) -> Iterator[Undated]:
+        place = (chain.site, chain.gate, chain.epoch)
+        rows = self._queries.rows(
+            """
+            SELECT MIN(seq), MAX(seq), COUNT(*) FILTER (WHERE kind = 'visit' AND NOT drill),
+                   COUNT(*), MAX(received_at_ms)
+            FROM (
+              SELECT seq, kind, drill, received_at_ms,
+                     seq - ROW_NUMBER() OVER (ORDER BY seq) AS island
+              FROM record
+              WHERE site = ? AND gate = ? AND epoch = ? AND time_quality = 'unknown') AS numbered
+            GROUP BY island ORDER BY 1
+            """,
+            place,
+        )
+        for first, last, visits, count, received_ms in rows:
+            before_ms = self._known(_KNOWN_FROM, (*place, last + 1, _MAX_SEQ))
+            yield Undated(
+                visits=visits,
+                others=count - visits,
+                after_ms=self._known(_KNOWN_UP_TO, (*place, 1, first - 1)),
+                before_ms=received_ms if before_ms is None else before_ms,
+            )
+
+    def was_one_boot(self, lane: Lane, from_ms: int, to_ms: int) -> bool:
+        before = self._queries.rows(
+            "SELECT epoch, boot FROM record WHERE at_ms < ? AND site = ? AND gate = ? "
+            "AND time_quality <> 'unknown' ORDER BY at_ms DESC LIMIT 1",
+            (from_ms, lane.site, lane.gate),
+        )
+        after = self._queries.rows(
+            "SELECT epoch, boot FROM record WHERE at_ms >= ? AND site = ? AND gate = ? "
+            "AND time_quality <> 'unknown' ORDER BY at_ms LIMIT 1",
+            (to_ms, lane.site, lane.gate),
+        )
+        return bool(before) and before == after
+
+
+def _entry(row: tuple[object, ...]) -> Entry:
+    entry = dict(zip(_ENTRY_COLUMNS, row, strict=True))
+    entry["drill"] = bool(entry["drill"])
+    return Entry(**entry)  # type: ignore[arg-type] # the columns' types are the table's
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None

@@ -1,0 +1,317 @@
+"""Commands of the centre: verified here, whatever carried them. In the inputs' thread.
+
+The uplink only hands over bytes. What is not genuine, not for this gate or not of this moment
+changes nothing and is an alarm; everything else is recorded, and the record's copy is the answer.
+A number is used up by every order that is genuine and for this gate, also by one that is refused:
+what was sent once cannot be sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from gated.carried import unframe
+from gated.clock import Clock, TimeQuality
+from gated.config import GateConfig
+from gated.contents import (
+    AlarmContent,
+    AlarmName,
+    CommandContent,
+    CommandOutcome,
+    CommandReason,
+)
+from gated.controller.codes import CodeRules
+from gated.controller.decider import DeciderItem, Record
+from gated.controller.nonces import Nonces
+from gated.controller.pushed_lists import PushedLists
+from gated.controller.timekeeper import Timekeeper
+from gated.errors import StorageError
+from gated.ledger.reader import Bounds, LedgerReader
+from gated.ledger.writer import Ledger
+from gated.orders import (
+    OpenOnce,
+    Order,
+    Ping,
+    ReplaceList,
+    Resend,
+    RollBackConfig,
+    SetConfig,
+    SetDrill,
+    SetMode,
+    SignedOrder,
+    Unsupported,
+    is_permitted,
+    read_order,
+    why_not_now,
+)
+from gated.units import MonoSeconds
+from gated.visit.state import LaneState, ModeRequested, OpenOrdered, Ordered
+from gated.vocabulary import Mode
+
+log = logging.getLogger(__name__)
+
+COMMANDS_SOCKET = "commands.sock"
+COUNTERS_SETTING = "command_counters"
+ALARMS_EACH_MINUTE = 5
+"""Further ones are counted, and told with the first of the next minute: a disk is soon full."""
+MINUTE_S = 60.0
+MAX_DETAIL = 200
+"""Characters, of a ``CommandContent``."""
+
+PutConfig = Callable[[SetConfig | RollBackConfig], tuple[CommandReason | None, str]]
+PutList = Callable[[ReplaceList, CodeRules, datetime], CommandReason | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What an order is judged against, other than time and trust.
+
+    Args:
+        name: "site/gate".
+        counters: the last number of each key, as the ledger remembers them.
+        lane_state: the lane as it is now.
+        bounds: which records are kept. Raises: StorageError.
+        put_list: puts a list in its place, or says why not.
+        put_config: sets the overlay, or says why not, and what exactly is wrong.
+    """
+
+    name: str
+    counters: str | None
+    lane_state: Callable[[], LaneState]
+    bounds: Callable[[], Bounds]
+    put_list: PutList
+    put_config: PutConfig
+
+
+def gate_of(
+    ledger: Ledger,
+    config: Callable[[], GateConfig],
+    lane_state: Callable[[], LaneState],
+    put_config: PutConfig,
+) -> Gate:
+    """Return this gate; ``config`` returns the one in force."""
+    gate, reader = config().gate, LedgerReader(ledger.path)
+
+    def bounds() -> Bounds:
+        reader.has_changed()  # moves over to a new epoch's file
+        return reader.bounds()
+
+    return Gate(
+        name=f"{gate.site}/{gate.name}",
+        counters=ledger.setting(COUNTERS_SETTING),
+        lane_state=lane_state,
+        bounds=bounds,
+        put_list=PushedLists(lambda: config().credentials).put,
+        put_config=put_config,
+    )
+
+
+class CommandDesk:
+    """Takes what the uplink carries, and publishes what the decider is to do. One thread.
+
+    Args:
+        publish: hands an item to the decider.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        nonces: Nonces,
+        timekeeper: Timekeeper,
+        clock: Clock,
+        publish: Callable[[DeciderItem], None],
+    ) -> None:
+        self._gate = gate
+        self._nonces = nonces
+        self._timekeeper = timekeeper
+        self._clock = clock
+        self._publish = publish
+        self._counters = _counters(gate.counters)
+        self._minute_began_at = MonoSeconds(float("-inf"))
+        self._alarms = 0
+        self._untold = 0
+
+    def hear(self, datagram: bytes, codes: CodeRules, observe_for_s: float) -> None:
+        """Take what came on the gate's command topic. Never raises, whatever the bytes."""
+        payload = unframe(datagram)
+        if isinstance(payload, CommandReason):
+            self._alarm(payload)
+            return
+        now = self._timekeeper.judged_now()
+        signed = read_order(payload, codes.trust, now)
+        if isinstance(signed, CommandReason):
+            self._alarm(signed)
+            return
+        order, key = signed.order, signed.signer.fingerprint.hex()
+        if order.gate != self._gate.name:
+            self._alarm(CommandReason.WRONG_GATE, signed)
+            return
+        if order.counter <= self._counters.get(key, 0):
+            self._alarm(CommandReason.REPLAYED, signed)
+            return
+        self._counters[key] = order.counter
+        ordered = self._ordered(signed)
+        why = self._why_not_now(signed, now)
+        if why is not None:
+            self._alarm(why, signed)
+            self._answer(ordered, CommandOutcome.REFUSED, why)
+            return
+        log.info("command %s of %s, key %s", order.command, ordered.content.by, key)
+        self._carry_out(order, ordered, codes, observe_for_s)
+
+    def _why_not_now(self, signed: SignedOrder, now: datetime) -> CommandReason | None:
+        if not is_permitted(signed):
+            return CommandReason.WRONG_USE
+        is_clock_good = self._timekeeper.quality is TimeQuality.TRUSTED
+        now_if_known = now if is_clock_good else None
+        return why_not_now(signed.order, is_nonce=self._nonces.is_taken, now=now_if_known)
+
+    def watch(self) -> None:
+        """Renew the nonce, and tell of alarms that were only counted. Called every second."""
+        self._nonces.renew_if_due()
+        if self._untold and self._is_new_minute():
+            self._alarm(None)
+
+    # --- carrying out ---------------------------------------------------------------------------
+
+    def _carry_out(
+        self, order: Order, ordered: Ordered, codes: CodeRules, observe_for_s: float
+    ) -> None:
+        at, state = self._clock.monotonic_s(), self._gate.lane_state()
+        pending = state.pending_mode
+        why: CommandReason | None = None
+        detail = ""
+        match order.deed:
+            case OpenOnce():
+                self._publish(OpenOrdered(ordered, at))
+                return
+            case SetMode(mode, for_s):
+                is_endless = mode is Mode.OBSERVE and for_s is None  # observing always ends
+                until_s = observe_for_s if is_endless else for_s
+                drill = state.drill if pending is None else pending.drill
+                self._request(mode, ordered, at, drill=drill, for_s=until_s)
+                return
+            case SetDrill(is_on):
+                until = state.mode_until if pending is None else _end_of(pending)
+                left_s = None if until is None else max(1.0, until - at)
+                mode = state.mode if pending is None else pending.mode
+                self._request(mode, ordered, at, drill=is_on, for_s=left_s)
+                return
+            case Resend():
+                why = self._why_not_kept(order.deed)
+            case ReplaceList():
+                why = self._gate.put_list(order.deed, codes, self._timekeeper.judged_now())
+            case SetConfig() | RollBackConfig():
+                why, detail = self._gate.put_config(order.deed)
+            case Unsupported():
+                why = CommandReason.UNSUPPORTED
+            case Ping():
+                pass
+        outcome = CommandOutcome.DONE if why is None else CommandOutcome.REFUSED
+        self._answer(ordered, outcome, why, detail)
+
+    def _request(
+        self, mode: Mode, ordered: Ordered, at: MonoSeconds, *, drill: bool, for_s: float | None
+    ) -> None:
+        expires_at = self._timekeeper.after(for_s)
+        by = ordered.content.by
+        self._publish(ModeRequested(mode, drill, by, at, for_s, expires_at, ordered))
+
+    def _why_not_kept(self, resend: Resend) -> CommandReason | None:
+        try:
+            bounds = self._gate.bounds()
+        except StorageError:
+            return CommandReason.STORAGE_FAILED
+        is_kept = bounds.oldest_seq <= resend.first_seq and resend.last_seq <= bounds.newest_seq
+        return None if is_kept else CommandReason.NOT_KEPT
+
+    # --- what is recorded -----------------------------------------------------------------------
+
+    def _ordered(self, signed: SignedOrder) -> Ordered:
+        order = signed.order
+        deed = order.deed
+        content = CommandContent(
+            command=order.command,
+            command_id=order.order_id.hex(),
+            outcome=CommandOutcome.DONE,
+            by=f"centre:{order.by}",
+            key=signed.signer.fingerprint.hex(),
+            counter=order.counter,
+            first_seq=deed.first_seq if isinstance(deed, Resend) else None,
+            last_seq=deed.last_seq if isinstance(deed, Resend) else None,
+            detail=_detail(order),
+        )
+        return Ordered(content, ((COUNTERS_SETTING, json.dumps(self._counters)),))
+
+    def _answer(
+        self,
+        ordered: Ordered,
+        outcome: CommandOutcome,
+        why: CommandReason | None,
+        detail: str = "",
+    ) -> None:
+        said: dict[str, object] = {"outcome": outcome, "reason": why}
+        if detail:
+            said["detail"] = detail[:MAX_DETAIL]
+        content = ordered.content.model_copy(update=said)
+        self._publish(Record(content, tag="command", settings=ordered.settings))
+
+    def _alarm(self, why: CommandReason | None, signed: SignedOrder | None = None) -> None:
+        """Record that something was refused; more than a few in a minute are only counted."""
+        if self._is_new_minute():
+            self._minute_began_at, self._alarms = self._clock.monotonic_s(), 0
+        if self._alarms >= ALARMS_EACH_MINUTE:
+            self._untold += 1
+            return
+        self._alarms += 1
+        words = [] if why is None else [why.value]
+        if signed is not None:
+            words.append(f"key {signed.signer.fingerprint.hex()}, by {signed.order.by}")
+        if self._untold:
+            words.append(f"{self._untold} more in the minute before")
+            self._untold = 0
+        detail = "command: " + ", ".join(words)
+        log.warning("refused a %s", detail)
+        self._publish(Record(AlarmContent(alarm=AlarmName.COMMAND_REFUSED, detail=detail[:200])))
+
+    def _is_new_minute(self) -> bool:
+        return self._clock.monotonic_s() - self._minute_began_at >= MINUTE_S
+
+
+def _end_of(request: ModeRequested) -> MonoSeconds | None:
+    return None if request.for_s is None else MonoSeconds(request.at + request.for_s)
+
+
+def _detail(order: Order) -> str:
+    match order.deed:
+        case SetMode(mode, for_s):
+            return mode.value if for_s is None else f"{mode.value} for {for_s} s"
+        case SetDrill(is_on):
+            return "on" if is_on else "off"
+        case ReplaceList(which, data):
+            return f"{which.value}, {len(data)} bytes"
+        case SetConfig(values):
+            return (", ".join(sorted(values)) or "nothing over the file")[:MAX_DETAIL]
+        case RollBackConfig():
+            return "rollback"
+        case _:
+            return ""
+
+
+def _counters(text: str | None) -> dict[str, int]:
+    """Return the counters that the ledger remembers.
+
+    Without them, no order from before is taken all the same: the nonces are new.
+    """
+    try:
+        raw: object = json.loads(text or "{}")
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict) or not all(type(n) is int for n in raw.values()):
+        log.error("the numbers of former commands cannot be read; counting anew")
+        return {}
+    return {str(key): n for key, n in raw.items()}

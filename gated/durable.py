@@ -1,0 +1,56 @@
+"""Files that are there whole or not at all, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from gated.errors import CannotWrite, GatedError
+
+
+def write_private_file(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, durably, in the place of what was there; mode 0600.
+
+    Raises: CannotWrite.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+    except OSError as exc:
+        raise CannotWrite(f"{path}: cannot be written ({exc.strerror}) (无法写入)") from exc
+
+
+def write_new_private_file(path: Path, data: bytes) -> None:
+    """Write ``data`` durably to a new file that only its owner reads.
+
+    Raises: GatedError: the file exists (a secret is never overwritten) or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as exc:
+        raise GatedError(f"{path} exists already and stays as it is; choose another name") from exc
+    except OSError as exc:
+        raise GatedError(f"{path}: cannot be written ({exc.strerror})") from exc
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable. Raises: OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

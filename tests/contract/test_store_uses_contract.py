@@ -1,0 +1,125 @@
+"""Uses of passes between lanes: one contract for every store of the collector."""
+
+from __future__ import annotations
+
+import pytest
+
+from gated.collector.store import Arrival, IngestResult, Lane, Store
+from gated.uses import MAX_USES, GateUses, SharedUse
+from gated.vocabulary import Direction
+from gated.wire import GateTopics
+from tests.collector_gate import LedgerOfGate
+from tests.stores import DatabaseUnderTest, NewDatabase
+
+SITE = "lixin-primary"
+EPOCH = "k3v4q2m7x2c5d4zt"
+NOW_MS = 1_795_700_000_000
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def database(new_database: NewDatabase) -> DatabaseUnderTest:
+    return new_database()
+
+
+@pytest.fixture
+def store(database: DatabaseUnderTest) -> Store:
+    return database.store()
+
+
+def use(seq: int, **members: object) -> SharedUse:
+    plain = {"epoch": EPOCH, "seq": seq, "pass_ref": "k1:a", "direction": Direction.IN}
+    return SharedUse.model_validate({**plain, "at_ms": NOW_MS, **members})
+
+
+def tell(
+    store: Store,
+    *uses: SharedUse,
+    after: int = 0,
+    upto: int = 1,
+    epoch: str = EPOCH,
+    received_ms: int = NOW_MS,
+    gate: str = "east-1",
+) -> IngestResult:
+    message = GateUses(epoch=epoch, after=after, upto=upto, uses=uses)
+    topic = GateTopics(SITE, gate).uses
+    return store.ingest([Arrival(topic, message.model_dump_json().encode(), received_ms)])
+
+
+def test_a_use_is_told_on_once(store: Store) -> None:
+    first = tell(store, use(1))
+    again = tell(store, use(1))
+    assert first.sites_with_new_uses == {SITE}
+    assert not again.sites_with_new_uses
+    assert len(again.uses_asked) == 1, "its sender has not seen our answer"
+    assert [shared.seq for shared in store.uses_page(SITE, 0).uses] == [1]
+
+
+def test_a_return_is_a_change_of_its_own_and_cannot_be_undone(store: Store) -> None:
+    tell(store, use(1), use(2))
+    before = store.newest_use()
+    tell(store, use(1, given_back=True))
+    page = store.uses_page(SITE, before)
+    assert [(shared.seq, shared.given_back) for shared in page.uses] == [(1, True)]
+    assert tell(store, use(1)).sites_with_new_uses == frozenset()
+    assert len(store.uses_page(SITE, 0).uses) == 2
+
+
+def test_a_list_is_stored_as_far_as_it_has_no_hole(store: Store) -> None:
+    lane = Lane(SITE, "east-1")
+    tell(store, use(3), after=2, upto=3)
+    assert store.uses_stored(lane, EPOCH) == 0
+    tell(store, use(1), use(2), after=0, upto=2)
+    assert store.uses_stored(lane, EPOCH) == 2
+    tell(store, use(3), after=2, upto=3)
+    tell(store, after=0, upto=1)
+    assert store.uses_stored(lane, EPOCH) == 3
+    assert store.uses_stored(lane, "a" * 16) == 0, "another ledger counts from its own beginning"
+
+
+def test_pages_go_on_where_the_last_one_ended(store: Store) -> None:
+    for first in range(1, 3 * MAX_USES, MAX_USES):
+        tell(store, *(use(seq) for seq in range(first, first + MAX_USES)))
+    seqs: list[int] = []
+    after, has_more = 0, True
+    while has_more:
+        page = store.uses_page(SITE, after)
+        assert page.after == after
+        seqs += [shared.seq for shared in page.uses]
+        after, has_more = page.upto, page.has_more
+    assert seqs == list(range(1, 3 * MAX_USES + 1))
+    assert store.uses_page(SITE, after).uses == ()
+
+
+def test_the_clock_of_a_gate_is_believed_up_to_now(store: Store) -> None:
+    tell(store, use(1, at_ms=NOW_MS + DAY_MS), use(2, at_ms=None), use(3, at_ms=NOW_MS - 1))
+    assert [shared.at_ms for shared in store.uses_page(SITE, 0).uses] == [
+        NOW_MS,
+        NOW_MS,
+        NOW_MS - 1,
+    ]
+
+
+def test_a_use_older_than_the_retention_is_not_stored(store: Store) -> None:
+    tell(store, use(1, at_ms=NOW_MS - 14 * DAY_MS), use(2, at_ms=NOW_MS - 14 * DAY_MS + 1))
+    assert [shared.seq for shared in store.uses_page(SITE, 0).uses] == [2]
+    assert store.delete_expired(NOW_MS + 1) == 1
+    assert store.uses_page(SITE, 0).uses == ()
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b'{"v":1}', b"\xff" * 40])
+def test_what_is_no_message_about_uses_is_passed_over(store: Store, payload: bytes) -> None:
+    result = store.ingest([Arrival(GateTopics(SITE, "east-1").uses, payload, NOW_MS)])
+    assert (result.ignored, result.uses_asked) == (1, ())
+
+
+def test_no_gate_is_called_uses(store: Store) -> None:
+    assert tell(store, use(1), gate="uses").ignored == 1
+
+
+def test_uses_make_no_gate_and_no_record(store: Store, database: DatabaseUnderTest) -> None:
+    gate = LedgerOfGate()
+    store.ingest([message.arrival() for message in gate.write_visits(2)])
+    tell(store, use(1), gate="west-2")
+    assert database.rows("SELECT count(*) FROM record") == [(2,)]
+    assert database.rows("SELECT gate FROM gate") == [("east-1",)]

@@ -1,0 +1,161 @@
+"""A PostgreSQL of one's own for tests: in a folder of its own, reached by a socket inside it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gated.collector.postgres_connection import PostgresAddress
+from tests.brokers import wait_until
+
+START_TIMEOUT_S = 60.0
+USER = "gated"
+_PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
+
+
+def server_binaries() -> Path:
+    """Return the folder with initdb and postgres, or skip the test where there is none."""
+    found = shutil.which("initdb")
+    if found is not None:
+        return Path(found).parent
+    for pattern in _PLACES:
+        for folder in sorted(Path("/").glob(pattern.removeprefix("/")), reverse=True):
+            if (folder / "initdb").exists():
+                return folder
+    pytest.skip("PostgreSQL is not installed: apt install postgresql")
+
+
+def _server_user() -> str | None:
+    """Return whom to run the server as: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    pytest.skip("PostgreSQL does not run as root, and there is no other user here")
+
+
+class PostgresServer:
+    """A cluster of one's own. ``start`` after ``stop`` or ``kill`` goes on with the same data."""
+
+    def __init__(self) -> None:
+        self._binaries = server_binaries()
+        self._user = _server_user()
+        # Not below pytest's folder: only its owner may enter that. Short: a socket's path ends at
+        # 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="gated-pg-"))
+        self._data = self.folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+        self._free: list[PostgresAddress] = []
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
+        self._run("initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "-N")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self._binaries / program), *arguments],
+            user=self._user,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            check=False,
+            timeout=START_TIMEOUT_S,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(str(self._binaries / "postgres"), "-D", str(self._data)),
+                    *("-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}"),
+                    # The defaults wait for nobody here; durability is what is tested.
+                    *("-c", "autovacuum=off", "-c", "shared_buffers=32MB"),
+                ],
+                user=self._user,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+            )
+        assert wait_until(self._answers, START_TIMEOUT_S), self.log()
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End it in good order; whoever is connected is thrown out."""
+        if self._process is not None:
+            self._process.send_signal(2)  # SIGINT: fast shutdown
+            self._process.wait(START_TIMEOUT_S)
+            self._process = None
+
+    def kill(self) -> None:
+        """End it as a power cut would: every process at once, nothing is written."""
+        if self._process is not None:
+            self._process.send_signal(3)  # SIGQUIT: immediate shutdown
+            self._process.wait(START_TIMEOUT_S)
+            self._process = None
+
+    def close(self) -> None:
+        self.kill()  # nobody wants the data any more
+        shutil.rmtree(self.folder)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+
+    def url(self, database: str, user: str = USER) -> str:
+        return f"postgresql://{user}@/{database}?host={self.folder}"
+
+    def new_database(self) -> PostgresAddress:
+        """Return the address of an empty database."""
+        if self._free:
+            address = self._free.pop()
+            with address.connect() as connection:
+                connection.execute("DROP SCHEMA IF EXISTS gated CASCADE")
+            return address
+        self._databases += 1
+        name = f"test_{self._databases}"
+        self.execute(f"CREATE DATABASE {name}")
+        return PostgresAddress(self.url(name))
+
+    def give_back(self, address: PostgresAddress) -> None:
+        """Take a database that nobody uses any more: making one takes a second of the disk."""
+        self._free.append(address)
+
+    def execute(self, sql: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(sql)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give a running server that ends with the block."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def rows(address: PostgresAddress, sql: str) -> list[tuple[object, ...]]:
+    """Return what ``sql`` finds, over a connection of its own."""
+    with address.connect() as connection:
+        return connection.execute(sql).fetchall()
