@@ -28,7 +28,7 @@ VAIN_LOOKS: Final = 10
 PAUSE_S: Final = 3.0
 """So long it isn't taken apart then; the decoders go on looking."""
 BY_JOINING: Final = "joined"
-BITS: Final = {Part.FIRST: 2, Part.SECOND: 1, Part.GRID: 2}
+BITS: Final = {Part.FIRST: 2, Part.SECOND: 1, Part.GRID: 1}
 """Of a search, beside each part: what makes frames cost about the same."""
 _TURNS: Final = (Part.FIRST, Part.GRID, Part.SECOND, Part.FIRST, Part.SECOND, Part.FIRST)
 
