@@ -163,10 +163,12 @@ def test_a_process_whose_camera_hangs_can_still_end(
 def test_a_defect_in_the_cameras_thread_ends_the_process_too(
     desk: PicameraDesk, attach: Attach
 ) -> None:
+    before = set(threading.enumerate())  # another test's camera may still hang
     camera = attach(QUICK)
     camera.open()
     desk.failing["capture_request"] = ZeroDivisionError("a defect of ours")
-    (thread,) = (thread for thread in threading.enumerate() if thread.name == "picamera2")
+    made = set(threading.enumerate()) - before
+    (thread,) = (thread for thread in made if thread.name == "picamera2")
     with pytest.raises(CameraHung, match="traceback"):
         take(camera)
     thread.join(MOST_S)  # its traceback is this test's, and not that of the one that comes next
