@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 from gated.collector.alarm_queue import LATE_MS, OwedAlarm
 from gated.collector.postgres_connection import (
@@ -21,6 +20,7 @@ from gated.collector.postgres_connection import (
     open_for_reading,
     open_for_writing,
     translated,
+    value_of,
 )
 from gated.collector.store import ChainKey
 
@@ -90,13 +90,13 @@ class PostgresAlarmQueue:
                     connection.execute("SELECT pg_advisory_xact_lock(%s)", (SENDER_LOCK + 1,))
                     for statement in (*_TABLES, _BEGIN):
                         connection.execute(statement)
-            except BaseException:
+            except BaseException:  # whatever it is: nobody else knows of this connection
                 connection.close()
                 raise
         return connection
 
     @contextmanager
-    def _working(self) -> Iterator[Any]:
+    def _working(self) -> Iterator[Postgres]:
         """Give a connection inside a transaction. Raises: StorageError."""
         if self._connection.closed:
             self._is_sender = False  # the lock went with the connection
@@ -107,10 +107,10 @@ class PostgresAlarmQueue:
     def close(self) -> None:
         self._connection.close()
 
-    def _may_send(self, connection: Any) -> bool:  # noqa: ANN401  as above
+    def _may_send(self, connection: Postgres) -> bool:
         if not self._is_sender:
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (SENDER_LOCK,)).fetchone()
-            self._is_sender = bool(row[0])
+            lock = "SELECT pg_try_advisory_lock(%s)"
+            self._is_sender = bool(value_of(connection, lock, (SENDER_LOCK,)))
         return self._is_sender
 
     def take_live(self, alarms: Collection[OwedAlarm], now_ms: int) -> int:
@@ -141,7 +141,7 @@ class PostgresAlarmQueue:
                 self._move_mark(connection, now_ms)
             return not is_all
 
-    def _move_mark(self, connection: Any, now_ms: int) -> None:  # noqa: ANN401  as above
+    def _move_mark(self, connection: Postgres, now_ms: int) -> None:
         moved = connection.execute(
             "UPDATE webhook_mark SET record_id = next_id, next_at_ms = %s,"
             " next_id = (SELECT coalesce(max(id), 0) FROM record)"
@@ -187,10 +187,8 @@ class PostgresAlarmQueue:
 
     def waiting(self) -> int:
         with self._working() as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM webhook_alarm WHERE delivered_at_ms IS NULL"
-            ).fetchone()
-            return int(row[0])
+            waiting = "SELECT count(*) FROM webhook_alarm WHERE delivered_at_ms IS NULL"
+            return int(value_of(connection, waiting))
 
 
 def alarms_waiting(address: PostgresAddress) -> int:
@@ -204,7 +202,7 @@ def alarms_waiting(address: PostgresAddress) -> int:
         return int(count)
 
 
-def _queue(connection: Any, alarm: OwedAlarm, now_ms: int) -> int:  # noqa: ANN401  as above
+def _queue(connection: Postgres, alarm: OwedAlarm, now_ms: int) -> int:
     """Return 1 if ``alarm`` is new; its copy and its record are one."""
     values = (*_key(alarm), alarm.body, alarm.is_live, now_ms)
     return int(connection.execute(_INSERT, values).rowcount)

@@ -112,7 +112,7 @@ def open_for_writing(address: PostgresAddress) -> tuple[Connection[Row], str]:
             while _migrate_once(connection):
                 pass
             epoch = _recognise(connection)
-        except BaseException:
+        except BaseException:  # whatever it is: nobody else knows of this connection
             connection.close()
             raise
         return connection, epoch
@@ -126,7 +126,7 @@ def _check(connection: Connection[Row]) -> None:
         ("fsync", "on", "it would lose commits in a power cut: set fsync = on"),
         ("transaction_read_only", "off", "it is a standby: name the primary"),
     ):
-        found = _one(connection, "SELECT current_setting(%s)", (name,))
+        found = value_of(connection, "SELECT current_setting(%s)", (name,))
         if found != wanted:
             raise StorageError(f"the database has {name} = {found}; {why}")
 
@@ -158,9 +158,9 @@ def _migrate_once(connection: Connection[Row]) -> bool:
 
 def _version(connection: Connection[Row]) -> int:
     """Return the version of the tables; 0 if there are none."""
-    if _one(connection, "SELECT to_regclass(%s)::text", (f"{SCHEMA}.meta",)) is None:
+    if value_of(connection, "SELECT to_regclass(%s)::text", (f"{SCHEMA}.meta",)) is None:
         return 0
-    return int(_one(connection, "SELECT value FROM meta WHERE key = 'schema'"))
+    return int(value_of(connection, "SELECT value FROM meta WHERE key = 'schema'"))
 
 
 def _recognise(connection: Connection[Row]) -> str:
@@ -172,27 +172,28 @@ def _recognise(connection: Connection[Row]) -> str:
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        server = _one(
+        server = value_of(
             connection,
             "SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),"
             " substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),"
             " (SELECT oid FROM pg_database WHERE datname = current_database()))",
         )
-        known = _one(connection, "SELECT value FROM meta WHERE key = 'server'")
+        known = value_of(connection, "SELECT value FROM meta WHERE key = 'server'")
         if known != server:
             connection.execute("UPDATE meta SET value = %s WHERE key = 'server'", (server,))
             if known:
                 connection.execute(
                     "UPDATE meta SET value = %s WHERE key = 'collector_epoch'", (_new_epoch(),)
                 )
-        return str(_one(connection, "SELECT value FROM meta WHERE key = 'collector_epoch'"))
+        return str(value_of(connection, "SELECT value FROM meta WHERE key = 'collector_epoch'"))
 
 
 def _new_epoch() -> str:
     return base64.b32encode(secrets.token_bytes(10)).decode().lower()
 
 
-def _one(connection: Connection[Row], sql: LiteralString, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 - a column of any type
+def value_of(connection: Connection[Row], sql: LiteralString, values: Sequence[object] = ()) -> Any:  # noqa: ANN401  a column of any type
+    """Return the first column of the first row, or None where there is none."""
     row = connection.execute(sql, values).fetchone()
     return None if row is None else row[0]
 
@@ -209,7 +210,7 @@ def open_for_reading(address: PostgresAddress) -> Connection[Row]:
                 raise StorageError(
                     f"the database was written by a newer gated (schema {version}): update gated"
                 )
-        except BaseException:
+        except BaseException:  # whatever it is: nobody else knows of this connection
             connection.close()
             raise
         return connection

@@ -60,7 +60,7 @@ class SqliteAlarmQueue:
             with self._transaction() as connection:
                 for statement in _TABLES:
                     connection.execute(statement)
-        except BaseException:
+        except BaseException:  # whatever it is: nobody else knows of this connection
             self._connection.close()
             raise
 
