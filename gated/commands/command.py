@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pwd
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gated.commands.login import login_name
 from gated.commands.mode import parse_span
 from gated.errors import ExitCode, GatedError
 from gated.vocabulary import Mode
@@ -161,7 +161,7 @@ def _send(args: argparse.Namespace) -> int:
     clock = SystemClock()
     if not is_gate(args.gate):
         raise GatedError(f"--gate {args.gate!a}: write it like school/east-1 (写成 学校/闸机)")
-    by = args.by if args.by is not None else _login_name()
+    by = args.by if args.by is not None else _NOT_A_NAME.sub("_", login_name())[:_MAX_BY]
     if not is_requester(by):
         raise GatedError(
             f"--by {by!a}: 1 to {_MAX_BY} of letters, digits, . _ @ - (英文字母和数字)"
@@ -248,16 +248,6 @@ def _address(args: argparse.Namespace) -> BrokerAddress:
     found = validate(BrokerSettings, {k: v for k, v in said.items() if v is not None})
     settings = refuse(found, "the command line") if isinstance(found, tuple) else found
     return broker_address(settings, f"command.{os.urandom(6).hex()}", args.user)
-
-
-def _login_name() -> str:
-    name = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
-    if not name:
-        try:
-            name = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            name = str(os.getuid())
-    return _NOT_A_NAME.sub("_", name)[:_MAX_BY]
 
 
 def _show(body: Mapping[str, object], *, is_json: bool) -> int:

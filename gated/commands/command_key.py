@@ -6,14 +6,10 @@ import fcntl
 import os
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gated.credentials.key_sets import to_key_set
-from gated.credentials.keys import KeyPair, load_private_key
-from gated.credentials.signatures import key_fingerprint
-from gated.credentials.trusted_keys import USE_COMMANDS, USE_CONFIG, TrustedKey
-from gated.durable import write_new_private_file
+from gated.credentials.keys import KeyPair, load_private_key, make_key_pair
+from gated.credentials.trusted_keys import USE_COMMANDS, USE_CONFIG
 from gated.errors import CannotWrite, ConfigError, GatedError
 from gated.orders import MAX_COUNTER
 
@@ -28,28 +24,8 @@ def make_command_key(folder: Path, name: str, *, may_configure: bool = False) ->
 
     Raises: GatedError: one of the two exists already or cannot be written.
     """
-    if Path(name).name != name or name.startswith("."):
-        raise GatedError(f"--name {name!a} is not a plain file name")
-    private_path, public_path = folder / f"{name}.key.pem", folder / f"{name}.jwks.json"
-    if public_path.exists():
-        raise GatedError(f"{public_path} exists already and stays as it is; choose another --name")
-    key = Ed25519PrivateKey.generate()
-    public = key.public_key()
-    fingerprint = key_fingerprint(public)
-    trusted = TrustedKey(key=public, key_ids=(fingerprint,), fingerprint=fingerprint, source=name)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_new_private_file(private_path, pem)
-        uses = {USE_COMMANDS, USE_CONFIG} if may_configure else {USE_COMMANDS}
-        public_path.write_bytes(to_key_set([trusted], frozenset(uses), None))
-    except OSError as exc:
-        raise CannotWrite(f"{folder}: cannot be written ({exc.strerror}) (无法写入)") from exc
-    return KeyPair(private_path, public_path, fingerprint)
+    uses = {USE_COMMANDS, USE_CONFIG} if may_configure else {USE_COMMANDS}
+    return make_key_pair(folder, name, frozenset(uses))
 
 
 def load_command_key(path: Path) -> Ed25519PrivateKey:

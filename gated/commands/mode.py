@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import pwd
 import re
 import sys
 import threading
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gated.commands.login import login_name
 from gated.errors import ExitCode, GatedError, StorageError
 from gated.vocabulary import Mode
 
@@ -112,14 +111,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def who() -> str:
-    """Return who asks, as it is recorded: the login name, also behind sudo."""
-    name = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
-    if not name:
-        try:
-            name = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            name = str(os.getuid())
-    return f"cli:{name}"[:_MAX_NAME]
+    """Return who asks, as it is recorded."""
+    return f"cli:{login_name()}"[:_MAX_NAME]
 
 
 def change(

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from gated.errors import ExitCode, GatedError
+from gated.errors import ExitCode
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -25,8 +25,6 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _keygen(args: argparse.Namespace) -> int:
     from gated.credentials.keys import make_key_pair
 
-    if Path(args.name).name != args.name or args.name.startswith("."):
-        raise GatedError(f"--name {args.name!r} is not a plain file name")
     pair = make_key_pair(args.out, args.name)
     print(f"key id       {pair.key_id.hex()}")
     print(

@@ -28,11 +28,17 @@ class KeyPair:
     key_id: bytes
 
 
-def make_key_pair(folder: Path, name: str) -> KeyPair:
+def make_key_pair(
+    folder: Path, name: str, uses: frozenset[str] = frozenset({USE_ANY_PASS})
+) -> KeyPair:
     """Return a new Ed25519 key pair, written to ``folder``: NAME.key.pem (0600), NAME.jwks.json.
+
+    Gates let it sign what ``uses`` names (``KNOWN_USES``).
 
     Raises: GatedError: one of the two exists already or cannot be written.
     """
+    if Path(name).name != name or name.startswith("."):
+        raise GatedError(f"--name {name!a} is not a plain file name")
     private_path, public_path = folder / f"{name}.key.pem", folder / f"{name}.jwks.json"
     if public_path.exists():
         raise GatedError(f"{public_path} exists already and stays as it is; choose another --name")
@@ -48,17 +54,17 @@ def make_key_pair(folder: Path, name: str) -> KeyPair:
         raise GatedError(f"{folder}: cannot be made ({exc.strerror})") from exc
     write_new_private_file(private_path, pem)
     try:
-        public_path.write_text(public_key_set(key.public_key()), encoding="utf-8")
+        public_path.write_text(public_key_set(key.public_key(), uses), encoding="utf-8")
     except OSError as exc:
         raise GatedError(f"{public_path}: cannot be written ({exc.strerror})") from exc
     return KeyPair(private_path, public_path, key_fingerprint(key.public_key()))
 
 
-def public_key_set(key: Ed25519PublicKey) -> str:
-    """Return the JWK Set (RFC 7517, 8037) for the gates' trust folders; ``key`` may sign GP1."""
+def public_key_set(key: Ed25519PublicKey, uses: frozenset[str] = frozenset({USE_ANY_PASS})) -> str:
+    """Return the JWK Set (RFC 7517, 8037) for trust folders; ``key`` may sign ``uses``."""
     fingerprint = key_fingerprint(key)
     signer = TrustedKey(key=key, key_ids=(fingerprint,), fingerprint=fingerprint, source="")
-    return to_key_set([signer], frozenset({USE_ANY_PASS}), None).decode()
+    return to_key_set([signer], uses, None).decode()
 
 
 def load_private_key(path: Path) -> PrivateKey:
