@@ -7,9 +7,9 @@ stays locked until the commit, so a page never passes over a change that is not 
 from __future__ import annotations
 
 from gated.collector.postgres_connection import Postgres
+from gated.collector.sql_uses import page_of
 from gated.collector.store import Lane, UsesPage
 from gated.uses import MAX_USES, GateUses, UseAt, believable
-from gated.vocabulary import Direction
 
 
 def take(
@@ -92,23 +92,7 @@ def page(connection: Postgres, site: str, after: int) -> UsesPage:
         " FROM pass_use WHERE site = %s AND change > %s AND change <= %s ORDER BY change LIMIT %s",
         (site, after, upto, MAX_USES + 1),
     ).fetchall()
-    has_more = len(rows) > MAX_USES
-    shown = rows[:MAX_USES]
-    uses = tuple(
-        UseAt(
-            gate=gate,
-            epoch=epoch,
-            seq=seq,
-            pass_ref=pass_ref,
-            direction=Direction(direction),
-            zone=zone,
-            at_ms=at_ms,
-            code_made_s=code_made_s,
-            given_back=given_back,
-        )
-        for _, gate, epoch, seq, pass_ref, direction, zone, at_ms, code_made_s, given_back in shown
-    )
-    return UsesPage(after, shown[-1][0] if has_more else upto, uses, has_more)
+    return page_of(rows, after, upto)
 
 
 def delete_expired(connection: Postgres, oldest_ms: int) -> int:

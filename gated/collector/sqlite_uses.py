@@ -7,11 +7,10 @@ the person links, and reports never read it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 
+from gated.collector.sql_uses import page_of
 from gated.collector.store import Lane, UsesPage
 from gated.uses import MAX_USES, GateUses, UseAt, believable
-from gated.vocabulary import Direction
 
 TABLES = """
 CREATE TABLE pass_use (             -- what gates told; one row for each use, not for each pass
@@ -38,9 +37,6 @@ CREATE TABLE uses_stored (          -- how far we have a gate's own list
   PRIMARY KEY (site, gate)
 ) STRICT, WITHOUT ROWID;
 """
-
-
-_Row = tuple[int, str, str, int, str, str, str | None, int, int | None, int]
 
 
 def take(
@@ -113,28 +109,12 @@ def newest(connection: sqlite3.Connection) -> int:
 def page(connection: sqlite3.Connection, site: str, after: int) -> UsesPage:
     """Return the first changes of ``site`` behind ``after``."""
     upto = max(after, newest(connection))
-    rows: Sequence[_Row] = connection.execute(
+    rows = connection.execute(
         "SELECT change, gate, epoch, seq, pass_ref, direction, zone, at_ms, code_made_s, given_back"
         " FROM pass_use WHERE site = ? AND change > ? ORDER BY change LIMIT ?",
         (site, after, MAX_USES + 1),
     ).fetchall()
-    has_more = len(rows) > MAX_USES
-    shown = rows[:MAX_USES]
-    uses = tuple(
-        UseAt(
-            gate=gate,
-            epoch=epoch,
-            seq=seq,
-            pass_ref=pass_ref,
-            direction=Direction(direction),
-            zone=zone,
-            at_ms=at_ms,
-            code_made_s=code_made_s,
-            given_back=bool(given_back),
-        )
-        for _, gate, epoch, seq, pass_ref, direction, zone, at_ms, code_made_s, given_back in shown
-    )
-    return UsesPage(after, shown[-1][0] if has_more else upto, uses, has_more)
+    return page_of(rows, after, upto)
 
 
 def delete_expired(connection: sqlite3.Connection, oldest_ms: int) -> int:
