@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gated.collector.store import Arrival, IngestResult, Lane, Store
-from gated.uses import MAX_USES, GateUses, SharedUse
-from gated.vocabulary import Direction
+from gated.collector.store import Arrival, Lane, Store
+from gated.uses import MAX_USES
 from gated.wire import GateTopics
 from tests.collector_gate import LedgerOfGate
 from tests.stores import DatabaseUnderTest, NewDatabase
-
-SITE = "lixin-primary"
-EPOCH = "k3v4q2m7x2c5d4zt"
-NOW_MS = 1_795_700_000_000
-DAY_MS = 86_400_000
+from tests.told_uses import DAY_MS, EPOCH, NOW_MS, SITE, tell, use
 
 
 @pytest.fixture
@@ -25,25 +20,6 @@ def database(new_database: NewDatabase) -> DatabaseUnderTest:
 @pytest.fixture
 def store(database: DatabaseUnderTest) -> Store:
     return database.store()
-
-
-def use(seq: int, **members: object) -> SharedUse:
-    plain = {"epoch": EPOCH, "seq": seq, "pass_ref": "k1:a", "direction": Direction.IN}
-    return SharedUse.model_validate({**plain, "at_ms": NOW_MS, **members})
-
-
-def tell(
-    store: Store,
-    *uses: SharedUse,
-    after: int = 0,
-    upto: int = 1,
-    epoch: str = EPOCH,
-    received_ms: int = NOW_MS,
-    gate: str = "east-1",
-) -> IngestResult:
-    message = GateUses(epoch=epoch, after=after, upto=upto, uses=uses)
-    topic = GateTopics(SITE, gate).uses
-    return store.ingest([Arrival(topic, message.model_dump_json().encode(), received_ms)])
 
 
 def test_a_use_is_told_on_once(store: Store) -> None:

@@ -7,16 +7,9 @@ from pathlib import Path
 import pytest
 
 from gated.collector.sqlite_store import SqliteStore
-from gated.collector.store import Arrival, IngestResult
-from gated.uses import GateUses, SharedUse
-from gated.vocabulary import Direction
-from gated.wire import GateTopics
+from tests.told_uses import DAY_MS, NOW_MS, SITE, tell, use
 
 GOLDEN = Path(__file__).parent.parent / "golden/collector"
-SITE = "lixin-primary"
-EPOCH = "k3v4q2m7x2c5d4zt"
-NOW_MS = 1_795_700_000_000
-DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -24,25 +17,6 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store = SqliteStore(tmp_path / "records.db", keep_person_days=14)
     yield store
     store.close()
-
-
-def use(seq: int, **members: object) -> SharedUse:
-    plain = {"epoch": EPOCH, "seq": seq, "pass_ref": "k1:a", "direction": Direction.IN}
-    return SharedUse.model_validate({**plain, "at_ms": NOW_MS, **members})
-
-
-def tell(
-    store: SqliteStore,
-    *uses: SharedUse,
-    after: int = 0,
-    upto: int = 1,
-    epoch: str = EPOCH,
-    received_ms: int = NOW_MS,
-    gate: str = "east-1",
-) -> IngestResult:
-    message = GateUses(epoch=epoch, after=after, upto=upto, uses=uses)
-    topic = GateTopics(SITE, gate).uses
-    return store.ingest([Arrival(topic, message.model_dump_json().encode(), received_ms)])
 
 
 def test_deleted_uses_are_not_left_in_the_file(store: SqliteStore, tmp_path: Path) -> None:
