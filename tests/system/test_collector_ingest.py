@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from gated.simulation.broker import free_port
 from gated.wire import Ack, CollectorState, GateTopics, collector_state_topic
 from tests.brokers import BROKERS, BrokerUnderTest, wait_until
 from tests.collector_gate import LedgerOfGate, Message
+from tests.collector_process import CollectorProcess
 
 WAIT_S = 20.0
 
@@ -69,36 +68,16 @@ class Station:
         self._client.loop_stop()
 
 
-class Collector:
-    """``gated collector run`` as a process."""
+class Collector(CollectorProcess):
+    """``gated collector run`` with a database of its own."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.database = folder / "records.db"
-        self._log = folder / "collector.log"
-        self._arguments = [
-            *(sys.executable, "-m", "gated", "collector", "run", "--name", "county"),
-            *("--broker", f"mqtt://127.0.0.1:{port}", "--database", str(self.database)),
-            *("--listen", f"127.0.0.1:{free_port()}"),
-        ]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._arguments, stderr=log)
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        assert self._process is not None
-        self._process.send_signal(number)
-        code = self._process.wait(WAIT_S)
-        self._process = None
-        return code
-
-    def stop_if_running(self) -> None:
-        if self._process is not None:
-            self.end(signal.SIGKILL)
-
-    def log(self) -> str:
-        return self._log.read_text(encoding="utf-8")
+        super().__init__(
+            folder / "collector.log",
+            *("--name", "county", "--broker", f"mqtt://127.0.0.1:{port}"),
+            *("--database", str(self.database), "--listen", f"127.0.0.1:{free_port()}"),
+        )
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         if not self.database.exists():

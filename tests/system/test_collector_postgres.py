@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,17 +13,17 @@ from gated.collector.postgres_connection import PostgresAddress
 from gated.simulation.broker import free_port
 from tests.brokers import BROKERS, BrokerUnderTest, wait_until
 from tests.collector_gate import LedgerOfGate, Message
+from tests.collector_process import CollectorProcess
 from tests.postgres import PostgresServer, postgres_server, rows
 from tests.system.test_collector_ingest import Station
 
 WAIT_S = 40.0
 
 
-class Ingester:
+class Ingester(CollectorProcess):
     """``gated collector run`` as one of several processes that fill one database."""
 
     def __init__(self, folder: Path, own_name: str, port: int, url: str) -> None:
-        self._log = folder / f"{own_name}.log"
         config = folder / f"{own_name}.toml"
         config.write_text(
             f"""
@@ -38,34 +36,7 @@ class Ingester:
             """,
             encoding="utf-8",
         )
-        self._arguments = [
-            sys.executable,
-            "-m",
-            "gated",
-            "collector",
-            "run",
-            "--config",
-            str(config),
-        ]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._arguments, stderr=log)
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        assert self._process is not None
-        self._process.send_signal(number)
-        code = self._process.wait(WAIT_S)
-        self._process = None
-        return code
-
-    def stop_if_running(self) -> None:
-        if self._process is not None:
-            self.end(signal.SIGKILL)
-
-    def log(self) -> str:
-        return self._log.read_text(encoding="utf-8")
+        super().__init__(folder / f"{own_name}.log", "--config", str(config))
 
 
 @pytest.fixture(scope="module")

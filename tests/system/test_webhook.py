@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,12 +16,13 @@ from gated.simulation.broker import free_port
 from gated.wire import GateTopics
 from tests.brokers import Mosquitto, wait_until
 from tests.collector_gate import LedgerOfGate, Message, alarm, visit
+from tests.collector_process import CollectorProcess
 from tests.webhook_receiver import SECRET, Receiver
 
 WAIT_S = 30.0
 
 
-class Centre:
+class Centre(CollectorProcess):
     """A broker, a receiver and ``gated collector run`` between them."""
 
     def __init__(self, folder: Path, receiver: Receiver) -> None:
@@ -54,10 +52,7 @@ class Centre:
             ),
             encoding="utf-8",
         )
-        self._log = folder / "collector.log"
-        self._arguments = [sys.executable, "-m", "gated", "collector", "run", "--config"]
-        self._arguments.append(str(config))
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(folder / "collector.log", "--config", str(config))
         self._client = Client(
             CallbackAPIVersion.VERSION2, client_id="gate", protocol=MQTTProtocolVersion.MQTTv5
         )
@@ -66,18 +61,8 @@ class Centre:
 
     def start(self) -> None:
         connected = self.log().count("connected")
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._arguments, stderr=log, env={**os.environ, "TZ": "UTC"}
-            )
+        super().start()
         self.wait(lambda: self.log().count("connected") > connected, "a connection")
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        assert self._process is not None
-        self._process.send_signal(number)
-        code = self._process.wait(WAIT_S)
-        self._process = None
-        return code
 
     def send(self, message: Message) -> None:
         self._client.publish(message.topic, message.payload, 1).wait_for_publish(WAIT_S)
@@ -85,9 +70,6 @@ class Centre:
     def send_live(self, message: Message) -> None:
         topic = GateTopics(message.chain.site, message.chain.gate).live
         self._client.publish(topic, message.payload, 1).wait_for_publish(WAIT_S)
-
-    def log(self) -> str:
-        return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 
     def stored(self) -> int:
         db = sqlite3.connect(self.database)
@@ -104,8 +86,7 @@ class Centre:
         self.wait(lambda: wanted <= {d.id for d in self.receiver.taken()}, "the alarms")
 
     def close(self) -> None:
-        if self._process is not None:
-            self.end(signal.SIGKILL)
+        self.stop_if_running()
         self._client.disconnect()
         self._client.loop_stop()
         self.broker.kill()
