@@ -22,11 +22,11 @@ from typing import Protocol
 from gated.clock import Clock
 from gated.collector.alarm_queue import AlarmQueue, OwedAlarm
 from gated.collector.cloud_events import MEDIA_TYPE, cloud_event
-from gated.collector.http_post import PostFailure
 from gated.collector.intake import Readable, read_arrival
 from gated.collector.store import Arrival
 from gated.contents import Kind
 from gated.errors import ConfigError, StorageError, WireError
+from gated.http_post import Answer, PostFailure
 from gated.units import MonoSeconds
 from gated.wire import GateTopics, parse_gate_topic
 
@@ -43,7 +43,7 @@ MAX_REFUSED_DELAY_S = 3_600.0
 """An alarm that the receiver refuses by itself is tried this often at least."""
 OVERTIME_S = 1.0
 """Beyond the time-out; only looking up the name can take longer than told."""
-_OK, _NOT_OK = 200, 300
+_TAKEN = range(200, 300)
 _REFUSED = range(400, 500)
 _NOT_ITS_FAULT = frozenset({401, 403, 404, 405, 407, 408, 410, 425, 429})
 """Answers that any alarm would get: the receiver, its address or the secret is wrong."""
@@ -54,7 +54,7 @@ class Post(Protocol):
 
     def post(
         self, body: bytes, headers: Mapping[str, str], until: MonoSeconds
-    ) -> int | PostFailure: ...
+    ) -> Answer | PostFailure: ...
 
 
 def parse_secret(text: str) -> bytes:
@@ -225,20 +225,21 @@ class WebhookSender:
         answer = self._ask(body, headers, beat, stop)
         if answer is None:
             return  # the process ends; the alarm is still owed
-        if isinstance(answer, int) and _OK <= answer < _NOT_OK:
+        status = answer.status if isinstance(answer, Answer) else None
+        if status in _TAKEN:
             self._alarms.delivered(alarm, self._now_ms())
             self._delay_s = FIRST_DELAY_S
             self._say("takes alarms", logging.INFO)
-        elif isinstance(answer, int) and answer in _REFUSED and answer not in _NOT_ITS_FAULT:
+        elif status in _REFUSED and status not in _NOT_ITS_FAULT:
             delay_s = min(MAX_REFUSED_DELAY_S, FIRST_DELAY_S * 2 ** min(alarm.attempts, 12))
             self._put_off(alarm, delay_s)
             self._pause(FIRST_DELAY_S)  # if it refuses them all, it is asked once a second
-            log.warning("the webhook refuses %s with %d; it is tried again", id_, answer)
+            log.warning("the webhook refuses %s with %d; it is tried again", id_, status)
         else:
             self._put_off(alarm, 0.0)
             self._pause(self._delay_s * self._jitter(0.5, 1.0))
             self._delay_s = min(MAX_DELAY_S, self._delay_s * 2)
-            what = f"answers {answer}" if isinstance(answer, int) else answer.value
+            what = f"answers {answer.status}" if isinstance(answer, Answer) else answer.value
             self._say(f"does not take alarms: {what}; they are kept and tried again")
 
     def _ask(
@@ -247,7 +248,7 @@ class WebhookSender:
         headers: Mapping[str, str],
         beat: Callable[[], None],
         stop: threading.Event,
-    ) -> int | PostFailure | None:
+    ) -> Answer | PostFailure | None:
         """Return the receiver's answer, or None if ``stop`` came first.
 
         On a thread of its own, since looking up a name cannot be bounded: one that hangs is left
@@ -256,7 +257,7 @@ class WebhookSender:
         if self._asking is not None and self._asking.is_alive():
             return PostFailure.NAME
         until = MonoSeconds(self._clock.monotonic_s() + self._time_out_s)
-        answers: queue.Queue[int | PostFailure] = queue.Queue()
+        answers: queue.Queue[Answer | PostFailure] = queue.Queue()
 
         def ask() -> None:
             answers.put(self._post.post(body, headers, until))

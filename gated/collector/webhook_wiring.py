@@ -7,11 +7,11 @@ from pathlib import Path
 
 from gated.clock import Clock
 from gated.collector.databases import Database
-from gated.collector.http_post import HttpPost, Target
 from gated.collector.webhook import LiveInbox, WebhookSender, parse_secret
 from gated.config import read_secret
 from gated.config.webhook import WebhookSettings
 from gated.errors import ConfigError
+from gated.http_post import HttpPost, Target
 
 
 def make_webhook(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import secrets
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from pathlib import Path
 
 from gated.clock import Clock
 from gated.config import GateConfig, read_secret
-from gated.config.verifier import PlatformResult
+from gated.config.verifier import PlatformAddress, PlatformResult
 from gated.credentials.platform import (
+    MAX_ANSWER_BYTES,
     MIN_KEY_BYTES,
     Dialect,
     Signer,
@@ -37,9 +39,9 @@ from gated.credentials.questions import (
 )
 from gated.datagrams import Receiver, Sender
 from gated.errors import ConfigError, GatedError, StorageError, WireError
+from gated.http_post import HttpPost, PostFailure, Target
 from gated.mqtt.address import TlsFiles, tls_context
 from gated.units import MonoSeconds
-from gated.uplink.https_post import HttpsPost, Posted
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Platform:
         dialect: how it says its results.
     """
 
-    def __init__(self, post: HttpsPost, signer: Signer, dialect: Dialect, clock: Clock) -> None:
+    def __init__(self, post: HttpPost, signer: Signer, dialect: Dialect, clock: Clock) -> None:
         self._post = post
         self._signer = signer
         self._dialect = dialect
@@ -69,10 +71,11 @@ class Platform:
         made_ms = round(self._clock.now().timestamp() * _MS_A_SECOND)
         headers = self._signer.headers(body, Stamp(made_ms, secrets.token_hex(_NONCE_BYTES)))
         answer = self._post.post(body, headers, until)
-        if isinstance(answer, Posted):
-            said = read_answer(answer.status, answer.body, self._dialect)
-        else:
-            said = answer
+        said = (
+            AskFailure[answer.name]
+            if isinstance(answer, PostFailure)
+            else read_answer(answer.status, answer.body, self._dialect)
+        )
         self._tell_once(said)
         return said
 
@@ -169,6 +172,12 @@ def _answer(answers: Sender, answer: Answer) -> None:
         log.warning("verifier: %s", exc)
 
 
+def platform_post(address: PlatformAddress, context: ssl.SSLContext, clock: Clock) -> HttpPost:
+    """Return what posts to the platform at ``address``."""
+    target = Target(address.host, address.port, address.target, is_tls=True)
+    return HttpPost(target, context, clock, max_answer_bytes=MAX_ANSWER_BYTES)
+
+
 def make_verifier(config: GateConfig, clock: Clock) -> VerifierWorker:
     """Return the worker for an enabled ``[verifier]``.
 
@@ -183,7 +192,7 @@ def make_verifier(config: GateConfig, clock: Clock) -> VerifierWorker:
         raise ConfigError(f"{settings.key_file}: shorter than {MIN_KEY_BYTES} bytes")
     results = {entry.says: entry.means for entry in settings.results}
     platform = Platform(
-        HttpsPost(address, tls_context(TlsFiles(ca=settings.ca_file)), clock),
+        platform_post(address, tls_context(TlsFiles(ca=settings.ca_file)), clock),
         Signer(settings.app_id or config.client_id, address.target, key),
         Dialect(
             tuple(settings.result_member.split(".")),

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from gated.clock import FakeClock, SystemClock
-from gated.collector.http_post import HttpPost, PostFailure, Target
 from gated.collector.sqlite_alarms import SqliteAlarmQueue, alarms_waiting
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.store import Arrival
@@ -25,6 +24,7 @@ from gated.config.load import parse_collector
 from gated.config.webhook import parse_webhook
 from gated.contents import AlarmContent, AlarmName
 from gated.errors import ConfigError
+from gated.http_post import Answer, HttpPost, PostFailure, Target
 from gated.units import MonoSeconds
 from gated.wire import GateTopics, PersonLink, parse_json
 from tests.collector_gate import MONDAY, LedgerOfGate, Message, alarm, visit
@@ -66,7 +66,8 @@ def receiver() -> Iterator[Receiver]:
 def post(port: int, within_s: float = 5.0) -> int | PostFailure:
     target = Target(HOST, port, "/alarms", is_tls=False)
     until = MonoSeconds(CLOCK.monotonic_s() + within_s)
-    return HttpPost(target, None, CLOCK).post(b"{}", {"webhook-id": "1"}, until)
+    answer = HttpPost(target, None, CLOCK).post(b"{}", {"webhook-id": "1"}, until)
+    return answer if isinstance(answer, PostFailure) else answer.status
 
 
 @pytest.mark.parametrize(
@@ -117,11 +118,11 @@ class Script:
 
     def post(
         self, body: bytes, headers: Mapping[str, str], until: MonoSeconds
-    ) -> int | PostFailure:
+    ) -> Answer | PostFailure:
         answer = self.by_id.get(headers["webhook-id"], self.always)
         self.posted.append((headers["webhook-id"], answer))
         self.bodies.append(body)
-        return answer
+        return answer if isinstance(answer, PostFailure) else Answer(answer)
 
     @property
     def ids(self) -> list[str]:
@@ -348,10 +349,10 @@ def test_a_post_that_hangs_in_the_system_neither_stops_the_worker_nor_is_doubled
     class Hanging:
         def post(
             self, body: bytes, headers: Mapping[str, str], until: MonoSeconds
-        ) -> int | PostFailure:
+        ) -> Answer | PostFailure:
             calls.append(headers["webhook-id"])
             release.wait(10.0)
-            return 204
+            return Answer(204)
 
     rig.sender._post = Hanging()
     rig.sender._time_out_s = -10.0  # the deadline has passed before it begins

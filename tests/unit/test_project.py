@@ -20,8 +20,8 @@ NO_ADDRESSES_IN = ("requirements.lock", "pyproject.toml", "Makefile", "scripts/s
 # Libraries behind a wire, a native decoder or a socket: each has one adapter, so that it can be
 # replaced, faked and left out in one place.
 ONE_ADAPTER_EACH = {
-    "gpiod", "iotcore", "libcamera", "paho", "picamera2", "psycopg", "pyzbar", "serial", "smbus2",
-    "uvicorn", "zxingcpp",
+    "gpiod", "h11", "iotcore", "libcamera", "paho", "picamera2", "psycopg", "pyzbar", "serial",
+    "smbus2", "uvicorn", "zxingcpp",
 }  # fmt: skip
 
 
