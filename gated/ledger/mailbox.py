@@ -162,13 +162,11 @@ class Mailbox:
         self._write("INSERT OR REPLACE INTO session VALUES (1, ?)", n)
         self._write("PRAGMA wal_checkpoint(PASSIVE)")  # syncs, which a commit here does not
 
-    def next_session(self) -> int:
-        """Return the number for a new connection: greater than every one before. Durable."""
+    def last_session(self) -> int:
+        """Return the number of the newest connection. Raises: StorageError."""
         with translated("read", self.path):
             row = self._db.execute("SELECT n FROM session").fetchone()
-        n = (int(row[0]) if row else int(self._clock.now().timestamp())) + 1
-        self.save_session(n)
-        return n
+        return int(row[0]) if row else int(self._clock.now().timestamp())
 
     def close(self) -> None:
         """Close the file, leaving ``-wal`` and ``-shm`` for the controller. Idempotent."""

@@ -218,12 +218,12 @@ class Publisher:
         return connection
 
     def _next_session(self) -> int:
+        number = max(self._session, self._mailbox.last_session()) + 1
         try:
-            return max(self._session + 1, self._mailbox.next_session())
-        except StorageError:
-            if self._session == 0:
-                raise
-            return self._session + 1  # a full disk must not keep records from leaving it
+            self._mailbox.save_session(number)
+        except StorageError as exc:  # a full disk must not keep records from leaving it
+            log.warning("%s; going on with a session number that may come again", exc)
+        return number
 
     def _converse(
         self,
