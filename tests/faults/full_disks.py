@@ -12,9 +12,10 @@ from tests.faults.verdict import Tally
 from tests.gate_processes import wait_for
 
 _MIB = 2**20
-_GATE_DISK_BYTES = 12 * _MIB
-_LIMITS = {"ballast_bytes": _MIB // 2, "min_free_bytes": _MIB}
-"""What must stay free is the least that a configuration may say: the uplink's file needs a part."""
+_GATE_DISK_BYTES = 40 * _MIB
+_LIMITS = {"ballast_bytes": 4 * _MIB, "min_free_bytes": 20 * _MIB}
+"""The shipped ballast, and the least that a configuration may leave free: from it the write-ahead
+log is checkpointed, and the uplink has room for its file."""
 _COLLECTOR_DISK_BYTES = 24 * _MIB
 _FULL_WITHIN_S = 40.0
 _REFUSALS = 20
