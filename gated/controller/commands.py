@@ -26,7 +26,7 @@ from gated.contents import (
 )
 from gated.controller.codes import CodeRules
 from gated.controller.decider import DeciderItem, Record
-from gated.controller.diagnostics import Bundle
+from gated.controller.diagnostics import Bundle, Diagnostician
 from gated.controller.nonces import Nonces
 from gated.controller.pushed_lists import PushedLists
 from gated.controller.pushed_trust import PushedTrust
@@ -49,6 +49,7 @@ from gated.deeds import (
 from gated.errors import StorageError
 from gated.ledger.reader import Bounds, LedgerReader
 from gated.ledger.writer import Ledger
+from gated.logs import recent_lines
 from gated.orders import Order, SignedOrder, is_permitted, read_order, why_not_now
 from gated.units import MonoSeconds
 from gated.visit.state import LaneState, ModeRequested, OpenOrdered, Ordered
@@ -102,7 +103,7 @@ def gate_of(
     config: Callable[[], GateConfig],
     lane_state: Callable[[], LaneState],
     put_config: PutConfig,
-    gather: Gather,
+    clock: Clock,
 ) -> Gate:
     """Return this gate; ``config`` returns the one in force."""
     gate, reader = config().gate, LedgerReader(ledger.path)
@@ -119,7 +120,7 @@ def gate_of(
         put_list=PushedLists(lambda: config().credentials).put,
         put_config=put_config,
         put_trust=PushedTrust(config).put,
-        gather=gather,
+        gather=Diagnostician(config, clock, recent_lines).gather,
     )
 
 

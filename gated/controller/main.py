@@ -27,7 +27,6 @@ from gated.controller.codes import CodeRules
 from gated.controller.commands import COMMANDS_SOCKET, CommandDesk, gate_of
 from gated.controller.control import CONTROL_SOCKET
 from gated.controller.decider import Decider, DeciderItem, Neighbours, Record
-from gated.controller.diagnostics import Diagnostician
 from gated.controller.inputs import InputWorker, Sockets
 from gated.controller.nonces import Nonces
 from gated.controller.online import DEVICE as VERIFIER
@@ -56,7 +55,6 @@ from gated.ledger.reader import EventFilter, LedgerReader
 from gated.ledger.room import RoomLimits
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Ledger, Opened
-from gated.logs import recent_lines
 from gated.supervisor import Supervisor
 from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged
 from gated.vocabulary import Mode
@@ -259,9 +257,8 @@ class Controller:
         pushed = PushedConfig(
             self._config_path, lambda: self._config, self._supervisor.request_reload
         )
-        doctor = Diagnostician(lambda: self._config, self._clock, recent_lines)
         gate = gate_of(
-            self._ledger, lambda: self._config, self._lane_state, pushed.put, doctor.gather
+            self._ledger, lambda: self._config, self._lane_state, pushed.put, self._clock
         )
         return CommandDesk(gate, self._nonces, self._timekeeper, self._clock, self._publish)
 
