@@ -205,9 +205,12 @@ def _send(args: argparse.Namespace) -> int:
         answer = answer_of(body)
         if is_diagnose and answer.outcome is CommandOutcome.DONE:
             bundle = link.wait_bundle(answer, args.wait)
+    code = _show(body, is_json=args.json)
     if bundle is not None:
         write_new_private_file(args.out, bundle)
-    return _show(body, is_json=args.json)
+        if not args.json:
+            print(f"{args.out}: {len(bundle)} bytes, see about.txt in it (诊断信息已写入)")
+    return code
 
 
 def _deed(args: argparse.Namespace) -> Deed:

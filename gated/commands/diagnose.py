@@ -32,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
     in_force = load_in_force(args.config or default_file())
     data = make_bundle(in_force.config, SystemClock(), None)
     write_new_private_file(args.out, data)
-    print(f"{args.out}: {len(data)} bytes; about.txt in it says what it holds (诊断信息已写入)")
+    print(f"{args.out}: {len(data)} bytes, see about.txt in it (诊断信息已写入)")
     return int(ExitCode.OK)
