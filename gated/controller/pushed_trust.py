@@ -64,28 +64,34 @@ def read_pushed(config: GateConfig, own: TrustList, now: datetime) -> tuple[KeyF
     except FileNotFoundError:
         return ()
     except OSError as exc:
-        return (KeyFile(source_of(""), (), (f"cannot be read ({exc.strerror})",), False),)
-    return tuple(_read_file(path, gate, own, now) for path in paths)
+        return (_unusable("", f"cannot be read ({exc.strerror}): try sudo"),)
+    files = [_read_file(path, gate, own, now) for path in paths[:MAX_PUSHED]]
+    if len(paths) > MAX_PUSHED:
+        files.append(_unusable("", f"more than {MAX_PUSHED} files; the rest is not read"))
+    return tuple(files)
 
 
 def _read_file(path: Path, gate: str, own: TrustList, now: datetime) -> KeyFile:
-    source = source_of(path.name)
     try:
         data = read_small_file(path, most_bytes=MAX_COMMAND_BYTES, forbidden_mode=0, why="")
     except (ConfigError, FileNotFoundError) as exc:
-        return KeyFile(source, (), (str(exc),), has_private_key=False)
+        return _unusable(path.name, str(exc))
     signed = read_order(data, own, now)
     if isinstance(signed, CommandReason):
         why = f"not signed by a key of the trust folder ({signed}); its keys do not count"
-        return KeyFile(source, (), (why,), has_private_key=False)
+        return _unusable(path.name, why)
     order = signed.order
     is_here = order.gate == gate and is_permitted(signed)
     if not is_here or not isinstance(order.deed, AddTrust) or path.name != _file_of(order.deed):
         why = "no key file that the centre pushed to this gate; its keys do not count"
-        return KeyFile(source, (), (why,), has_private_key=False)
-    file = parse_key_file(order.deed.data, source)
+        return _unusable(path.name, why)
+    file = parse_key_file(order.deed.data, source_of(path.name))
     refusal = why_not_pushable(file)
-    return file if refusal is None else KeyFile(source, (), (refusal,), has_private_key=False)
+    return file if refusal is None else _unusable(path.name, refusal)
+
+
+def _unusable(file_name: str, why: str) -> KeyFile:
+    return KeyFile(source_of(file_name), (), (why,), has_private_key=False)
 
 
 def why_not_pushable(file: KeyFile) -> str | None:

@@ -161,6 +161,8 @@ def test_no_more_files_than_a_gate_reads_at_once(bench: Bench) -> None:
         assert bench.order(AddTrust(f"desk-{number}", key_set(DESK))) is DONE
     assert bench.order(AddTrust("one-more", key_set(DESK))) is CommandReason.TRUST_REFUSED
     assert bench.order(AddTrust("desk-0", key_set(OTHER))) is DONE, "in the place of another"
+    bench.lay("a.cose", AddTrust("a", key_set(DESK)))
+    assert "the rest is not read" in bench.problems()
 
 
 def test_a_folder_that_cannot_be_written_is_said(bench: Bench) -> None:
