@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "demo",
     "run": "run",
     "status": "status",
+    "diagnose": "diagnose",
     "mode": "mode",
     "config": "config",
     "probe": "probe",

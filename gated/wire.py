@@ -361,6 +361,10 @@ class GateTopics:
     def response(self) -> str:
         return f"{self.root}/resp"
 
+    def part(self, command_id: str, number: int | str) -> str:
+        """Return the topic of one part of the diagnostics that a command asked for; "+": of all."""
+        return f"{self.root}/diag/{command_id}/{number}"
+
 
 ALL_RECORDS = f"{TOPIC_ROOT}/+/+/rec/+"
 ALL_STATES = f"{TOPIC_ROOT}/+/+/state"

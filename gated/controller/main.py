@@ -257,7 +257,9 @@ class Controller:
         pushed = PushedConfig(
             self._config_path, lambda: self._config, self._supervisor.request_reload
         )
-        gate = gate_of(self._ledger, lambda: self._config, self._lane_state, pushed.put)
+        gate = gate_of(
+            self._ledger, lambda: self._config, self._lane_state, pushed.put, self._clock
+        )
         return CommandDesk(gate, self._nonces, self._timekeeper, self._clock, self._publish)
 
     def _make_online(self) -> OnlineVerifier | None:

@@ -75,6 +75,7 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
     visit_id: str | None = None
+    after_seq: int = 0
     limit: int | None = None
     newest_first: bool = False
 
@@ -273,6 +274,9 @@ def _where(wanted: EventFilter) -> tuple[str, list[str | int]]:
         if when is not None:
             clauses.append(clause)
             values.append(_milliseconds(when))
+    if wanted.after_seq > 0:
+        clauses.append("AND event.seq > ?")
+        values.append(wanted.after_seq)
     if wanted.visit_id is not None:
         clauses.append("AND visit_id = ?")
         values.append(wanted.visit_id)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gated.carried import BUNDLE_FILE
 from gated.clock import Clock
 from gated.datagrams import Receiver, Sender
 from gated.errors import BrokerUnavailable, ConfigError, StorageError
@@ -54,6 +55,11 @@ class UplinkFiles:
     def commands(self) -> Path:
         """The controller's socket that takes the centre's commands, unread."""
         return self.controller.with_name("commands.sock")
+
+    @property
+    def bundle(self) -> Path:
+        """The controller's diagnostics, when the centre asked for them."""
+        return self.status.with_name(BUNDLE_FILE)
 
 
 class Publisher:
@@ -166,7 +172,7 @@ class Publisher:
             self._epoch = Epoch(
                 name,
                 SendWindow(acked=acked, sent=min(sent, self._feed.newest_seq), places=self._places),
-                LiveCopies(acked=acked, newest=self._feed.newest_seq),
+                LiveCopies(acked=acked, newest=self._feed.newest_seq, bundle=self._files.bundle),
             )
         return self._epoch
 

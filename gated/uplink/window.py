@@ -40,6 +40,7 @@ class Cargo(enum.Enum):
     STATE = "state"
     USES = "message about uses"
     AGAIN = "record that was asked for"
+    DIAGNOSTICS = "part of diagnostics"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ def test_events_are_filtered_by_kind_outcome_visit_and_time(tmp_path: Path) -> N
     assert seqs(EventFilter(kinds=frozenset({"passage"}))) == [3]
     assert seqs(EventFilter(outcomes=frozenset({"see_staff", "denied"}))) == [4, 5]
     assert seqs(EventFilter(visit_id="b")) == [2, 3]
+    assert seqs(EventFilter(after_seq=3, newest_first=True)) == [5, 4]
     assert seqs(EventFilter(since=monday)) == [2, 3, 4, 5]
     assert seqs(EventFilter(until=monday)) == [1]
     assert reader.counts(date(2026, 11, 23), SHANGHAI) == {

@@ -12,6 +12,8 @@ from gated.uplink.live import LOOK_BACK, MAX_WAITING, LiveCopies
 from gated.uplink.state import STATE_AT_MOST_EVERY_S, STATE_EVERY_S, StateTeller, StatusFile
 from tests.uplink_rig import TOPICS, GateRig
 
+NO_BUNDLE = Path("no-bundle")
+
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[GateRig]:
@@ -106,7 +108,7 @@ def all_copies(live: LiveCopies, feed: Feed) -> list[int]:
 
 
 def test_each_alarm_gets_one_copy(gate: GateRig, feed: Feed) -> None:
-    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq)
+    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq, bundle=NO_BUNDLE)
     seqs = [gate.raise_alarm()]
     gate.record(300)
     seqs.append(gate.raise_alarm())
@@ -116,7 +118,7 @@ def test_each_alarm_gets_one_copy(gate: GateRig, feed: Feed) -> None:
 
 
 def test_a_copy_whose_fate_is_unknown_is_sent_again_in_order(gate: GateRig, feed: Feed) -> None:
-    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq)
+    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq, bundle=NO_BUNDLE)
     first, second, third = gate.raise_alarm(), gate.raise_alarm(), gate.raise_alarm()
     assert all_copies(live, feed) == [first, second, third]
     live.landed(second)
@@ -127,8 +129,8 @@ def test_a_copy_whose_fate_is_unknown_is_sent_again_in_order(gate: GateRig, feed
 
 def test_what_the_collector_has_needs_no_copy(gate: GateRig, feed: Feed) -> None:
     first, second = gate.raise_alarm(), gate.raise_alarm()
-    assert all_copies(LiveCopies(acked=first, newest=second), feed) == [second]
-    live = LiveCopies(acked=0, newest=second)
+    assert all_copies(LiveCopies(acked=first, newest=second, bundle=NO_BUNDLE), feed) == [second]
+    live = LiveCopies(acked=0, newest=second, bundle=NO_BUNDLE)
     feed.refresh()
     live.scan(feed)
     live.forget_upto(first)
@@ -136,7 +138,7 @@ def test_what_the_collector_has_needs_no_copy(gate: GateRig, feed: Feed) -> None
 
 
 def test_a_flood_of_alarms_keeps_the_newest(gate: GateRig, feed: Feed) -> None:
-    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq)
+    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq, bundle=NO_BUNDLE)
     seqs = [gate.raise_alarm() for _ in range(MAX_WAITING + 20)]
     assert all_copies(live, feed) == seqs[-MAX_WAITING:]
 
@@ -145,4 +147,4 @@ def test_alarms_of_long_ago_are_not_live_any_more(gate: GateRig, feed: Feed) -> 
     gate.raise_alarm()
     gate.record(LOOK_BACK)
     newest = gate.raise_alarm()
-    assert all_copies(LiveCopies(acked=0, newest=newest), feed) == [newest]
+    assert all_copies(LiveCopies(acked=0, newest=newest, bundle=NO_BUNDLE), feed) == [newest]
