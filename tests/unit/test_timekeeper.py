@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gated.clock import FakeClock, TimeQuality
-from gated.controller.timekeeper import BUILT_AT, Timekeeper
+from gated.clock import BUILT_AT, FakeClock, TimeQuality
+from gated.controller.timekeeper import Timekeeper
 from gated.visit.state import ClockChanged, PassbackReset
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
