@@ -66,14 +66,19 @@ def parse_certificates(data: bytes, name: str) -> list[x509.Certificate]:
 def describe(certificate: x509.Certificate) -> Certificate:
     """Return what ``certificate`` says."""
     subject = certificate.subject.rfc4514_string()
+    name = common_name(certificate.subject) or subject
     return Certificate(
-        name=(common_name(certificate.subject) or subject)[:_MAX_NAME_CHARACTERS],
-        subject=subject,
-        issuer=certificate.issuer.rfc4514_string(),
+        name=_printable(name)[:_MAX_NAME_CHARACTERS],
+        subject=_printable(subject),
+        issuer=_printable(certificate.issuer.rfc4514_string()),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex()[:16],
     )
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)  # other people chose it
 
 
 def common_name(name: x509.Name) -> str | None:

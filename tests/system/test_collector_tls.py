@@ -3,6 +3,11 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import ipaddress
+import shutil
+import socket
+import ssl
+import subprocess
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +21,8 @@ from gated.clock import SystemClock
 from gated.collector.broker import BrokerConnection
 from gated.errors import BrokerUnavailable, ConfigError
 from gated.mqtt.address import BrokerAddress, TlsFiles
-from tests.brokers import Mosquitto
+from gated.simulation.broker import free_port
+from tests.brokers import Mosquitto, listens, wait_until
 
 # paho leaves a socket whose handshake failed to the garbage collector, which closes it.
 pytestmark = pytest.mark.filterwarnings(
@@ -110,6 +116,34 @@ def test_a_broker_without_tls_is_not_talked_to_in_the_clear(tmp_path: Path) -> N
             open_and_close(broker.port, certificate)
     finally:
         broker.stop()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_a_server_that_speaks_only_tls_1_1_is_not_talked_to(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path, "broker", LOOPBACK)
+    port = free_port()
+    words = ("-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0", "-cert", certificate, "-key", key)
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{port}", *words],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        assert wait_until(lambda: listens(port), 10)
+        with pytest.raises(BrokerUnavailable):
+            open_and_close(port, certificate)
+        old = ssl.create_default_context(cafile=certificate)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            old.minimum_version = ssl.TLSVersion.TLSv1_1
+        old.set_ciphers("DEFAULT:@SECLEVEL=0")
+        with (
+            socket.create_connection(("127.0.0.1", port), 10) as plain,
+            old.wrap_socket(plain, server_hostname="127.0.0.1") as sock,
+        ):
+            assert sock.version() == "TLSv1.1"  # it was there, and its version was the reason
+    finally:
+        server.kill()
+        server.wait(10)
 
 
 def test_a_certificate_file_that_is_not_there_is_named(tmp_path: Path) -> None:
