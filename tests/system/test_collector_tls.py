@@ -3,10 +3,12 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import ipaddress
+import logging
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,9 @@ from cryptography.x509.oid import NameOID
 
 from gated.clock import SystemClock
 from gated.collector.broker import BrokerConnection
+from gated.collector.main import make_ingest
+from gated.collector.sqlite_store import SqliteStore
+from gated.config.load import parse_collector
 from gated.errors import BrokerUnavailable, ConfigError
 from gated.mqtt.address import BrokerAddress, TlsFiles
 from gated.simulation.broker import free_port
@@ -116,6 +121,40 @@ def test_a_broker_without_tls_is_not_talked_to_in_the_clear(tmp_path: Path) -> N
             open_and_close(broker.port, certificate)
     finally:
         broker.stop()
+
+
+def test_a_collector_outlives_files_that_are_just_being_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    certificate, key = self_signed(tmp_path, "broker", LOOPBACK)
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(certificate.read_bytes())
+    broker = Mosquitto(
+        tmp_path, listener=f"allow_anonymous true\ncertfile {certificate}\nkeyfile {key}"
+    )
+    broker.start()
+    store = SqliteStore(tmp_path / "records.db", keep_person_days=14)
+    keys = f'name = "centre"\nbroker = "mqtts://127.0.0.1:{broker.port}"\nca_file = "{ca}"\n'
+    settings = parse_collector(f"[collector]\n{keys}", "collector.toml").collector
+    ingest = make_ingest(settings, store, SystemClock())
+    stop = threading.Event()
+    thread = threading.Thread(target=ingest.run, args=(stop, lambda: None))
+    thread.start()
+    try:
+        assert wait_until(lambda: "connected" in caplog.text, 20)
+        ca.write_bytes(b"")
+        broker.stop()
+        broker.start()
+        assert wait_until(lambda: "cannot use the TLS files" in caplog.text, 20)
+        ca.write_bytes(certificate.read_bytes())
+        assert wait_until(lambda: caplog.text.count("connected") == 2, 20)
+    finally:
+        stop.set()
+        thread.join(20)
+        store.close()
+        broker.stop()
+    assert not thread.is_alive()
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
