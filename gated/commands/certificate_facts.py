@@ -116,8 +116,8 @@ def _lines(facts: Facts, now: datetime) -> Iterator[Text]:
         )
     for one in facts.seen:
         yield from _lines_of(one, now)
-    if not facts.seen:
-        yield "没有证书", "there is no certificate"
+    if all(one.what == AUTHORITY for one in facts.seen):
+        yield "本机没有证书在用", "this gate has no certificate of its own in force"
     if facts.is_requested:
         yield (
             "已申请新证书：签发后运行 gated certificate install FILE",

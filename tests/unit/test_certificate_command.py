@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from gated.mqtt.own_pairs import FOLDER, OwnPairs
 from tests.authorities import CLIENT, SERVER, Authority, name_of
 from tests.config_texts import with_keys
 
+ROOT = Path(__file__).resolve().parents[2]
 CA = Authority("school CA")
 
 
@@ -115,6 +118,59 @@ def test_what_root_makes_belongs_to_the_services_user(gate: Gate) -> None:
     assert gate.pairs.folder.stat().st_uid == gate.pairs.new_file.stat().st_uid == 4711
 
 
+# Ends the process, as a power cut would, just before its n-th step that changes a file's name,
+# content or existence. An audit hook: the code under test is the real one.
+CUT = """
+import os, sys
+from gated.cli import main
+at_step, steps = int(sys.argv[1]), 0
+def cut(event, args):
+    global steps
+    writes = event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR)
+    if writes or event in ("os.rename", "os.remove", "os.mkdir", "os.chmod", "os.chown"):
+        steps += 1
+        if steps == at_step:
+            os._exit(9)
+sys.addaudithook(cut)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def cut_at(step: int, *words: str) -> int:
+    """Run ``gated certificate`` with a power cut at ``step``; return the exit code, 9 if cut."""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", CUT, str(step), "certificate", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (0, 9), done.stderr
+    return done.returncode
+
+
+def test_a_power_cut_at_any_step_of_request_and_install_costs_no_more_than_another_try(
+    gate: Gate,
+) -> None:
+    config = ("--config", str(gate.folder / "gated.toml"))
+    cuts = 0
+    while cut_at(cuts + 1, "request", *config) != 0:
+        cuts += 1
+        assert not gate.pairs.request_key.exists() or gate.pairs.request_key.stat().st_size
+    assert cuts >= 3  # the folder, the new file, its name
+    answer = gate.folder / "answer.pem"
+    answer.write_bytes(CA.answer(gate.request()))
+    cuts = 0
+    while cut_at(cuts + 1, "install", str(answer), *config) != 0:
+        cuts += 1
+        if gate.pairs.new() is not None:
+            tls_context(gate.pairs.with_new())
+        assert gate.pairs.request_key.exists()  # so that it can be installed again
+    assert cuts >= 3  # the new file, its name, the key's end
+    assert gate.pairs.new() is not None
+
+
 def key_of(request: bytes) -> ec.EllipticCurvePublicKey:
     key = x509.load_pem_x509_csr(request).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
@@ -200,7 +256,8 @@ def test_show_says_until_when_each_certificate_lives(
 def test_show_tells_of_a_new_one_and_why_it_was_not_accepted(
     gate: Gate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert gate.run("show") == 0  # the CA alone
+    assert gate.run("show") == 0
+    assert "no certificate of its own in force" in capsys.readouterr().out
     gate.install(CA.answer(gate.request()))
     assert gate.run("show") == 0
     assert "waits for its trial" in capsys.readouterr().out
