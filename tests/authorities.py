@@ -17,6 +17,17 @@ from gated.simulation.broker import HOST
 LOOPBACK = x509.IPAddress(ipaddress.ip_address(HOST))
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 DAY = timedelta(days=1)
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def name_of(common_name: str) -> x509.Name:
@@ -29,12 +40,15 @@ class Authority:
     def __init__(self, name: str, *, begins: float = -1, ends: float = 365) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = name_of(name)
-        basics = x509.BasicConstraints(ca=True, path_length=0)
-        builder = self._builder(self._name, self._key.public_key(), begins, ends)
-        self.certificate = builder.add_extension(basics, critical=True).sign(
-            self._key, hashes.SHA256()
+        own = self._key.public_key()
+        signed = (
+            self._builder(self._name, own, begins, ends)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_SIGNS, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(own), critical=False)
+            .sign(self._key, hashes.SHA256())
         )
-        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)
+        self.pem = signed.public_bytes(serialization.Encoding.PEM)
 
     def sign(
         self,
@@ -47,7 +61,8 @@ class Authority:
         holder: x509.GeneralName | None = None,
     ) -> bytes:
         """Return the certificate in PEM form."""
-        builder = self._builder(subject, key, begins, ends)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = self._builder(subject, key, begins, ends).add_extension(issuer, critical=False)
         if usage is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if holder is not None:
