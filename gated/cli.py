@@ -26,6 +26,7 @@ COMMANDS = {
     "pass": "passes",
     "verify": "verify",
     "trust": "trust",
+    "certificate": "certificate",
     "scan": "scan",
     "controller": "controller",
     "scanner": "scanner",

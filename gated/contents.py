@@ -66,6 +66,8 @@ class AlarmName(enum.StrEnum):
     COMMAND_REFUSED = "command_refused"
     THERMOMETER_DRIFTING = "thermometer_drifting"
     THERMOMETER_STEADY = "thermometer_steady"
+    CERTIFICATE_EXPIRING = "certificate_expiring"
+    CERTIFICATE_REFUSED = "certificate_refused"
 
 
 class CommandName(enum.StrEnum):

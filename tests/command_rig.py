@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gated.carried import frame
-from gated.clock import FakeClock, TimeQuality
+from gated.clock import BUILT_AT, FakeClock, TimeQuality
 from gated.contents import AlarmContent, CommandContent, CommandReason, ModeContent
 from gated.controller.codes import CodeRules
 from gated.controller.commands import COUNTERS_SETTING, CommandDesk, Gate
 from gated.controller.decider import DeciderItem, Record
 from gated.controller.diagnostics import Bundle
 from gated.controller.nonces import Nonces
-from gated.controller.timekeeper import BUILT_AT, Timekeeper
+from gated.controller.timekeeper import Timekeeper
 from gated.credentials.enough import CertificateRules
 from gated.credentials.persons import PersonsList
 from gated.credentials.pseudonym import SiteKey

@@ -17,7 +17,7 @@ from gated.clock import Clock
 from gated.collector.broker import Received
 from gated.collector.store import Arrival, ChainKey, Progress, Store
 from gated.collector.uses import UsesDesk
-from gated.errors import BrokerUnavailable, StorageError
+from gated.errors import BrokerUnavailable, ConfigError, StorageError
 from gated.units import MonoSeconds
 from gated.wire import (
     ALL_LIVE,
@@ -116,7 +116,7 @@ class Ingest:
             began = self._clock.monotonic_s()
             try:
                 self._serve(stop, beat)
-            except BrokerUnavailable as exc:
+            except (BrokerUnavailable, ConfigError) as exc:  # a file may be just being replaced
                 self._say(f"{exc}; trying again, the gates keep what they record")
             except StorageError as exc:
                 self._say(f"{exc}; trying again")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from gated.carried import MAX_COMMAND_BYTES
+from gated.clock import BUILT_AT
 from gated.config import CredentialSettings
 from gated.contents import CommandContent, CommandName, CommandOutcome, CommandReason
 from gated.controller.commands import ALARMS_EACH_MINUTE, COUNTERS_SETTING, MINUTE_S
 from gated.controller.nonces import NEW_EVERY_S
 from gated.controller.pushed_lists import PushedLists
-from gated.controller.timekeeper import BUILT_AT
 from gated.credentials.revocation import make_list, read_list
 from gated.credentials.revocation_folder import FoundList, Revocations
 from gated.credentials.signatures import key_fingerprint

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.carried import MAX_COMMAND_BYTES, frame, unframe
+from gated.clock import BUILT_AT
 from gated.contents import CommandReason
-from gated.controller.timekeeper import BUILT_AT
 from gated.credentials import cbor, cose
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
