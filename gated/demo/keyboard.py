@@ -30,7 +30,9 @@ class Keyboard:
 
     def read(self) -> str:
         """Return the keys that were pressed since the last call; does not wait."""
-        if self._descriptor is None or not select.select([self._descriptor], [], [], 0.0)[0]:
+        if self._descriptor is None or not _is_in_front(self._descriptor):
+            return ""
+        if not select.select([self._descriptor], [], [], 0.0)[0]:
             return ""
         return os.read(self._descriptor, _MOST_KEYS).decode("ascii", errors="ignore")
 
@@ -41,7 +43,7 @@ class Keyboard:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._descriptor is not None:
+        if self._descriptor is not None and _is_in_front(self._descriptor):
             termios.tcflush(self._descriptor, termios.TCIFLUSH)
             termios.tcsetattr(self._descriptor, termios.TCSANOW, self._was)
 
@@ -51,9 +53,12 @@ def _terminal() -> int | None:
     if sys.stdin is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return None
     descriptor = sys.stdin.fileno()
+    return descriptor if _is_in_front(descriptor) else None
+
+
+def _is_in_front(descriptor: int) -> bool:
+    """Return whether the terminal is ours now: touching it from the background would stop us."""
     try:
-        in_front = os.tcgetpgrp(descriptor)
-    except OSError:  # no terminal with jobs: nobody else asks for its keys
-        return descriptor
-    # In the background it belongs to the shell, and touching it would stop us.
-    return descriptor if in_front == os.getpgrp() else None
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:  # not a terminal with jobs: nobody else asks for its keys
+        return True

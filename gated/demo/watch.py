@@ -92,6 +92,10 @@ class Watch:
         self._screen.keep("")
         if not hurry.is_set():
             log.error("the collector has not acknowledged everything in %g s", within_s)
+        elif (left := self._reader.backlog()) > 0:
+            self._screen.say(
+                f"not waited for: {left} events are in the gate alone  {left} 条未送达"
+            )
 
     def _look(self) -> int:
         """Keep everything running, show what is new; return the backlog."""

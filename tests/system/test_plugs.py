@@ -229,6 +229,20 @@ def test_keys_come_without_enter_and_an_exception_leaves_the_terminal_as_it_was(
         assert termios.tcgetattr(slave) == before
 
 
+def test_in_the_background_the_terminal_is_left_to_the_shell() -> None:
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    shell = ["setsid", "--ctty", "sh", "-mc", '"$0" -c "$1" & wait', sys.executable, TAKES_KEYS]
+    with (
+        open(master, "rb") as screen,  # noqa: PTH123 - a descriptor
+        open(slave, "wb") as terminal,  # noqa: PTH123 - a descriptor
+        subprocess.Popen(shell, stdin=terminal, stdout=terminal, stderr=terminal) as process,
+    ):
+        assert screen.readline() == b"none\r\n"
+        assert process.wait(PATIENCE_S) == 0
+        assert termios.tcgetattr(slave) == before
+
+
 def test_without_a_terminal_there_are_no_keys() -> None:
     answer = subprocess.run(
         [sys.executable, "-c", TAKES_KEYS], stdin=subprocess.DEVNULL, capture_output=True,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,12 @@ def test_every_plug_has_a_key_of_its_own_and_words_in_both_languages() -> None:
         assert f"{key} {plug} {words.name_zh}" in keys_in_a_line()
         assert f"  {key}  {plug} " in said
         assert all(text in said for text in words.out)
+
+
+def test_the_tutorial_has_every_key_with_its_plug() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w)` \| `(\w+)` (\S+) \| .+ \| .+ \|$", page, re.MULTILINE)
+    assert rows == [(key, plug, WORDS[plug].name_zh) for key, plug in KEYS.items()]
 
 
 def test_the_example_in_the_help_is_read_as_it_says() -> None:
