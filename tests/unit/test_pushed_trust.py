@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gated.clock import BUILT_AT
 from gated.config import GateConfig, parse_gate
 from gated.contents import CommandReason
 from gated.controller.pushed_trust import (
@@ -21,7 +22,6 @@ from gated.controller.pushed_trust import (
     PushedTrust,
     load_all_trust,
 )
-from gated.controller.timekeeper import BUILT_AT
 from gated.credentials.key_sets import to_key_set
 from gated.credentials.keys import public_key_set
 from gated.credentials.signatures import key_fingerprint
