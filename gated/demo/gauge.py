@@ -29,11 +29,11 @@ class Gauge:
         if backlog == 0 and not out:
             self._screen.keep("")
             if self._most > 0:
-                self._screen.say(f"backlog 积压 0 (at most 最多 {self._most})")
+                self._screen.say(f"backlog 待送达 0 (at most 最多 {self._most})")
             self._is_watching, self._said, self._most = False, 0, 0
         elif self._screen.is_terminal:
             pulled = f" · out 拔掉 {', '.join(out)}" if out else ""
-            self._screen.keep(f"backlog 积压 {backlog}{pulled}")
+            self._screen.keep(f"backlog 待送达 {backlog}{pulled}")
         elif abs(backlog - self._said) >= NOTICEABLE:
             self._said = backlog
-            self._screen.say(f"backlog 积压 {backlog}")
+            self._screen.say(f"backlog 待送达 {backlog}")

@@ -59,7 +59,7 @@ def test_pulled_plugs_hold_records_back_and_lose_none(folder: Path) -> None:
         back = [number for number, line in enumerate(lines) if line.startswith(f"▲ {plug}: ")]
         assert len(out) == len(back) == 1, said
         assert out < back, said
-    waiting = [int(n) for n in re.findall(r"^backlog 积压 (\d+)", answer.stdout, re.MULTILINE)]
+    waiting = [int(n) for n in re.findall(r"^backlog 待送达 (\d+)", answer.stdout, re.MULTILINE)]
     assert max(waiting) >= 2, said
     assert waiting[-1] == 0, said
     found = NOTHING_LOST.fullmatch(lines[-1])
@@ -132,12 +132,12 @@ def test_a_key_pulls_a_plug_the_backlog_is_seen_and_the_terminal_is_itself_again
     at = terminal.wait_shown(r"p  power .*电源", at)
     terminal.press("n")
     at = terminal.wait_shown(r"▼ network: .*网线已拔", at)
-    at = terminal.wait_shown(r"backlog 积压 [1-9]\d* · out 拔掉 network", at)
+    at = terminal.wait_shown(r"backlog 待送达 [1-9]\d* · out 拔掉 network", at)
     terminal.press("s")
-    at = terminal.wait_shown(r"backlog 积压 \d+ · out 拔掉 network, scanner", at)
+    at = terminal.wait_shown(r"backlog 待送达 \d+ · out 拔掉 network, scanner", at)
     terminal.press("ns")
     at = terminal.wait_shown(r"▲ network: .*已插回", at)
-    at = terminal.wait_shown(r"backlog 积压 0 \(at most 最多 [1-9]", at)
+    at = terminal.wait_shown(r"backlog 待送达 0 \(at most 最多 [1-9]", at)
     terminal.press("c")
     at = terminal.wait_shown(r"▼ collector: ", at)
     terminal.press("\x03")

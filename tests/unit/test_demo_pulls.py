@@ -115,10 +115,10 @@ def test_a_rise_and_a_fall_worth_noticing_are_lines_and_so_is_the_end(
     gauge.show(0, ())
     gauge.show(5, ())  # an ordinary moment later
     assert lines_of(capsys) == [
-        "backlog 积压 2",
-        "backlog 积压 4",
-        "backlog 积压 1",
-        "backlog 积压 0 (at most 最多 4)",
+        "backlog 待送达 2",
+        "backlog 待送达 4",
+        "backlog 待送达 1",
+        "backlog 待送达 0 (at most 最多 4)",
     ]
 
 
@@ -136,9 +136,9 @@ def test_on_a_terminal_the_backlog_stands_below_the_lines_and_goes_when_it_is_dr
     screen.is_terminal = True
     gauge = Gauge(screen)
     gauge.show(1, [Plug.NETWORK, Plug.BROKER])
-    status = "backlog 积压 1 · out 拔掉 network, broker\x1b[K\r"
+    status = "backlog 待送达 1 · out 拔掉 network, broker\x1b[K\r"
     assert capsys.readouterr().out == status
     screen.say("a visit")
     assert capsys.readouterr().out == f"\x1b[Ka visit\n{status}"
     gauge.show(0, ())
-    assert capsys.readouterr().out == "\x1b[Kbacklog 积压 0 (at most 最多 1)\n"
+    assert capsys.readouterr().out == "\x1b[Kbacklog 待送达 0 (at most 最多 1)\n"
