@@ -36,11 +36,11 @@ from psycopg import Connection
 
 from gated.clock import SystemClock
 from gated.collector.batch import Batch, read_batch
+from gated.collector.batch_tables import Writes
 from gated.collector.broker import BrokerConnection
 from gated.collector.ingest import Ingest
 from gated.collector.postgres_batch import PostgresTables
 from gated.collector.postgres_connection import PostgresAddress, open_for_writing
-from gated.collector.postgres_schema import MAKE_STAGING
 from gated.collector.postgres_store import PostgresStore
 from gated.collector.sql_reader import Row
 from gated.collector.sqlite_store import SqliteStore
@@ -258,21 +258,20 @@ def store_alone(messages: Sequence[Message], opened: Opened, batch: int) -> Figu
 class KeepingRows(PostgresTables):
     """The real tables; what is inserted is kept, too."""
 
-    def __init__(self, connection: Connection[Row], kept: list[Sequence[Row]]) -> None:
+    def __init__(self, connection: Connection[Row], kept: list[Writes]) -> None:
         super().__init__(connection)
         self._kept = kept
 
-    def add_records(self, rows: Sequence[Row]) -> None:
-        self._kept.append(rows)
-        super().add_records(rows)
+    def write(self, writes: Writes) -> None:
+        self._kept.append(Writes(writes.records))
+        super().write(writes)
 
 
 def copy_alone(messages: Sequence[Message], server: PostgresServer) -> Figures:
     """PostgreSQL's yardstick: rows that are ready, COPY and INSERT, a commit for each batch."""
-    kept: list[Sequence[Row]] = []
+    kept: list[Writes] = []
     address = server.new_database()
     with open_for_writing(address)[0] as connection:
-        connection.execute(MAKE_STAGING)
         for each in batches_of(messages, BATCH):
             with connection.transaction():
                 tables = KeepingRows(connection, kept)
@@ -280,9 +279,9 @@ def copy_alone(messages: Sequence[Message], server: PostgresServer) -> Figures:
         connection.execute("TRUNCATE record")
 
         def consume() -> None:
-            for rows in kept:
+            for writes in kept:
                 with connection.transaction():
-                    PostgresTables(connection).add_records(rows)
+                    PostgresTables(connection).write(writes)
 
         figures = measure(consume, len(messages))
     server.give_back(address)

@@ -10,6 +10,7 @@ Reference: docs/mqtt-reference.md. Other ingesters dedupe on (gate, epoch, seq).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -18,10 +19,10 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from gated.clock import TimeQuality
-from gated.contents import CONTENT_OF_KIND, Content, Kind
+from gated.contents import Content
 from gated.errors import WireError
 from gated.vocabulary import Direction, Mode
 
@@ -166,33 +167,6 @@ def split_link(message: bytes) -> tuple[bytes, PersonLink | None]:
     return message[:at] + b"}", PersonLink(holder_ref, salt)
 
 
-class Record(BaseModel):
-    """The head of every record, as a receiver reads it. Later versions may add members."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-    v: Literal[1]
-    kind: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
-    site: str
-    gate: str
-    epoch: Annotated[str, Field(pattern=r"^[a-z2-7]{16}$")]
-    seq: Annotated[int, Field(ge=1, lt=2**63)]
-    at: str
-    time_quality: TimeQuality
-    boot: int
-    boot_ms: int
-    mode: Mode
-    drill: bool
-    rules: str
-    software: str
-    prev: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-
-    def member(self, name: str) -> object:
-        """Return a member that belongs to the record's kind, or None."""
-        extra = self.__pydantic_extra__
-        return None if extra is None else extra.get(name)
-
-
 def _refuse(constant: str) -> float:
     raise WireError(f"{constant} is not JSON")
 
@@ -212,7 +186,6 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
-_KINDS = frozenset(kind.value for kind in Kind)
 
 
 def parse_json(data: bytes) -> dict[str, Any]:
@@ -235,25 +208,6 @@ def parse_json(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise WireError("not a JSON object")
     return value
-
-
-def parse_record(body: bytes) -> Record:
-    """Return the record in ``body``. A known kind's own members are checked too.
-
-    Raises: WireError: with the first thing that is wrong.
-    """
-    raw = parse_json(body)
-    try:
-        record = Record.model_validate(raw)
-        content = CONTENT_OF_KIND.get(Kind(record.kind)) if record.kind in _KINDS else None
-        if content is not None:
-            fields = content.model_fields  # once: the look-up costs more than all the rest
-            content.model_validate({k: v for k, v in raw.items() if k in fields})
-    except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise WireError(f"{where}: {first['msg']}") from exc
-    return record
 
 
 # --- acks, states, topics -------------------------------------------------------------------------
@@ -381,6 +335,7 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+@functools.lru_cache(maxsize=4_096)  # each gate says its few topics again and again
 def parse_gate_topic(topic: str) -> tuple[GateTopics, str, str]:
     """Return (gate's topics, branch, kind) of a topic below a gate; kind is "" but for ``rec``.
 

@@ -16,8 +16,9 @@ from pydantic import BaseModel
 import gated
 from gated.carried import PART_BYTES
 from gated.contents import CONTENT_OF_KIND, Kind
+from gated.received import Record
 from gated.uses import GateUses, SiteUses, site_uses_topic, uses_answer_topic
-from gated.wire import Ack, CollectorState, GateState, GateTopics, Record, collector_state_topic
+from gated.wire import Ack, CollectorState, GateState, GateTopics, collector_state_topic
 from scripts.mqtt_reference import MEANINGS
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "asyncapi.yaml"

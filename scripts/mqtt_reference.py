@@ -21,6 +21,7 @@ from gated.contents import (
     CommandOutcome,
     CommandReason,
 )
+from gated.received import Record
 from gated.vocabulary import (
     ClaimStep,
     CodeColour,
@@ -36,7 +37,7 @@ from gated.vocabulary import (
     TemperatureFlag,
     UnreadCause,
 )
-from gated.wire import Ack, CollectorState, GateState, Record
+from gated.wire import Ack, CollectorState, GateState
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "mqtt-reference.md"
 BEGIN, END = "<!-- tables: begin (scripts/mqtt_reference.py) -->", "<!-- tables: end -->"

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from gated.collector.batch_tables import BatchTables, Birth, LinkRow, Note, StoredChain
+from gated.collector.batch_tables import (
+    BatchTables,
+    Birth,
+    Held,
+    LinkRow,
+    Note,
+    StoredChain,
+    Writes,
+)
 from gated.collector.chain import Head, Step, advance
 from gated.collector.corrections import (
     BootClocks,
@@ -72,7 +80,7 @@ class Batch:
         self._tables = tables
         self._keep_days = keep_person_days
         self._chains: dict[ChainKey, _Pending] = {}
-        self._stored: dict[ChainKey, StoredChain] = {}
+        self._held = Held({}, {})
         self._seen: dict[Lane, int] = {}
         self._births: list[tuple[StateSeen, int]] = []
         self._changed: set[ChainKey] = set()
@@ -81,17 +89,16 @@ class Batch:
         self._duplicates = self._quarantined = self._ignored = 0
 
     def ingest(self, batch: Sequence[Read]) -> IngestResult:
-        self._tables.hold(sorted({lane for _, intake in batch if (lane := _lane_of(intake))}))
-        keys = sorted({key for _, intake in batch if (key := _chain_of(intake))})
-        self._stored = self._tables.chains(keys)
+        lanes = {lane for _, intake in batch if (lane := _lane_of(intake))}
+        keys = {key for _, intake in batch if (key := _chain_of(intake))}
+        self._held = self._tables.hold(sorted(lanes), sorted(keys))
         for arrival, intake in batch:
             self._sort(arrival, intake)
         for chain, pending in self._chains.items():
             self._advance(chain, pending)
         for state, received_at_ms in self._births:
             self._skip_what_the_gate_has_lost(state, received_at_ms)
-        self._insert()
-        self._tables.see(dict(sorted(self._seen.items())))
+        self._write()
         return IngestResult(
             stored=sum(len(pending.new) for pending in self._chains.values()),
             duplicates=self._duplicates,
@@ -133,7 +140,7 @@ class Batch:
     def _pending(self, chain: ChainKey, received_at_ms: int) -> _Pending:
         pending = self._chains.get(chain)
         if pending is None:
-            stored = self._stored.get(chain) or StoredChain(Head(), 0, received_at_ms)
+            stored = self._held.chains.get(chain) or StoredChain(Head(), 0, received_at_ms)
             pending = _Pending(stored.head, stored.highest, stored.first_received_ms)
             self._chains[chain] = pending
         return pending
@@ -225,13 +232,11 @@ class Batch:
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def _insert(self) -> None:
-        with_records = [chain for chain, pending in self._chains.items() if pending.new]
-        anchors = self._tables.anchors(with_records) if with_records else {}
+    def _write(self) -> None:
         rows: list[tuple[object, ...]] = []
         links: list[LinkRow] = []
         for chain, pending in self._chains.items():
-            clocks = self._learn(chain, pending, clocks_of(anchors.get(chain, {})))
+            clocks = self._learn(chain, pending, clocks_of(self._held.anchors.get(chain, {})))
             for seq, (step, intake, received_at_ms) in pending.new.items():
                 hash_ = pending.hashes.get(seq)
                 rows.append(_record_row(chain, seq, step, intake, received_at_ms, hash_, clocks))
@@ -239,14 +244,11 @@ class Batch:
                     self._add_link(links, intake, received_at_ms)
                     if seq <= pending.head.upto and hash_ is None:
                         self._found_again(chain, seq)
-        self._tables.add_records(rows)
-        self._tables.add_links(links)
-        self._tables.set_chains(
-            {
-                chain: StoredChain(pending.head, pending.highest, pending.first_received_ms)
-                for chain, pending in self._chains.items()
-            }
-        )
+        chains = {
+            chain: StoredChain(pending.head, pending.highest, pending.first_received_ms)
+            for chain, pending in self._chains.items()
+        }
+        self._tables.write(Writes(rows, links, chains, dict(sorted(self._seen.items()))))
 
     def _learn(self, chain: ChainKey, pending: _Pending, clocks: BootClocks) -> BootClocks:
         """Return ``clocks`` with what the new records know of the time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gated.collector.chain import Head, Step
@@ -64,19 +64,32 @@ class Birth:
     received_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is stored of the chains that a batch is about."""
+
+    chains: Mapping[ChainKey, StoredChain]  # those that were ever heard of
+    anchors: Mapping[ChainKey, StoredAnchors]  # of those that have any
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What a batch leaves behind."""
+
+    records: Sequence[tuple[object, ...]] = ()  # rows of RECORD_COLUMNS, none of them stored yet
+    links: Sequence[LinkRow] = ()
+    chains: Mapping[ChainKey, StoredChain] = field(default_factory=dict)
+    seen_ms: Mapping[Lane, int] = field(default_factory=dict)  # when gates were last heard of
+
+
 class BatchTables(Protocol):
     """What a batch needs of a store. All of it happens inside the store's open transaction."""
 
-    def hold(self, lanes: Sequence[Lane]) -> None:
-        """Keep every other writer of ``lanes`` (sorted) out until this transaction ends."""
-        ...
+    def hold(self, lanes: Sequence[Lane], keys: Sequence[ChainKey]) -> Held:
+        """Keep every other writer of ``lanes`` (sorted) out until this transaction ends.
 
-    def chains(self, keys: Sequence[ChainKey]) -> dict[ChainKey, StoredChain]:
-        """Return those of ``keys`` that were ever heard of."""
-        ...
-
-    def anchors(self, keys: Sequence[ChainKey]) -> dict[ChainKey, StoredAnchors]:
-        """Return the anchors of each of ``keys`` that has any."""
+        Return what is stored of ``keys``, chains of these lanes.
+        """
         ...
 
     def step(self, chain: ChainKey, seq: int) -> Step | None:
@@ -91,13 +104,7 @@ class BatchTables(Protocol):
         """Fill in h(seq) of records that are stored already."""
         ...
 
-    def add_records(self, rows: Sequence[tuple[object, ...]]) -> None:
-        """Insert rows of RECORD_COLUMNS, none of which is stored yet."""
-        ...
-
-    def add_links(self, links: Sequence[LinkRow]) -> None: ...
-
-    def set_chains(self, chains: Mapping[ChainKey, StoredChain]) -> None: ...
+    def write(self, writes: Writes) -> None: ...
 
     def set_anchor(self, chain: ChainKey, new: NewAnchor) -> None:
         """Keep ``new``. If it is its boot's best, correct what is stored of unknown time by it."""
@@ -117,10 +124,6 @@ class BatchTables(Protocol):
 
     def take_will(self, lane: Lane, session: int, received_at_ms: int) -> None:
         """Set the gate offline if ``session`` is its present one."""
-        ...
-
-    def see(self, seen_ms: Mapping[Lane, int]) -> None:
-        """Note when gates were last heard of."""
         ...
 
     def take_uses(self, lane: Lane, told: GateUses, received_at_ms: int, keep_ms: int) -> bool:

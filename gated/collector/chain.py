@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gated.wire import GENESIS
 
@@ -12,8 +13,7 @@ PREV_BYTES = 8
 """A body quotes this many leading bytes of h(seq - 1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What the chain needs of one record. ``prev`` is None for one that could not be read."""
 
     body_sha: bytes

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gated.clock import TimeQuality
 from gated.collector.intake import Extract
@@ -19,8 +20,7 @@ MAX_BOOT_MS = 2**53
 """Whatever says more is no time since a start, and 64 bits must hold every sum."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Anchor:
+class Anchor(NamedTuple):
     """A record whose time is known."""
 
     seq: int
@@ -32,8 +32,7 @@ class Anchor:
         return self.at_ms + boot_ms - self.boot_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Corrected:
+class Corrected(NamedTuple):
     """A record's time as the collector knows it, and how far that can be believed."""
 
     at_ms: int | None

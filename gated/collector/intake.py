@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,18 +14,16 @@ from pydantic import ValidationError
 
 from gated.clock import TimeQuality
 from gated.collector.store import Arrival, ChainKey
-from gated.contents import Kind
 from gated.errors import WireError
+from gated.received import parse_members
 from gated.uses import GateUses, parse_gate_uses
 from gated.wire import (
     USES,
     GateState,
     PersonLink,
-    Record,
     commit_to_holder,
     parse_gate_topic,
     parse_json,
-    parse_record,
     split_link,
 )
 
@@ -68,16 +66,9 @@ class Extract(NamedTuple):
 
 
 _FROM_CONTENT = Extract._fields[Extract._fields.index("visit_id") :]
-_NUMBERS: dict[str, type[int | float]] = {
-    "body_c": float,
-    "threshold_c": float,
-    "attempt": int,
-}
-_KNOWN_KINDS = frozenset(kind.value for kind in Kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
+class Readable(NamedTuple):
     """A record that will be stored."""
 
     chain: ChainKey
@@ -165,24 +156,24 @@ def refuse(arrival: Arrival, error: str) -> Intake:
 def _read_record(arrival: Arrival, site: str, gate: str, kind: str) -> Readable | Unreadable:
     try:
         body, link = split_link(arrival.payload)
-        record = parse_record(body)
-        if (record.site, record.gate) != (site, gate):
+        record = parse_members(body)
+        if (record["site"], record["gate"]) != (site, gate):
             raise WireError("the body names another gate than the topic")
-        if record.kind != kind:
+        if record["kind"] != kind:
             raise WireError("the body is of another kind than the topic")
         extract = _extract(record, body)
     except WireError as exc:
         return _set_aside(arrival, site, gate, str(exc))
     link_error = None
-    if link is not None and not _opens(link, record.member("holder_commitment")):
+    if link is not None and not _opens(link, record.get("holder_commitment")):
         link, link_error = None, "the link does not open the body's commitment"
     return Readable(
-        chain=ChainKey(site, gate, record.epoch),
-        seq=record.seq,
-        kind=record.kind,
+        chain=ChainKey(site, gate, record["epoch"]),
+        seq=record["seq"],
+        kind=kind,
         body=body,
         body_sha=hashlib.sha256(body).digest(),
-        prev=bytes.fromhex(record.prev),
+        prev=bytes.fromhex(record["prev"]),
         extract=extract,
         link=link,
         link_error=link_error,
@@ -194,41 +185,26 @@ def _opens(link: PersonLink, commitment: object) -> bool:
     return is_text and commit_to_holder(link) == commitment
 
 
-def _extract(record: Record, body: bytes) -> Extract:
-    # A kind that we do not know yet is stored whole, but nothing of it has been checked.
-    extra = (record.model_extra or {}) if record.kind in _KNOWN_KINDS else {}
-    values = [_column(name, extra.get(name)) for name in _FROM_CONTENT]
+def _extract(record: Mapping[str, Any], body: bytes) -> Extract:
+    at: str = record["at"]
+    # What its kind does not have is not among the members: nobody has checked it.
+    values = [record.get(name) for name in _FROM_CONTENT]
     # Only an escape can spell half a surrogate pair or a NUL: nearly every body is spared the look.
-    texts = (record.at, *values)
-    if b"\\u" in body and not all(_is_storable(v) for v in texts if isinstance(v, str)):
+    if b"\\u" in body and not all(_is_storable(v) for v in (at, *values) if isinstance(v, str)):
         raise WireError("half of a surrogate pair, or a NUL")
-    for number in (record.boot, record.boot_ms, *values):
-        if isinstance(number, int) and not -_INT_END <= number < _INT_END:
+    for number in (record["boot"], record["boot_ms"], record.get("attempt", 0)):
+        if not -_INT_END <= number < _INT_END:
             raise WireError("an integer out of range")
     return Extract(
-        to_ms(record.at),
-        record.at,
-        record.time_quality.value,
-        record.boot,
-        record.boot_ms,
-        record.mode.value,
-        record.drill,
+        to_ms(at),
+        at,
+        record["time_quality"],
+        record["boot"],
+        record["boot_ms"],
+        record["mode"],
+        record["drill"],
         *values,
     )
-
-
-def _column(name: str, value: object) -> Any:  # noqa: ANN401 - of the column's type
-    """Return a member as its column takes it: the models also accept 36 and "36.6" for 36.0."""
-    kind: type[Any] | None = _NUMBERS.get(name)
-    if value is None or kind is None or type(value) is kind:
-        return value
-    try:
-        number = kind(value)
-    except (TypeError, ValueError, OverflowError) as exc:
-        raise WireError(f"{name}: not a number") from exc
-    if not math.isfinite(number):
-        raise WireError(f"{name}: not a finite number")
-    return number
 
 
 def _is_unicode(text: str) -> bool:

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from gated.collector import postgres_uses
-from gated.collector.batch_tables import Birth, LinkRow, Note, StoredChain
+from gated.collector.batch_tables import Birth, Held, LinkRow, Note, StoredChain, Writes
 from gated.collector.chain import Head, Step
-from gated.collector.corrections import MAX_BOOT_MS, Anchor, NewAnchor, StoredAnchors
-from gated.collector.postgres_connection import Postgres
-from gated.collector.postgres_schema import COPY_TO_STAGING, FROM_STAGING, STAGING_TYPES
+from gated.collector.corrections import MAX_BOOT_MS, Anchor, NewAnchor
+from gated.collector.postgres_connection import ALREADY_THERE, Postgres
+from gated.collector.postgres_schema import COPIED_TYPES, COPY_RECORDS
 from gated.collector.store import ChainKey, Lane
 from gated.errors import StorageError
 from gated.uses import GateUses
@@ -28,46 +28,40 @@ class PostgresTables:
         self._connection = connection
         self._windows: dict[tuple[ChainKey, int], _Steps] = {}
 
-    def hold(self, lanes: Sequence[Lane]) -> None:
+    def hold(self, lanes: Sequence[Lane], keys: Sequence[ChainKey]) -> Held:
         if not lanes:
-            return
+            return Held({}, {})
         names = _columns(lanes, 2)
-        select = (
-            "SELECT 1 FROM lane JOIN unnest(%s::text[], %s::text[]) AS wanted (site, gate)"
-            " USING (site, gate) ORDER BY site, gate FOR UPDATE OF lane"
-        )
-        if len(self._connection.execute(select, names).fetchall()) < len(lanes):
+        with self._connection.pipeline():  # all in one round trip
             self._connection.execute(
                 "INSERT INTO lane SELECT * FROM unnest(%s::text[], %s::text[]) ORDER BY 1, 2"
                 " ON CONFLICT DO NOTHING",
                 names,
             )
-            self._connection.execute(select, names)
-
-    def chains(self, keys: Sequence[ChainKey]) -> dict[ChainKey, StoredChain]:
-        if not keys:
-            return {}
-        rows = self._connection.execute(
-            "SELECT site, gate, epoch, upto, hash, highest, first_received_ms FROM progress"
-            " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (site, gate, epoch)"
-            " USING (site, gate, epoch)",
-            _columns(keys, 3),
-        )
-        return {
-            ChainKey(*row[:3]): StoredChain(Head(row[3], row[4]), row[5], row[6]) for row in rows
-        }
-
-    def anchors(self, keys: Sequence[ChainKey]) -> dict[ChainKey, StoredAnchors]:
+            self._connection.execute(
+                "SELECT 1 FROM lane JOIN unnest(%s::text[], %s::text[]) AS wanted (site, gate)"
+                " USING (site, gate) ORDER BY site, gate FOR UPDATE OF lane",
+                names,
+            )
+            chains = self._connection.execute(
+                "SELECT site, gate, epoch, upto, hash, highest, first_received_ms FROM progress"
+                " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (site, gate, epoch)"
+                " USING (site, gate, epoch)",
+                _columns(keys, 3),
+            )
+            anchors = self._connection.execute(
+                "SELECT site, gate, epoch, boot, quality, seq, boot_ms, at_ms FROM clock_anchor"
+                " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (site, gate, epoch)"
+                " USING (site, gate, epoch)",
+                _columns(keys, 3),
+            )
         found: dict[ChainKey, dict[tuple[int, str], Anchor]] = defaultdict(dict)
-        rows = self._connection.execute(
-            "SELECT site, gate, epoch, boot, quality, seq, boot_ms, at_ms FROM clock_anchor"
-            " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (site, gate, epoch)"
-            " USING (site, gate, epoch)",
-            _columns(keys, 3),
-        )
-        for site, gate, epoch, boot, quality, *anchor in rows:
+        for site, gate, epoch, boot, quality, *anchor in anchors:
             found[ChainKey(site, gate, epoch)][boot, quality] = Anchor(*anchor)
-        return dict(found)
+        return Held(
+            {ChainKey(*row[:3]): StoredChain(Head(row[3], row[4]), *row[5:]) for row in chains},
+            found,
+        )
 
     def step(self, chain: ChainKey, seq: int) -> Step | None:
         window = seq // WINDOW
@@ -98,42 +92,49 @@ class PostgresTables:
             (list(hashes), list(hashes.values()), *_key(chain)),
         )
 
-    def add_records(self, rows: Sequence[tuple[object, ...]]) -> None:
-        if not rows:
-            return
-        cursor = self._connection.cursor()
-        with cursor.copy(COPY_TO_STAGING) as copy:
-            copy.set_types(STAGING_TYPES)
-            for n, row in enumerate(rows):
-                copy.write_row((n, *row))
-        # From here to the commit no other ingester takes a number: ids become visible in order,
-        # and whoever reads "after id" misses none.
-        first = self._take_numbers("record", len(rows)) - len(rows) + 1
-        cursor.execute(FROM_STAGING, (first,))
-        if cursor.rowcount != len(rows):
-            raise StorageError("cannot store: another program writes records into these tables")
-
-    def _take_numbers(self, name: str, count: int) -> int:
-        """Return the last of ``count`` new numbers."""
-        row = self._connection.execute(
-            "UPDATE counter SET value = value + %s WHERE name = %s RETURNING value", (count, name)
-        ).fetchone()
+    def write(self, writes: Writes) -> None:
+        with self._connection.pipeline():  # all in one round trip
+            self._add_links(writes.links)
+            self._set_chains(writes.chains)
+            self._see(writes.seen_ms)
+            # Last: from here to the commit no other ingester takes a number, so ids become
+            # visible in order, and whoever reads "after id" misses none.
+            numbers = self._connection.execute(
+                "UPDATE counter SET value = value + %s WHERE name = 'record' RETURNING value",
+                (len(writes.records),),
+            )
+        row = numbers.fetchone()
         if row is None:
-            raise StorageError(f"cannot store: the counter {name} is gone")
-        return int(row[0])
+            raise StorageError("cannot store: the counter record is gone")
+        if writes.records:
+            self._copy(writes.records, row[0] - len(writes.records) + 1)
 
-    def add_links(self, links: Sequence[LinkRow]) -> None:
+    def _copy(self, records: Sequence[tuple[object, ...]], first_id: int) -> None:
+        try:
+            with self._connection.cursor().copy(COPY_RECORDS) as copy:
+                copy.set_types(COPIED_TYPES)
+                for record_id, record in enumerate(records, first_id):
+                    copy.write_row((record_id, *record))
+        except ALREADY_THERE:
+            raise StorageError(
+                "cannot store: another program writes records into these tables"
+            ) from None
+
+    def _add_links(self, links: Sequence[LinkRow]) -> None:
         if not links:
             return
-        with self._connection.cursor().copy(
-            "COPY link (site, gate, epoch, seq, holder_ref, salt, expires_at_ms) FROM STDIN"
-        ) as copy:
-            for link in links:
-                copy.write_row(
-                    (*_key(link.chain), link.seq, link.holder_ref, link.salt, link.expires_at_ms)
-                )
+        values = [
+            (*_key(link.chain), link.seq, link.holder_ref, link.salt, link.expires_at_ms)
+            for link in links
+        ]
+        self._connection.execute(
+            "INSERT INTO link (site, gate, epoch, seq, holder_ref, salt, expires_at_ms)"
+            " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[],"
+            " %s::text[], %s::text[], %s::bigint[])",
+            _transposed(values),
+        )
 
-    def set_chains(self, chains: Mapping[ChainKey, StoredChain]) -> None:
+    def _set_chains(self, chains: Mapping[ChainKey, StoredChain]) -> None:
         if not chains:
             return
         values = [
@@ -145,7 +146,18 @@ class PostgresTables:
             " %s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[])"
             " ON CONFLICT (site, gate, epoch) DO UPDATE"
             " SET upto = excluded.upto, hash = excluded.hash, highest = excluded.highest",
-            [list(column) for column in zip(*values, strict=True)],
+            _transposed(values),
+        )
+
+    def _see(self, seen_ms: Mapping[Lane, int]) -> None:
+        if not seen_ms:
+            return
+        self._connection.execute(
+            "INSERT INTO gate (site, gate, last_seen_ms)"
+            " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[])"
+            " ON CONFLICT (site, gate) DO UPDATE"
+            " SET last_seen_ms = greatest(gate.last_seen_ms, excluded.last_seen_ms)",
+            (*_columns(list(seen_ms), 2), list(seen_ms.values())),
         )
 
     def set_anchor(self, chain: ChainKey, new: NewAnchor) -> None:
@@ -221,17 +233,6 @@ class PostgresTables:
             (lane.site, lane.gate, session, received_at_ms),
         )
 
-    def see(self, seen_ms: Mapping[Lane, int]) -> None:
-        if not seen_ms:
-            return
-        self._connection.execute(
-            "INSERT INTO gate (site, gate, last_seen_ms)"
-            " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[])"
-            " ON CONFLICT (site, gate) DO UPDATE"
-            " SET last_seen_ms = greatest(gate.last_seen_ms, excluded.last_seen_ms)",
-            (*_columns(list(seen_ms), 2), list(seen_ms.values())),
-        )
-
     def take_uses(self, lane: Lane, told: GateUses, received_at_ms: int, keep_ms: int) -> bool:
         return postgres_uses.take(self._connection, lane, told, received_at_ms, keep_ms)
 
@@ -246,6 +247,11 @@ def _columns(keys: Sequence[Lane] | Sequence[ChainKey], count: int) -> list[list
     if count > len(columns):
         columns.append([key.epoch for key in keys if isinstance(key, ChainKey)])
     return columns
+
+
+def _transposed(values: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    """Return ``values`` column by column, each as one array."""
+    return [list(column) for column in zip(*values, strict=True)]
 
 
 def _bounds(window: int) -> tuple[int, int]:

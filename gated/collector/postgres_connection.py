@@ -22,6 +22,7 @@ Postgres: TypeAlias = Connection[Row]
 
 REFUSED_BY_SERVER = psycopg.DataError
 BEGIN_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+ALREADY_THERE = psycopg.errors.UniqueViolation
 CANCELED = psycopg.errors.QueryCanceled
 
 MIN_SERVER_VERSION = 130_000

@@ -9,7 +9,6 @@ from gated.collector.archive import QuarantineRow
 from gated.collector.chain import Step
 from gated.collector.postgres_batch import PostgresTables
 from gated.collector.postgres_connection import PostgresAddress, open_for_writing, translated
-from gated.collector.postgres_schema import MAKE_STAGING
 from gated.collector.requeue import Requeued, requeue
 from gated.collector.store import ChainKey
 
@@ -66,14 +65,12 @@ def requeue_all(
     Raises: StorageError: nothing was changed.
     """
     connection, _ = open_for_writing(address)
-    with contextlib.closing(connection), translated(_STORING):
-        connection.execute(MAKE_STAGING)
-        with connection.transaction():
-            tables = _Tables(connection)
-            left = [row for row in rows if row.id not in settle]
-            result = requeue(tables, left, keep_person_days=keep_person_days)
-            for row_id in settle:
-                tables.settle(row_id)
+    with contextlib.closing(connection), translated(_STORING), connection.transaction():
+        tables = _Tables(connection)
+        left = [row for row in rows if row.id not in settle]
+        result = requeue(tables, left, keep_person_days=keep_person_days)
+        for row_id in settle:
+            tables.settle(row_id)
     return result
 
 

@@ -196,16 +196,7 @@ CREATE VIEW alarms AS
 MIGRATIONS: tuple[str, ...] = (_TABLES,)
 """What makes version n of version n - 1, in one transaction each."""
 
-_COLUMNS = ", ".join(RECORD_COLUMNS)
-MAKE_STAGING = f"""
-CREATE TEMPORARY TABLE staging ON COMMIT DELETE ROWS AS
-  SELECT 0::bigint AS n, {_COLUMNS} FROM record WITH NO DATA
-"""  # noqa: S608 - our own names
-COPY_TO_STAGING = f"COPY staging (n, {_COLUMNS}) FROM STDIN (FORMAT BINARY)"
-FROM_STAGING = f"""
-INSERT INTO record (id, {_COLUMNS}) SELECT %s + n, {_COLUMNS} FROM staging
-ON CONFLICT (site, gate, epoch, seq) DO NOTHING
-"""  # noqa: S608 - our own names
+COPY_RECORDS = f"COPY record (id, {', '.join(RECORD_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 _TYPE_OF_COLUMN = {
     **dict.fromkeys(("body", "body_sha", "prev", "chain"), "bytea"),
     **dict.fromkeys(("body_c", "threshold_c"), "float8"),
@@ -213,5 +204,5 @@ _TYPE_OF_COLUMN = {
     "corrected_at_ms": "int8",
     "drill": "bool",
 }
-STAGING_TYPES = ["int8", *(_TYPE_OF_COLUMN.get(name, "text") for name in RECORD_COLUMNS)]
-"""Of the columns of COPY_TO_STAGING: its binary form converts nothing."""
+COPIED_TYPES = ["int8", *(_TYPE_OF_COLUMN.get(name, "text") for name in RECORD_COLUMNS)]
+"""Of the columns of COPY_RECORDS: its binary form converts nothing."""

@@ -24,7 +24,6 @@ from gated.collector.postgres_connection import (
     open_for_writing,
     translated,
 )
-from gated.collector.postgres_schema import MAKE_STAGING
 from gated.collector.sql_reader import read_progress
 from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
 from gated.errors import StorageError
@@ -51,13 +50,7 @@ class PostgresStore:
     def __init__(self, address: PostgresAddress, *, keep_person_days: int) -> None:
         self._address = address
         self._keep_days = keep_person_days
-        self._connection, self._epoch = self._open()
-
-    def _open(self) -> tuple[Postgres, str]:
-        connection, epoch = open_for_writing(self._address)
-        with translated("the database cannot be opened"):
-            connection.execute(MAKE_STAGING)
-        return connection, epoch
+        self._connection, self._epoch = open_for_writing(address)
 
     @property
     def collector_epoch(self) -> str:
@@ -67,7 +60,7 @@ class PostgresStore:
     def _working(self, doing: str) -> Iterator[Postgres]:
         """Give a connection that works, as far as one can tell. Raises: StorageError."""
         if self._connection.closed:
-            self._connection, self._epoch = self._open()
+            self._connection, self._epoch = open_for_writing(self._address)
         with translated(doing):
             yield self._connection
 

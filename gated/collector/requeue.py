@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gated.collector.archive import QuarantineRow
 from gated.collector.batch import Batch
-from gated.collector.batch_tables import BatchTables
+from gated.collector.batch_tables import BatchTables, Writes
 from gated.collector.chain import Head, advance
 from gated.collector.intake import Readable, read_arrival
 from gated.collector.store import Arrival, ChainKey, Problem
@@ -54,7 +54,7 @@ def requeue(
     tables: RequeueTables, rows: Sequence[QuarantineRow], *, keep_person_days: int
 ) -> Requeued:
     """Try each of ``rows`` again; return what became of them. The caller commits, or does not."""
-    tables.hold(sorted({row.chain.lane for row in rows}))
+    tables.hold(sorted({row.chain.lane for row in rows}), ())
     read = still = erased = left = 0
     for row in rows:
         if row.problem is not Problem.UNREADABLE:
@@ -91,7 +91,7 @@ def _try_again(
 
 def _follow(tables: RequeueTables, chain: ChainKey, first: int) -> None:
     """Compute the chain anew from ``first`` on: it was built on the hash of the raw message."""
-    stored = tables.chains([chain]).get(chain)
+    stored = tables.hold([chain.lane], [chain]).chains.get(chain)
     before = GENESIS if first == 1 else tables.hash_of(chain, first - 1)
     if stored is None or before is None or first > stored.head.upto:
         return  # beyond a hole nothing was computed yet; behind one, nobody knows h(first - 1)
@@ -101,4 +101,4 @@ def _follow(tables: RequeueTables, chain: ChainKey, first: int) -> None:
     tables.settle_breaks(chain, [seq for seq in found.hashes if seq not in found.breaks])
     if head.upto == upto:
         stored.head.hash = head.hash
-        tables.set_chains({chain: stored})
+        tables.write(Writes(chains={chain: stored}))

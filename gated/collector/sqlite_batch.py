@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from gated.collector import sqlite_uses
-from gated.collector.batch_tables import RECORD_COLUMNS, Birth, LinkRow, Note, StoredChain
+from gated.collector.batch_tables import RECORD_COLUMNS, Birth, Held, Note, StoredChain, Writes
 from gated.collector.chain import Head, Step
 from gated.collector.corrections import MAX_BOOT_MS, Anchor, NewAnchor, StoredAnchors
 from gated.collector.store import ChainKey, Lane
@@ -34,14 +34,12 @@ class SqliteTables:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def hold(self, lanes: Sequence[Lane]) -> None:
-        """Do nothing: BEGIN IMMEDIATE has locked the whole file."""
-
-    def chains(self, keys: Sequence[ChainKey]) -> dict[ChainKey, StoredChain]:
+    def hold(self, lanes: Sequence[Lane], keys: Sequence[ChainKey]) -> Held:  # noqa: ARG002 - BEGIN IMMEDIATE has locked the whole file
         found = ((key, read_chain(self._connection, key)) for key in keys)
-        return {key: chain for key, chain in found if chain is not None}
+        chains = {key: chain for key, chain in found if chain is not None}
+        return Held(chains, self._anchors(keys))
 
-    def anchors(self, keys: Sequence[ChainKey]) -> dict[ChainKey, StoredAnchors]:
+    def _anchors(self, keys: Sequence[ChainKey]) -> dict[ChainKey, StoredAnchors]:
         return {
             key: {
                 (boot, quality): Anchor(seq, boot_ms, at_ms)
@@ -76,19 +74,15 @@ class SqliteTables:
             [(hash_, *_key(chain), seq) for seq, hash_ in hashes.items()],
         )
 
-    def add_records(self, rows: Sequence[tuple[object, ...]]) -> None:
-        self._connection.executemany(_INSERT_RECORD, rows)
-
-    def add_links(self, links: Sequence[LinkRow]) -> None:
+    def write(self, writes: Writes) -> None:
+        self._connection.executemany(_INSERT_RECORD, writes.records)
         self._connection.executemany(
             "INSERT INTO link VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
                 (*_key(link.chain), link.seq, link.holder_ref, link.salt, link.expires_at_ms)
-                for link in links
+                for link in writes.links
             ],
         )
-
-    def set_chains(self, chains: Mapping[ChainKey, StoredChain]) -> None:
         self._connection.executemany(
             "INSERT INTO progress VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
             "SET upto = excluded.upto, hash = excluded.hash, highest = excluded.highest",
@@ -97,8 +91,13 @@ class SqliteTables:
                     *(*_key(key), chain.head.upto, chain.head.hash),
                     *(chain.highest, chain.first_received_ms),
                 )
-                for key, chain in chains.items()
+                for key, chain in writes.chains.items()
             ],
+        )
+        self._connection.executemany(
+            "INSERT INTO gate (site, gate, last_seen_ms) VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",
+            [(lane.site, lane.gate, at_ms) for lane, at_ms in writes.seen_ms.items()],
         )
 
     def set_anchor(self, chain: ChainKey, new: NewAnchor) -> None:
@@ -167,13 +166,6 @@ class SqliteTables:
             "INSERT INTO gate (site, gate, session, last_seen_ms) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET online = 0 WHERE session = excluded.session",
             (lane.site, lane.gate, session, received_at_ms),
-        )
-
-    def see(self, seen_ms: Mapping[Lane, int]) -> None:
-        self._connection.executemany(
-            "INSERT INTO gate (site, gate, last_seen_ms) VALUES (?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)",
-            [(lane.site, lane.gate, at_ms) for lane, at_ms in seen_ms.items()],
         )
 
     def take_uses(self, lane: Lane, told: GateUses, received_at_ms: int, keep_ms: int) -> bool:

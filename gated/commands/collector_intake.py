@@ -53,7 +53,8 @@ def take_in(files: list[Path], store: Store, now_ms: int) -> int:
 def _arrivals(file: BinaryIO, now_ms: int) -> Iterator[Arrival | None]:
     """Yield each line as the message that it would have been; None for one that is no record."""
     from gated.collector.store import Arrival
-    from gated.wire import GateTopics, is_name, parse_record, split_link
+    from gated.received import parse_record
+    from gated.wire import GateTopics, is_name, split_link
 
     while line := file.readline(_MAX_LINE_BYTES + 1):
         payload = line.rstrip(b"\r\n")

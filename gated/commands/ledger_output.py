@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 from gated.contents import CONTENT_OF_KIND
 from gated.errors import WireError
 from gated.ledger.reader import StoredEvent
+from gated.received import Record
 from gated.spreadsheets import cell_text
-from gated.wire import Record, join_link, parse_json
+from gated.wire import join_link, parse_json
 
 _COLUMNS = ("seq", "time", "kind", "visit", "outcome", "reason", "°C", "category", "")
 _WAITING = "↑"

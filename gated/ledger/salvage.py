@@ -24,13 +24,13 @@ from typing import NamedTuple
 from gated.errors import StorageError, WireError
 from gated.ledger.files import DATABASE_ERRORS, connect_reader, translated
 from gated.ledger.salvage_pages import FoundRow, find_rows
+from gated.received import parse_record
 from gated.wire import (
     GENESIS,
     PersonLink,
     chain_hash,
     commit_to_holder,
     is_name,
-    parse_record,
 )
 
 LEDGER_PATTERN = "ledger*.db"

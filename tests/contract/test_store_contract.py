@@ -12,7 +12,7 @@ from gated.clock import TimeQuality
 from gated.collector.store import Arrival, ChainKey, Progress, Store
 from gated.errors import StorageError
 from gated.wire import GENESIS, PersonLink, chain_hash, join_link
-from tests.collector_gate import LedgerOfGate, arrivals, ms, visit
+from tests.collector_gate import LedgerOfGate, arrivals, ms, visit, with_payload
 from tests.stores import DatabaseUnderTest, NewDatabase
 
 LINK = PersonLink(holder_ref="k4:9c41f07be2d85a13", salt="c2FsdHNhbHRzYWx0c2E")
@@ -197,6 +197,19 @@ def test_a_kind_of_a_later_version_is_stored_whole(
     store.ingest([Arrival(message.topic.replace("visit", "weather"), body, 0)])
     assert database.rows("SELECT kind, body, outcome FROM record") == [("weather", body, None)]
     assert problems(database) == []
+
+
+@pytest.mark.parametrize("name", ["alarm", "device", "result"])
+@pytest.mark.parametrize("value", ["[1]", "{}", "true", "1" + "0" * 30, '"\\u0000"'])
+def test_a_member_that_its_kind_does_not_have_is_kept_in_the_body_alone(
+    store: Store, gate: LedgerOfGate, database: DatabaseUnderTest, name: str, value: str
+) -> None:
+    message = gate.write(visit())
+    body = message.body[:-1] + f',"{name}":{value}}}'.encode()
+    result = store.ingest([with_payload(message, body).arrival()])
+    assert (result.stored, result.quarantined) == (1, 0)
+    found = database.rows("SELECT body, alarm, device, result FROM record")
+    assert found == [(body, None, None, None)]
 
 
 def test_a_break_in_the_chain_is_noted_and_the_record_is_kept(

@@ -14,9 +14,10 @@ from gated.errors import StorageError
 from gated.ledger.drafts import Refused
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import AckOutcome, Ledger, Stored
+from gated.received import parse_record
 from gated.units import MonoSeconds
 from gated.vocabulary import Direction, PassageResult
-from gated.wire import GENESIS, Draft, PassUse, chain_hash, parse_record
+from gated.wire import GENESIS, Draft, PassUse, chain_hash
 from tests.ledger_drafts import ack, fill, link, open_ledger, passage, stamp, stored, visit
 
 

@@ -9,8 +9,9 @@ from types import ModuleType
 import pytest
 
 from gated.contents import CONTENT_OF_KIND, Kind
+from gated.received import parse_record
 from gated.uplink.acks import parse_ack
-from gated.wire import GateTopics, collector_state_topic, parse_record, split_link
+from gated.wire import GateTopics, collector_state_topic, split_link
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "mqtt-reference.md").read_text(encoding="utf-8")

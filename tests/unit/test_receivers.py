@@ -13,7 +13,8 @@ from gated.collector.web import _ENTRY_FIELDS
 from gated.collector.webhook import sign
 from gated.config.load import parse_collector
 from gated.contents import CONTENT_OF_KIND, Kind
-from gated.wire import ALL_RECORDS, Record
+from gated.received import Record
+from gated.wire import ALL_RECORDS
 from tests.webhook_receiver import SECRET
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

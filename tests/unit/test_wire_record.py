@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gated.contents import CONTENT_OF_KIND, AlarmContent, AlarmName, Content, HealthContent, Kind
 from gated.errors import WireError
+from gated.received import parse_members, parse_record
 from gated.wire import (
     GENESIS,
     MAX_BODY_BYTES,
@@ -20,7 +21,6 @@ from gated.wire import (
     commit_to_holder,
     encode_body,
     join_link,
-    parse_record,
     split_link,
 )
 from tests.wire_golden import CONTENTS, GOLDEN, LINK, draft, place
@@ -191,14 +191,43 @@ GOOD = body_of(CONTENTS[1])
         ('"body_c":37.42', '"body_c":"warm"'),
         ('"body_c":37.42', '"body_c":NaN'),
         ('"body_c":37.42', '"body_c":1e999'),
+        ('"body_c":37.42', '"body_c":"nan"'),
+        ('"body_c":37.42', '"body_c":"1e999"'),
         ('"body_c":37.42', '"body_c":1' + "0" * 400),
         ('"site":"lixin-primary",', ""),
     ],
 )
 def test_a_record_with_a_member_out_of_its_set_is_refused(member: str, bad: str) -> None:
     assert member in GOOD.decode()
-    with pytest.raises(WireError):
-        parse_record(GOOD.decode().replace(member, bad, 1).encode())
+    body = GOOD.decode().replace(member, bad, 1).encode()
+    for parse in (parse_record, parse_members):
+        with pytest.raises(WireError):
+            parse(body)
+
+
+@pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content.kind)
+def test_the_members_of_a_record_are_those_that_were_written(content: Content) -> None:
+    body = body_of(content)
+    members = parse_members(body)
+    assert set(members) == set(json.loads(body))
+    record = parse_record(body)
+    assert (members["seq"], members["mode"]) == (record.seq, record.mode)
+    assert type(content).model_validate({name: members[name] for name in content.members()}) == (
+        content
+    )
+
+
+def test_a_member_is_of_its_type_however_it_is_spelled() -> None:
+    body = GOOD.replace(b'"body_c":37.42', b'"body_c":"37"').replace(b'"seq":2', b'"seq":2.0')
+    members = parse_members(body)
+    assert (type(members["body_c"]), members["body_c"]) == (float, 37.0)
+    assert (type(members["seq"]), members["seq"]) == (int, 2)
+
+
+def test_members_that_nobody_has_checked_are_none() -> None:
+    assert "alarm" not in parse_members(GOOD[:-1] + b',"alarm":[1]}')
+    unknown = parse_members(GOOD.replace(b'"kind":"visit"', b'"kind":"vaccination"'))
+    assert (unknown["kind"], "outcome" in unknown) == ("vaccination", False)
 
 
 def test_a_member_that_a_later_version_adds_is_let_through() -> None:
