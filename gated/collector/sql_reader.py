@@ -60,9 +60,14 @@ def read_progress(queries: Queries, chain: ChainKey) -> Progress:
         "SELECT upto, hash, highest FROM progress WHERE site = ? AND gate = ? AND epoch = ?",
         (chain.site, chain.gate, chain.epoch),
     )
-    if not found:
+    return progress_of(queries, chain, found[0] if found else None)
+
+
+def progress_of(queries: Queries, chain: ChainKey, row: Row | None) -> Progress:
+    """Return the progress in ``row`` (upto, hash, highest); None: never heard of."""
+    if row is None:
         return Progress(chain, 0, GENESIS)
-    upto, hash_, highest = found[0]
+    upto, hash_, highest = row
     have = () if highest <= upto else _have(queries, chain, upto)
     return Progress(chain, upto, hash_, have)
 

@@ -13,7 +13,7 @@ from gated.clock import FakeClock
 from gated.collector.broker import Received
 from gated.collector.ingest import ACK_EVERY_S, BATCH_IDLE_S, BATCH_RECORDS, Desk, Ingest
 from gated.collector.sqlite_store import SqliteStore
-from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
+from gated.collector.store import Arrival, ChainKey, IngestResult, Progress, UsesPage
 from gated.errors import BrokerUnavailable, StorageError
 from gated.uses import GateUses, SharedUse, parse_site_uses
 from gated.vocabulary import Direction
@@ -111,8 +111,8 @@ class FailingStore:
     def uses_page(self, site: str, after: int) -> UsesPage:
         return self.real.uses_page(site, after)
 
-    def uses_stored(self, lane: Lane, epoch: str) -> int:
-        return self.real.uses_stored(lane, epoch)
+    def uses_stored(self, ledgers: Sequence[ChainKey]) -> list[int]:
+        return self.real.uses_stored(ledgers)
 
     def delete_expired(self, now_ms: int) -> int:
         self.deletions.append(now_ms)
