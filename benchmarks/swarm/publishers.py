@@ -22,6 +22,7 @@ TICK_EVERY_S = 2.0
 REPORT_EVERY_S = 0.5
 DUE_AT_ONCE = 50
 """Then whoever has something to read is served again."""
+DIAL_EVERY_S = 0.001
 MAX_WAIT_S = 0.1
 MAX_BEHIND_S = 1.0
 
@@ -81,8 +82,8 @@ class Swarm:
     def run(self) -> None:
         """Connect all gates at once, and serve them until ``End``."""
         now = CLOCK.monotonic_s()
-        for gate in self._gates:
-            self._at(now, self._dialler(gate))
+        for n, gate in enumerate(self._gates):
+            self._at(now + n * DIAL_EVERY_S, self._dialler(gate))
             self._at(now + self._rng.uniform(0, TICK_EVERY_S), self._ticker(gate))
         self._report(now)
         while not self._is_ended:
