@@ -198,6 +198,7 @@ def measure(args: argparse.Namespace, centre: Centre) -> dict[str, object]:
         "memory_mb.largest_collector": round(memory_mb, 1),
         "page.all_gates_ms": round(page_ms),
         **{f"store.{name}": value for name, value in asdict(verdict).items()},
+        "store.bytes_a_record": round(centre.bytes_stored() / max(1, verdict.stored)),
         "store.gaps_finds_something": centre.is_anything_missing(),
     }
 

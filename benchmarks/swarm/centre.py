@@ -161,6 +161,16 @@ class Centre:
         ]
         return subprocess.run(command, capture_output=True, check=False).returncode != 0
 
+    def bytes_stored(self) -> int:
+        """Return how large all tables and indexes are; SQLite: the file."""
+        sql = (
+            "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+            if self._server_pid is None
+            else "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
+            " WHERE relnamespace = 'gated'::regnamespace AND relkind = 'r'"
+        )
+        return int(str(self.database.rows(sql)[0][0]))
+
     def compare(self, recorded: Sequence[Recorded]) -> Verdict:
         """Return what is stored of ``recorded``, by other software's own questions."""
         counted = {

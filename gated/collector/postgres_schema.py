@@ -204,7 +204,7 @@ CREATE TEMPORARY TABLE staging ON COMMIT DELETE ROWS AS
 COPY_TO_STAGING = f"COPY staging (n, {_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 FROM_STAGING = f"""
 INSERT INTO record (id, {_COLUMNS}) SELECT %s + n, {_COLUMNS} FROM staging
-ON CONFLICT (site, gate, epoch, seq) DO NOTHING
+ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own names
 _TYPE_OF_COLUMN = {
     **dict.fromkeys(("body", "body_sha", "prev", "chain"), "bytea"),
