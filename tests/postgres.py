@@ -87,6 +87,11 @@ class PostgresServer:
         )
         assert done.returncode == 0, done.stderr.decode()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -144,8 +144,8 @@ class Store(Protocol):
         """Return the first changes of ``site`` behind ``after``; a few, see ``uses.MAX_USES``."""
         ...
 
-    def uses_stored(self, lane: Lane, epoch: str) -> int:
-        """Return up to where the changes in a gate's ledger ``epoch`` are stored."""
+    def uses_stored(self, ledgers: Sequence[ChainKey]) -> list[int]:
+        """Return, for each ledger, up to where its list of uses is stored."""
         ...
 
     def delete_expired(self, now_ms: int) -> int:

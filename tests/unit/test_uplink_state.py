@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,13 @@ import pytest
 from gated.clock import FakeClock
 from gated.uplink.feed import Feed
 from gated.uplink.live import LOOK_BACK, MAX_WAITING, LiveCopies
-from gated.uplink.state import STATE_AT_MOST_EVERY_S, STATE_EVERY_S, StateTeller, StatusFile
+from gated.uplink.state import (
+    COUNTS_EVERY_S,
+    STATE_AT_MOST_EVERY_S,
+    STATE_EVERY_S,
+    StateTeller,
+    StatusFile,
+)
 from tests.uplink_rig import TOPICS, GateRig
 
 NO_BUNDLE = Path("no-bundle")
@@ -53,20 +60,40 @@ def test_the_birth_is_due_at_once_and_an_unchanged_state_each_minute(
     assert due_s == [STATE_EVERY_S, 2 * STATE_EVERY_S, 3 * STATE_EVERY_S]
 
 
+def seconds_of_states(teller: StateTeller, clock: FakeClock, change: Callable[[], None]) -> int:
+    """Return the shortest time between the states of a minute in which all changes all the time."""
+    assert teller.due(1) is not None
+    told_s = [0.0]
+    for tenth in range(1, 601):
+        clock.advance(0.1)
+        change()
+        if teller.due(1) is not None:
+            told_s.append(tenth / 10)
+    steps = [b - a for a, b in pairwise(told_s)]
+    assert len(steps) >= 3
+    return round(min(steps))
+
+
 def test_changes_are_told_at_most_every_two_seconds(
+    gate: GateRig, teller: StateTeller, clock: FakeClock
+) -> None:
+    nonces = count()
+
+    def change() -> None:
+        gate.files.status.unlink(missing_ok=True)
+        gate.files.status.write_text(f'{{"boot_nonce": "{next(nonces)}"}}', encoding="utf-8")
+
+    assert seconds_of_states(teller, clock, change) == STATE_AT_MOST_EVERY_S
+
+
+def test_numbers_that_only_move_on_are_told_more_rarely(
     gate: GateRig, feed: Feed, teller: StateTeller, clock: FakeClock
 ) -> None:
-    assert teller.due(1) is not None
-    due_s = []
-    for tenth in range(1, 101):
-        clock.advance(0.1)
+    def change() -> None:
         gate.record(1)
         feed.refresh()
-        if teller.due(1) is not None:
-            due_s.append(tenth / 10)
-    steps = [b - a for a, b in zip([0.0, *due_s], due_s, strict=False)]
-    assert len(due_s) >= 4
-    assert min(steps) >= STATE_AT_MOST_EVERY_S - 0.05
+
+    assert seconds_of_states(teller, clock, change) == COUNTS_EVERY_S
 
 
 def test_birth_and_will_carry_the_same_session(teller: StateTeller) -> None:
