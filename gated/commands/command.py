@@ -157,8 +157,9 @@ def _make_key(args: argparse.Namespace) -> int:
     from gated.commands.command_key import make_command_key
 
     pair = make_command_key(args.out, args.name, may_configure=args.config, may_trust=args.trust)
+    might = "opens gates and says whose passes count" if args.trust else "opens gates"
     print(f"key id       {pair.key_id.hex()}")
-    print(f"private key  {pair.private_path}  (whoever has it opens gates: keep it at the centre)")
+    print(f"private key  {pair.private_path}  (whoever has it {might}: keep it at the centre)")
     print(f"public key   {pair.public_path}  (copy into the trust folder of the gates: it signs")
     print("             commands and nothing else)")
     print("下一步       私钥只留在中心；把公钥复制到各闸机的信任目录，用 gated trust add 添加。")
