@@ -15,9 +15,6 @@ from typing import Protocol
 from gated.uses import UseAt
 from gated.wire import GateState
 
-HAVE_RANGES = 32
-"""An ack names at most this many ranges beyond ``upto``."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lane:
