@@ -8,7 +8,6 @@ from dataclasses import fields
 from typing import Any, Protocol
 
 from gated.collector.store import (
-    HAVE_RANGES,
     ChainEvidence,
     ChainKey,
     Entry,
@@ -21,7 +20,7 @@ from gated.collector.store import (
     Tally,
     Undated,
 )
-from gated.wire import GENESIS, GateState
+from gated.wire import GENESIS, HAVE_RANGES, GateState
 
 Row = tuple[Any, ...]
 

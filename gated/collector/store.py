@@ -18,9 +18,6 @@ from typing import NamedTuple, Protocol
 from gated.uses import UseAt
 from gated.wire import GateState
 
-HAVE_RANGES = 32
-"""An ack names at most this many ranges beyond ``upto``."""
-
 
 class Lane(NamedTuple):
     """One gate of one site."""
