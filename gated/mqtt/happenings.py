@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _NO_MATCHING_SUBSCRIBERS = 0x10
 _FIRST_FAILURE = 0x80
@@ -21,13 +22,12 @@ class Subscribed:
     refused: tuple[str, ...]  # topics that we may not read, each with the broker's reason
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmed(NamedTuple):
     """A PUBACK. ``code`` is MQTT's reason code."""
 
     message_id: int
     code: int
-    reason: str
+    reason: str  # in words, of a failure
 
     @property
     def is_failure(self) -> bool:
