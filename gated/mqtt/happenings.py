@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _NO_MATCHING_SUBSCRIBERS = 0x10
 _FIRST_FAILURE = 0x80
@@ -40,8 +41,7 @@ class Confirmed:
         return self.code == _NO_MATCHING_SUBSCRIBERS
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     topic: str  # "" if it was not UTF-8: no topic of ours, but to be acknowledged as any other
     payload: bytes
     message_id: int
