@@ -26,8 +26,8 @@ $(TEST): $(BASE)
 	@scripts/setup --test
 	@touch $@
 
-demo: $(BASE) ## the whole system at work; VISITS=12 SEED=3 FRAMES=folder OFFICE=folder are passed on
-	@$(VENV)/bin/gated demo $(if $(VISITS),--visits $(VISITS)) $(if $(SEED),--seed $(SEED)) $(if $(FRAMES),--frames "$(FRAMES)") $(if $(OFFICE),--office "$(OFFICE)")
+demo: $(BASE) ## the whole system at work; VISITS=12 SEED=3 FRAMES=folder OFFICE=folder PULL=network@5:20 are passed on
+	@$(VENV)/bin/gated demo $(if $(VISITS),--visits $(VISITS)) $(if $(SEED),--seed $(SEED)) $(if $(FRAMES),--frames "$(FRAMES)") $(if $(OFFICE),--office "$(OFFICE)") $(if $(PULL),--pull "$(PULL)")
 
 test: $(TEST) check ## all checks, then all tests
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)

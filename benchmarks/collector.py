@@ -48,7 +48,6 @@ from gated.collector.store import (
     Arrival,
     ChainKey,
     IngestResult,
-    Lane,
     Progress,
     Store,
     UsesPage,
@@ -182,8 +181,8 @@ class CountingStore:
     def uses_page(self, site: str, after: int) -> UsesPage:
         return self._store.uses_page(site, after)
 
-    def uses_stored(self, lane: Lane, epoch: str) -> int:
-        return self._store.uses_stored(lane, epoch)
+    def uses_stored(self, ledgers: Sequence[ChainKey]) -> list[int]:
+        return self._store.uses_stored(ledgers)
 
     def delete_expired(self, now_ms: int) -> int:
         return self._store.delete_expired(now_ms)

@@ -14,7 +14,6 @@ systemd, stands beside and is not in the sums.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import threading
@@ -26,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import print_figures, surroundings
+from benchmarks.figures.processes import cpu_s
 from gated.simulation.broker import DemoBroker, free_port
 from tests.gate_processes import CLOCK, running_centre
 from tests.gate_rig import StagedGate, staged_gate
@@ -34,7 +34,6 @@ MARK_MB = 180.0
 MARK_PERCENT = 5.0
 PROCESSES = ("controller", "relay_guard", "scanner", "uplink")
 SETTLES_S = 3.0
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def pss_mb(pid: int) -> float:
@@ -62,12 +61,6 @@ def alone_mb(pids: Iterable[int]) -> float:
                 resident_kb[file] -= int(words[1])
         of_file_kb |= resident_kb  # the larger of the two, for each file
     return (own_kb + of_file_kb.total()) / 1_024
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU time of a process so far, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 
 
 def running(gate: StagedGate) -> dict[str, int]:

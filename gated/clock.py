@@ -13,6 +13,8 @@ from gated.units import MonoSeconds
 
 TIMESYNCD_SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
 """systemd-timesyncd(8) creates this file at its first synchronisation of a boot."""
+BUILT_AT = datetime(2026, 11, 22, tzinfo=UTC)
+"""This software did not exist before: no clock that says so is right."""
 
 
 class TimeQuality(enum.StrEnum):
@@ -71,6 +73,16 @@ class FakeClock:
             raise ValueError("time does not go backwards")
         self.elapsed_s += by_s
         self.wall += timedelta(seconds=by_s)
+
+
+def clock_floor(newest_record: datetime | None) -> datetime:
+    """Return a time that has certainly passed.
+
+    Args:
+        newest_record: the time of the newest event whose clock could be believed. Health events
+            come each quarter of an hour, so this is the clock as it was saved last.
+    """
+    return BUILT_AT if newest_record is None else max(BUILT_AT, newest_record)
 
 
 def judge_time_quality(now: datetime, floor: datetime, *, is_synchronised: bool) -> TimeQuality:

@@ -66,6 +66,8 @@ class AlarmName(enum.StrEnum):
     COMMAND_REFUSED = "command_refused"
     THERMOMETER_DRIFTING = "thermometer_drifting"
     THERMOMETER_STEADY = "thermometer_steady"
+    CERTIFICATE_EXPIRING = "certificate_expiring"
+    CERTIFICATE_REFUSED = "certificate_refused"
 
 
 class CommandName(enum.StrEnum):
@@ -78,6 +80,8 @@ class CommandName(enum.StrEnum):
     RESEND = "resend"
     LIST = "list"
     CONFIG = "config"
+    TRUST = "trust"
+    DIAGNOSE = "diagnose"
     UNSUPPORTED = "unsupported"  # a later version's
 
 
@@ -121,6 +125,9 @@ class CommandReason(enum.StrEnum):
     LIST_OLDER = "list_older"
     NOT_WRITABLE = "not_writable"
     CONFIG_REFUSED = "config_refused"
+    TRUST_REFUSED = "trust_refused"
+    UNKNOWN_NAME = "unknown_name"
+    TOO_SOON = "too_soon"
 
 
 class Content(BaseModel):
@@ -294,6 +301,7 @@ class CommandContent(Content):
     """A command of the centre, and what came of it. Its copy on ``/resp`` is the answer."""
 
     kind: ClassVar[Kind] = Kind.COMMAND
+    added: ClassVar[frozenset[str]] = frozenset({"bundle_bytes", "bundle_sha256"})
     command: CommandName
     command_id: str = Field(pattern=r"^[0-9a-f]{16,32}$")
     outcome: CommandOutcome
@@ -305,6 +313,8 @@ class CommandContent(Content):
     first_seq: int | None = None  # of the records to be sent again
     last_seq: int | None = None
     detail: str = Field(default="", max_length=200)
+    bundle_bytes: int | None = None  # of the diagnostics that follow on ``diag``
+    bundle_sha256: str | None = None  # hex
 
 
 CONTENT_OF_KIND: dict[Kind, type[Content]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 from gated.errors import CannotWrite, GatedError
 
 
-def write_private_file(path: Path, data: bytes) -> None:
+def write_private_file(path: Path, data: bytes, *, for_service: bool = False) -> None:
     """Write ``data`` to ``path``, durably, in the place of what was there; mode 0600.
+
+    ``for_service``: if root writes it, it belongs to whoever the folder belongs to.
 
     Raises: CannotWrite.
     """
@@ -18,6 +21,8 @@ def write_private_file(path: Path, data: bytes) -> None:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
+                if for_service:
+                    give_to_owner_of(path.parent, descriptor)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -45,6 +50,14 @@ def write_new_private_file(path: Path, data: bytes) -> None:
         raise GatedError(f"{path} exists already and stays as it is; choose another name") from exc
     except OSError as exc:
         raise GatedError(f"{path}: cannot be written ({exc.strerror})") from exc
+
+
+def give_to_owner_of(folder: Path, descriptor: int) -> None:
+    """Leave root's file to the service's user, who could not open it otherwise."""
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):
+            owner = folder.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,27 +12,42 @@ still knows that an order is younger than the oldest nonce that it takes.
 
 from __future__ import annotations
 
-import enum
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gated.carried import MAX_COMMAND_BYTES
-from gated.config.overlay import ConfigValue
 from gated.contents import CommandName, CommandReason
 from gated.credentials import cbor, cose
-from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.numeric_date import LAST_TIMESTAMP
 from gated.credentials.signatures import key_fingerprint
 from gated.credentials.signers import find_cose_signers
-from gated.credentials.trusted_keys import USE_COMMANDS, USE_CONFIG, TrustedKey, TrustList
+from gated.credentials.trusted_keys import (
+    USE_COMMANDS,
+    USE_CONFIG,
+    USE_TRUST,
+    TrustedKey,
+    TrustList,
+)
+from gated.deeds import (
+    MAX_COUNTER,
+    NAME_OF_DEED,
+    AddTrust,
+    Deed,
+    RemoveTrust,
+    RollBackConfig,
+    SetConfig,
+    arguments_of,
+    bounded_integer,
+    matching_text,
+    parse_deed,
+)
 from gated.errors import GatedError
-from gated.vocabulary import Mode, Reason
+from gated.vocabulary import Reason
 from gated.wire import is_name
 
 ORDER_TYPE = "gated-command+cose"
@@ -40,13 +55,7 @@ MAX_LIFETIME_S = 60
 """From being signed to its end. The gate's nonces bound it to two minutes without any clock."""
 CLOCKS_DIFFER_BY = timedelta(seconds=30)
 """An order from further in the future says that one of the two clocks is wrong."""
-MAX_COUNTER = 2**53 - 1
-"""The largest that every JSON reader takes as it is."""
-MAX_FOR_S = 366 * 86_400
-MAX_RESENT = 10_000
 ID_BYTES = 16
-MAX_LIST_BYTES = 3_500
-MAX_CONFIG_VALUES = 64
 
 # RFC 8392 §3.1
 CLAIM_AUDIENCE, CLAIM_EXPIRES, CLAIM_ISSUED, CLAIM_ID = 3, 4, 6, 7
@@ -68,97 +77,7 @@ _CLAIMS = frozenset(
 )
 _NONCE = re.compile(r"[0-9a-f]{16}")
 _BY = re.compile(r"[A-Za-z0-9._@-]{1,48}")
-_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_CONFIG_PATH = re.compile(r"[a-z_]{1,32}(\.[a-z_0-9]{1,48}){1,3}")
-_ANY_LINE = re.compile(r"[^\r\n]{0,200}")
 _MIN_ID_BYTES = 8
-
-
-class ListName(enum.StrEnum):
-    """The lists that may be replaced by an order."""
-
-    REVOCATIONS = "revocations"
-    PERSONS = "persons"
-    DUTY = "duty"
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """Answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenOnce:
-    """Open once, for whoever stands before the gate."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetMode:
-    mode: Mode
-    for_s: int | None = None  # None: until it is changed
-
-
-@dataclass(frozen=True, slots=True)
-class SetDrill:
-    is_on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Resend:
-    """Send these records again, both ends included."""
-
-    first_seq: int
-    last_seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaceList:
-    """Put ``data`` in the place of a list that the configuration names."""
-
-    which: ListName
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SetConfig:
-    """Let these values hold over the technician's file, and no others; none: the file alone."""
-
-    values: Mapping[str, ConfigValue]
-
-
-@dataclass(frozen=True, slots=True)
-class RollBackConfig:
-    """Let the values hold that held before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unsupported:
-    """A later version's command, or arguments that this one does not know."""
-
-
-Deed: TypeAlias = (
-    Ping
-    | OpenOnce
-    | SetMode
-    | SetDrill
-    | Resend
-    | ReplaceList
-    | SetConfig
-    | RollBackConfig
-    | Unsupported
-)
-
-NAME_OF_DEED: Mapping[type[Deed], CommandName] = {
-    Ping: CommandName.PING,
-    OpenOnce: CommandName.OPEN,
-    SetMode: CommandName.MODE,
-    SetDrill: CommandName.DRILL,
-    Resend: CommandName.RESEND,
-    ReplaceList: CommandName.LIST,
-    SetConfig: CommandName.CONFIG,
-    RollBackConfig: CommandName.CONFIG,
-    Unsupported: CommandName.UNSUPPORTED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +126,7 @@ def make_order(order: Order, key: Ed25519PrivateKey) -> bytes:
             CLAIM_COUNTER: order.counter,
             CLAIM_NONCE: order.nonce,
             CLAIM_COMMAND: order.command.value,
-            CLAIM_ARGUMENTS: _arguments_of(order.deed),
+            CLAIM_ARGUMENTS: arguments_of(order.deed),
             CLAIM_BY: order.by,
         }
     )
@@ -218,30 +137,6 @@ def make_order(order: Order, key: Ed25519PrivateKey) -> bytes:
     except MalformedCode as exc:
         raise GatedError(f"this command would be refused at every gate: {exc}") from exc
     return data
-
-
-def _arguments_of(deed: Deed) -> dict[CborKey, CborValue]:
-    match deed:
-        case SetMode(mode, None):
-            return {"mode": mode.value}
-        case SetMode(mode, for_s):
-            return {"mode": mode.value, "for_s": for_s}
-        case SetDrill(is_on):
-            return {"is_on": is_on}
-        case Resend(first_seq, last_seq):
-            return {"first_seq": first_seq, "last_seq": last_seq}
-        case ReplaceList(which, data):
-            return {"list": which.value, "data": data}
-        case SetConfig(values):
-            return {"values": {path: _sent(value) for path, value in values.items()}}
-        case RollBackConfig():
-            return {"rollback": True}
-        case _:
-            return {}
-
-
-def _sent(value: ConfigValue) -> CborValue:
-    return [*value] if isinstance(value, list) else value
 
 
 # --- read at the gate ---------------------------------------------------------------------------
@@ -261,8 +156,9 @@ def read_order(data: bytes, trust: TrustList, now: datetime) -> SignedOrder | Co
         able = [key for key in signers if _may_order(key)]
         if not able:
             return CommandReason.WRONG_USE
-        signer = max(able, key=_may_configure)
-        return SignedOrder(_parse_claims(message.payload), signer)
+        order = _parse_claims(message.payload)
+        needed = _use_needed(order.deed)
+        return SignedOrder(order, max(able, key=lambda key: key.may(needed)))
     except MalformedCode:
         return CommandReason.MALFORMED
 
@@ -271,14 +167,19 @@ def _may_order(key: TrustedKey) -> bool:
     return key.may(USE_COMMANDS) and isinstance(key.key, Ed25519PublicKey)
 
 
-def _may_configure(key: TrustedKey) -> bool:
-    return key.may(USE_CONFIG)
+def _use_needed(deed: Deed) -> str:
+    match deed:
+        case SetConfig() | RollBackConfig():
+            return USE_CONFIG
+        case AddTrust() | RemoveTrust():
+            return USE_TRUST
+        case _:
+            return USE_COMMANDS
 
 
 def is_permitted(signed: SignedOrder) -> bool:
-    """Return whether the signer may order this: changes of the configuration are a use apart."""
-    is_config = isinstance(signed.order.deed, SetConfig | RollBackConfig)
-    return not is_config or _may_configure(signed.signer)
+    """Return whether the signer may order this: changes of configuration and trust are apart."""
+    return signed.signer.may(_use_needed(signed.order.deed))
 
 
 def why_not_now(
@@ -308,8 +209,8 @@ def _parse_claims(payload: bytes) -> Order:
     raw = cbor.decode(payload, max_bytes=MAX_COMMAND_BYTES)
     if not isinstance(raw, dict) or raw.keys() != _CLAIMS:
         raise MalformedCode("orders: not the claims of an order")
-    issued_s = _integer(raw[CLAIM_ISSUED], 0, LAST_TIMESTAMP - MAX_LIFETIME_S)
-    expires_s = _integer(raw[CLAIM_EXPIRES], issued_s + 1, issued_s + MAX_LIFETIME_S)
+    issued_s = bounded_integer(raw[CLAIM_ISSUED], 0, LAST_TIMESTAMP - MAX_LIFETIME_S)
+    expires_s = bounded_integer(raw[CLAIM_EXPIRES], issued_s + 1, issued_s + MAX_LIFETIME_S)
     order_id = raw[CLAIM_ID]
     if not isinstance(order_id, bytes) or not _MIN_ID_BYTES <= len(order_id) <= ID_BYTES:
         raise MalformedCode("orders: the id is not of 8 to 16 bytes")
@@ -321,10 +222,10 @@ def _parse_claims(payload: bytes) -> Order:
         order_id=order_id,
         issued_at=datetime.fromtimestamp(issued_s, UTC),
         expires_at=datetime.fromtimestamp(expires_s, UTC),
-        counter=_integer(raw[CLAIM_COUNTER], 1, MAX_COUNTER),
-        nonce=_text(raw[CLAIM_NONCE], _NONCE),
-        by=_text(raw[CLAIM_BY], _BY),
-        deed=_deed(_text(raw[CLAIM_COMMAND], _WORD), raw[CLAIM_ARGUMENTS]),
+        counter=bounded_integer(raw[CLAIM_COUNTER], 1, MAX_COUNTER),
+        nonce=matching_text(raw[CLAIM_NONCE], _NONCE),
+        by=matching_text(raw[CLAIM_BY], _BY),
+        deed=parse_deed(raw[CLAIM_COMMAND], raw[CLAIM_ARGUMENTS]),
     )
 
 
@@ -337,60 +238,3 @@ def is_gate(text: str) -> bool:
 def is_requester(text: str) -> bool:
     """Return whether ``text`` may stand in an order as who asked."""
     return _BY.fullmatch(text) is not None
-
-
-def _deed(command: str, arguments: CborValue) -> Deed:  # noqa: PLR0912 - one for each command
-    """Return what is to be done. What a later version may mean is refused by name, not guessed."""
-    if not isinstance(arguments, dict):
-        raise MalformedCode("orders: the arguments are not a map")
-    match command, arguments:
-        case CommandName.PING, {**rest} if not rest:
-            return Ping()
-        case CommandName.OPEN, {**rest} if not rest:
-            return OpenOnce()
-        case CommandName.MODE, {"mode": str(mode), **rest} if mode in set(Mode):
-            if not rest:
-                return SetMode(Mode(mode))
-            if rest.keys() == {"for_s"}:
-                return SetMode(Mode(mode), _integer(rest["for_s"], 1, MAX_FOR_S))
-        case CommandName.DRILL, {"is_on": bool(is_on), **rest} if not rest:
-            return SetDrill(is_on)
-        case CommandName.RESEND, {"first_seq": first, "last_seq": last, **rest} if not rest:
-            first_seq = _integer(first, 1, MAX_COUNTER - MAX_RESENT)
-            return Resend(first_seq, _integer(last, first_seq, first_seq + MAX_RESENT - 1))
-        case CommandName.LIST, {"list": str(name), "data": bytes(data), **rest} if not rest:
-            if name in set(ListName) and len(data) <= MAX_LIST_BYTES:
-                return ReplaceList(ListName(name), data)
-        case CommandName.CONFIG, {"values": dict(values), **rest} if not rest:
-            if len(values) <= MAX_CONFIG_VALUES:
-                return SetConfig({_path(path): _value(value) for path, value in values.items()})
-        case CommandName.CONFIG, {"rollback": True, **rest} if not rest:
-            return RollBackConfig()
-        case _:
-            pass
-    return Unsupported()
-
-
-def _path(value: CborKey) -> str:
-    return _text(value, _CONFIG_PATH)
-
-
-def _value(value: CborValue) -> ConfigValue:
-    """Return a value for the configuration, which judges it; only its shape is looked at here."""
-    if isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list) and len(value) <= MAX_CONFIG_VALUES:
-        return [_text(each, _ANY_LINE) for each in value]
-    raise MalformedCode("orders: a value that no key of the configuration has")
-
-
-def _integer(value: CborValue, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise MalformedCode("orders: a number that is out of its bounds")
-    return value
-
-
-def _text(value: CborValue, pattern: re.Pattern[str]) -> str:
-    if not isinstance(value, str) or pattern.fullmatch(value) is None:
-        raise MalformedCode("orders: a text that is not of its form")
-    return value

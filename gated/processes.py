@@ -51,6 +51,7 @@ class Child:
     restart_at_s: float = 0.0
     pause_s: float = RESTART_FIRST_S
     starts: int = 0
+    is_unplugged: bool = False
 
 
 class Children:
@@ -102,7 +103,7 @@ class Children:
         for child in self._children:
             self._hear(child, now_s)
             if child.process is None:
-                if now_s >= child.restart_at_s:
+                if now_s >= child.restart_at_s and not child.is_unplugged:
                     self._start(child, now_s)
                 continue
             code = child.process.poll()
@@ -132,10 +133,29 @@ class Children:
 
     def process_id(self, name: str) -> int | None:
         """Return the process id of a running child."""
-        for child in self._children:
-            if child.name == name and child.process is not None:
-                return child.process.pid
-        return None
+        process = next((child.process for child in self._children if child.name == name), None)
+        return None if process is None else process.pid
+
+    def is_ready(self, name: str) -> bool:
+        """Return whether this child runs and has said READY."""
+        child = self._named(name)
+        return child.process is not None and child.is_ready
+
+    def unplug(self, name: str) -> None:
+        """Kill this child, as a power cut would, and leave it dead until ``plug_in``."""
+        child = self._named(name)
+        child.is_unplugged = True
+        if child.process is not None:
+            child.process.kill()
+            child.process.wait()
+            child.process, child.is_ready = None, False
+
+    def plug_in(self, name: str) -> None:
+        """Let this child, if it was unplugged, start with the next ``poll``."""
+        child = self._named(name)
+        if child.is_unplugged:
+            child.is_unplugged = False
+            child.restart_at_s, child.pause_s = 0.0, RESTART_FIRST_S
 
     def stop(self, within_s: float = STOP_WITHIN_S) -> None:
         """End every child, the last started first; kill what does not end in time."""
@@ -156,6 +176,9 @@ class Children:
         for notify in self._notify.values():
             notify.close()
         self._folder.cleanup()
+
+    def _named(self, name: str) -> Child:
+        return next(child for child in self._children if child.name == name)
 
     def _socket_path(self, name: str) -> Path:
         return Path(self._folder.name) / f"{name}.notify"

@@ -31,6 +31,8 @@ MAX_BODY_BYTES = 16_384
 """The cap on a record at commit. Brokers may refuse more than 20,480 bytes of packet."""
 GENESIS = bytes(32)
 """h(0): what the first event of an epoch is chained to."""
+HAVE_RANGES = 32
+"""An ack names at most this many ranges beyond ``upto``."""
 _LINK_MARK = b',"link":{'
 _LINK_END = b"}}"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -314,6 +316,10 @@ class GateTopics:
     @property
     def response(self) -> str:
         return f"{self.root}/resp"
+
+    def part(self, command_id: str, number: int | str) -> str:
+        """Return the topic of one part of the diagnostics that a command asked for; "+": of all."""
+        return f"{self.root}/diag/{command_id}/{number}"
 
 
 ALL_RECORDS = f"{TOPIC_ROOT}/+/+/rec/+"

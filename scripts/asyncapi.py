@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import gated
+from gated.carried import PART_BYTES
 from gated.contents import CONTENT_OF_KIND, Kind
 from gated.received import Record
 from gated.uses import GateUses, SiteUses, site_uses_topic, uses_answer_topic
@@ -156,10 +157,17 @@ def _channels() -> Iterator[tuple[str, Any]]:
     yield "collector_state", _channel(collector_state_topic("{collector}"), "CollectorState")
     yield "command", _channel(_PLACE.command, "Command")
     yield "response", _channel(_PLACE.response, "Response")
+    yield "diagnostics", _channel(_PLACE.part("{command_id}", "{part}"), "DiagnosticsPart")
 
 
 def _channel(address: str, message: str) -> dict[str, Any]:
-    meanings = {"site": MEANINGS["site"], "gate": MEANINGS["gate"], "collector": "the collector"}
+    meanings = {
+        "site": MEANINGS["site"],
+        "gate": MEANINGS["gate"],
+        "collector": "the collector",
+        "command_id": MEANINGS["command_id"],
+        "part": "the part's number, from 0",
+    }
     parameters = {
         name: {"description": meaning}
         for name, meaning in meanings.items()
@@ -184,6 +192,7 @@ _SUMMARIES: Mapping[str, str] = {
     "collector_state": "Birth and last will of a collector.",
     "command": "Signed by the centre; a retained one is never obeyed.",
     "response": "What came of a command: a copy of its record.",
+    "diagnostics": "A zip in parts, when a command asked for it; nothing is sent again.",
 }
 
 
@@ -219,6 +228,14 @@ def _messages() -> Iterator[tuple[str, Any]]:
         },
     )
     yield "Response", _message(_record_name(Kind.COMMAND), properties)
+    yield (
+        "DiagnosticsPart",
+        {
+            "contentType": "application/octet-stream",
+            "summary": f"At most {PART_BYTES:,} bytes of the zip: docs/commands.md",
+            "payload": {"type": "string", "format": "binary"},
+        },
+    )
 
 
 def _message(schema: str, user_properties: Mapping[str, Any] | None = None) -> dict[str, Any]:

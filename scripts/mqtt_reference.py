@@ -62,6 +62,8 @@ MEANINGS = {
     "boot_id": "the kernel's id of this boot",
     "boot_ms": "CLOCK_BOOTTIME, ms: intervals inside one boot are exact",
     "boot_nonce": "what a command must quote; new at each start and every minute",
+    "bundle_bytes": "size of the diagnostics that follow on `diag`; left out: none",
+    "bundle_sha256": "their SHA-256, hex; left out: none",
     "by": "who or what changed it",
     "calibration": "which calibration the reading went through",
     "changed": "paths of the changed keys, never values",

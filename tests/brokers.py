@@ -72,6 +72,11 @@ class Mosquitto:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         if self.port:
             assert self._try_to_start(self.port), self.log()

@@ -24,6 +24,15 @@ class CollectorProcess:
         self._arguments = [sys.executable, "-m", "gated", "collector", "run", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         with self._log.open("ab") as log:
             environment = {**os.environ, "TZ": "UTC"}

@@ -10,29 +10,23 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gated.carried import frame
-from gated.clock import FakeClock, TimeQuality
+from gated.clock import BUILT_AT, FakeClock, TimeQuality
 from gated.contents import AlarmContent, CommandContent, CommandReason, ModeContent
 from gated.controller.codes import CodeRules
 from gated.controller.commands import COUNTERS_SETTING, CommandDesk, Gate
 from gated.controller.decider import DeciderItem, Record
+from gated.controller.diagnostics import Bundle
 from gated.controller.nonces import Nonces
-from gated.controller.timekeeper import BUILT_AT, Timekeeper
+from gated.controller.timekeeper import Timekeeper
 from gated.credentials.enough import CertificateRules
 from gated.credentials.persons import PersonsList
 from gated.credentials.pseudonym import SiteKey
 from gated.credentials.revocation_folder import Revocations
-from gated.credentials.trusted_keys import USE_COMMANDS, USE_CONFIG, TrustList
+from gated.credentials.trusted_keys import USE_COMMANDS, USE_CONFIG, USE_TRUST, TrustList
+from gated.deeds import AddTrust, Deed, Ping, RemoveTrust, ReplaceList, RollBackConfig, SetConfig
 from gated.ledger.reader import Anchor, Bounds
 from gated.messages import CommitFailed, Committed, EnergiseRelay
-from gated.orders import (
-    Deed,
-    Order,
-    Ping,
-    ReplaceList,
-    RollBackConfig,
-    SetConfig,
-    make_order,
-)
+from gated.orders import Order, make_order
 from gated.visit import advance
 from gated.visit.state import Commit, Event, LaneState
 from gated.vocabulary import Check
@@ -48,6 +42,8 @@ STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 
 
 TRUST = TrustList.of([trusted_key(CENTRE.public_key(), uses=[USE_COMMANDS])])
+TRUST_TRUST = TrustList.of([trusted_key(CENTRE.public_key(), uses=[USE_COMMANDS, USE_TRUST])])
+BUNDLE = Bundle(1_234, "ab" * 32)
 CONFIG_TRUST = TrustList.of([trusted_key(CENTRE.public_key(), uses=[USE_COMMANDS, USE_CONFIG])])
 
 
@@ -96,6 +92,9 @@ class GateRig:
     why_no_list: CommandReason | None = None
     configs: list[SetConfig | RollBackConfig] = field(default_factory=list)
     why_no_config: CommandReason | None = None
+    trusted: list[tuple[AddTrust | RemoveTrust, bytes]] = field(default_factory=list)
+    why_no_trust: CommandReason | None = None
+    bundle: Bundle | CommandReason = BUNDLE
     recorded: list[object] = field(default_factory=list)  # contents, in order
     openings: int = 0
 
@@ -115,6 +114,8 @@ class GateRig:
             bounds=lambda: Bounds(10, 99, Anchor(9, GENESIS)),
             put_list=self._put_list,
             put_config=self._put_config,
+            put_trust=self._put_trust,
+            gather=lambda: self.bundle,
         )
         self.desk = CommandDesk(gate, self.nonces, self.timekeeper, self.clock, self.take)
 
@@ -186,6 +187,14 @@ class GateRig:
         self.configs.append(pushed)
         return None, ""
 
+    def _put_trust(
+        self, pushed: AddTrust | RemoveTrust, signed: bytes, _trust: TrustList, _now: datetime
+    ) -> tuple[CommandReason | None, str]:
+        if self.why_no_trust is not None:
+            return self.why_no_trust, "what is wrong"
+        self.trusted.append((pushed, signed))
+        return None, "which keys came"
+
     # --- what came of it ------------------------------------------------------------------------
 
     @property
@@ -198,4 +207,4 @@ class GateRig:
 
     def is_untouched(self) -> bool:
         """Return whether nothing at all was done: not opened, no mode, no list, no value."""
-        return not self.openings and not (self.modes or self.lists or self.configs)
+        return not self.openings and not (self.modes or self.lists or self.configs or self.trusted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -22,8 +23,8 @@ USER = "gated"
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
 
 
-def server_binaries() -> Path:
-    """Return the folder with initdb and postgres, or skip the test where there is none."""
+def find_binaries() -> Path | None:
+    """Return the folder with initdb and postgres, or None where PostgreSQL is not installed."""
     found = shutil.which("initdb")
     if found is not None:
         return Path(found).parent
@@ -31,27 +32,37 @@ def server_binaries() -> Path:
         for folder in sorted(Path("/").glob(pattern.removeprefix("/")), reverse=True):
             if (folder / "initdb").exists():
                 return folder
-    pytest.skip("PostgreSQL is not installed: apt install postgresql")
+    return None
+
+
+def lacks_postgres() -> str:
+    """Return why no server can be started here; "" if one can."""
+    if find_binaries() is None:
+        return "PostgreSQL is not installed: apt install postgresql"
+    if os.geteuid() == 0 and _server_user() is None:
+        return "PostgreSQL does not run as root, and there is no other user here"
+    return ""
 
 
 def _server_user() -> str | None:
-    """Return whom to run the server as: PostgreSQL refuses to run as root."""
+    """Return whom root runs the server as, since PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
-        try:
+        with contextlib.suppress(KeyError):
             pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return name
-    pytest.skip("PostgreSQL does not run as root, and there is no other user here")
+            return name
+    return None
 
 
 class PostgresServer:
     """A cluster of one's own. ``start`` after ``stop`` or ``kill`` goes on with the same data."""
 
     def __init__(self) -> None:
-        self._binaries = server_binaries()
+        binaries = find_binaries()
+        if binaries is None or lacks_postgres():
+            pytest.skip(lacks_postgres())
+        self._binaries = binaries
         self._user = _server_user()
         # Not below pytest's folder: only its owner may enter that. Short: a socket's path ends at
         # 107 bytes.
@@ -75,6 +86,11 @@ class PostgresServer:
             timeout=START_TIMEOUT_S,
         )
         assert done.returncode == 0, done.stderr.decode()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:

@@ -93,4 +93,29 @@ class PostgresDatabase:
         self._server.give_back(self.address)
 
 
+LAYOUTS = ("By order of arrival:", "By gate:")
+"""The words above the block of each way to partition in docs/fleet.md."""
+
+
+class PartitionedDatabase(PostgresDatabase):
+    """Tables as docs/fleet.md partitions them.
+
+    Args:
+        layout: one of LAYOUTS.
+    """
+
+    def __init__(self, server: PostgresServer, layout: str) -> None:
+        super().__init__(server)
+        PostgresStore(self.address, keep_person_days=14).close()
+        self.change(partitioning(layout))
+
+
+def partitioning(layout: str) -> str:
+    """Return the SQL of docs/fleet.md that partitions ``record``."""
+    page = (Path(__file__).parents[1] / "docs/fleet.md").read_text(encoding="utf-8")
+    section = page.split("## Partitioned PostgreSQL", 1)[1]
+    parts = (section, section.split(layout, 1)[1], section.split("Then, for both:", 1)[1])
+    return "\n".join(part.split("```sql", 1)[1].split("```", 1)[0] for part in parts)
+
+
 NewDatabase = Callable[[], DatabaseUnderTest]

@@ -26,7 +26,7 @@ from gated.contents import (
 from gated.ledger.mailbox import Mailbox, MailboxReader
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import AckOutcome, Ledger
-from gated.mqtt.address import BrokerAddress
+from gated.mqtt.address import BrokerAddress, TlsFiles
 from gated.simulation.broker import HOST
 from gated.units import MonoSeconds
 from gated.uplink.publisher import Publisher, UplinkFiles
@@ -215,9 +215,10 @@ def running_uplink(
     places: int = 100,
     keepalive_s: int = 5,
     shares_uses: bool = True,
+    tls: TlsFiles | None = None,
 ) -> Iterator[RunningUplink]:
     broker = BrokerAddress(
-        host=HOST, port=port, client_id=f"gate.{SITE}.{GATE}", keepalive_s=keepalive_s
+        host=HOST, port=port, client_id=f"gate.{SITE}.{GATE}", keepalive_s=keepalive_s, tls=tls
     )
     uplink = RunningUplink(rig, broker, clock or HurriedClock(3), places, shares_uses=shares_uses)
     try:

@@ -25,6 +25,10 @@ SHARED_EXPIRY_S = 15
 what lies there waits until its gates send it again."""
 RECEIVE_MAXIMUM = 1_000
 """How many messages may be under way to us without an acknowledgement."""
+MAX_PUBLISHES = 500
+"""At most so many of ours are under way without an answer, fewer if the broker says so."""
+MAX_TO_TELL = 10_000
+"""What waits to be told beyond this is forgotten, oldest first: the gates ask again."""
 _MAX_SEQ_DIGITS = 19
 
 
@@ -63,6 +67,8 @@ class BrokerConnection:
         self._is_connected = False
         self.inbox: deque[Received] = deque()
         self.refused_publishes = 0
+        self._places = 0
+        self._to_tell: deque[tuple[str, bytes]] = deque(maxlen=MAX_TO_TELL)
         self._connection = Connection(
             broker,
             will_topic=will_topic,
@@ -71,6 +77,7 @@ class BrokerConnection:
             session=LastingSession(
                 SHARED_EXPIRY_S if is_shared else SESSION_EXPIRY_S, RECEIVE_MAXIMUM
             ),
+            publish_window=0,  # we count
         )
 
     def open(self, topics: Iterable[str], beat: Callable[[], None]) -> None:
@@ -97,6 +104,7 @@ class BrokerConnection:
 
         Raises: BrokerUnavailable: the connection is gone.
         """
+        self._tell_on()
         self._connection.pump(timeout_s)
         received_at_ms = round(self._clock.now().timestamp() * 1_000)
         for happening in self._connection.happenings():
@@ -107,10 +115,12 @@ class BrokerConnection:
                     raise BrokerUnavailable(reason)
                 case Connected():
                     self._is_connected = True
+                    self._places = min(MAX_PUBLISHES, happening.receive_maximum)
                 case Subscribed(refused) if refused:
                     raise BrokerUnavailable(f"it does not let us read {', '.join(refused)}")
-                case Confirmed() if happening.is_failure:
-                    self.refused_publishes += 1
+                case Confirmed():
+                    self._places += 1
+                    self.refused_publishes += happening.is_failure
                 case _:
                     pass
 
@@ -127,13 +137,25 @@ class BrokerConnection:
             self._connection.acknowledge(message.message_id, message.qos)
         self._connection.flush()  # now: the broker sends on while the gates' acks are made
 
+    @property
+    def places(self) -> int:
+        """How many more publishes the broker takes now. Each PUBACK makes a place free."""
+        return max(0, self._places)
+
     def publish(self, topic: str, payload: bytes) -> None:
-        """Publish at QoS 1, retained."""
+        """Publish at QoS 1, retained, at once: who has many asks for ``places`` first."""
+        self._places -= 1
         self._connection.publish(topic, payload, retain=True)
 
     def tell(self, topic: str, payload: bytes) -> None:
-        """Publish at QoS 1, not retained."""
-        self._connection.publish(topic, payload)
+        """Publish at QoS 1, not retained, when there is a place."""
+        self._to_tell.append((topic, payload))
+
+    def _tell_on(self) -> None:
+        # Half of the places: what waits to be told must not hold up the acks for ever.
+        for _ in range(min(len(self._to_tell), (self.places + 1) // 2)):
+            self._places -= 1
+            self._connection.publish(*self._to_tell.popleft())
 
     def close(self) -> None:
         """Say goodbye, which withdraws the will, and close. Idempotent.

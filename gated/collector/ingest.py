@@ -11,13 +11,14 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from heapq import nsmallest
 from typing import Protocol
 
 from gated.clock import Clock
 from gated.collector.broker import Received
 from gated.collector.store import Arrival, ChainKey, Progress, Store
 from gated.collector.uses import UsesDesk
-from gated.errors import BrokerUnavailable, StorageError
+from gated.errors import BrokerUnavailable, ConfigError, StorageError
 from gated.units import MonoSeconds
 from gated.wire import (
     ALL_LIVE,
@@ -57,6 +58,9 @@ class Connection(Protocol):
 
     @property
     def refused_publishes(self) -> int: ...
+
+    @property
+    def places(self) -> int: ...
 
     def open(self, topics: Iterable[str], beat: Callable[[], None]) -> None: ...
 
@@ -116,7 +120,7 @@ class Ingest:
             began = self._clock.monotonic_s()
             try:
                 self._serve(stop, beat)
-            except BrokerUnavailable as exc:
+            except (BrokerUnavailable, ConfigError) as exc:  # a file may be just being replaced
                 self._say(f"{exc}; trying again, the gates keep what they record")
             except StorageError as exc:
                 self._say(f"{exc}; trying again")
@@ -278,7 +282,7 @@ class Desk:
         if self._connection.inbox:
             return max(0.0, self._batch_due_at() - now)
         waiting = self._owed | self._doubted.keys()
-        if waiting:
+        if waiting and self._connection.places:
             due = min(self._acked_at.get(chain, _LONG_AGO) for chain in waiting) + ACK_EVERY_S
             return min(_IDLE_POLL_S, max(0.0, due - now))
         return _IDLE_POLL_S
@@ -323,18 +327,16 @@ class Desk:
         self._uses.tell(result.uses_asked, result.sites_with_new_uses)
 
     def _publish_acks(self) -> None:
+        """Publish as many acks as the broker takes now, those that have waited longest first.
+
+        What is left stays owed: by its turn one ack says all that several would have said.
+        """
         now = self._clock.monotonic_s()
-        due = [
-            chain
-            for chain in self._owed | self._doubted.keys()
-            if now - self._acked_at.get(chain, _LONG_AGO) >= ACK_EVERY_S
-        ]
+        due = self._due(now)
         if not due:
             return
         try:
-            # The ack topic is retained: the one about a gate's present epoch must come last.
-            current = set(self._store.current_chains()) if len(due) > 1 else set()
-            found = self._store.progress(sorted(due, key=lambda chain: chain in current))
+            found = self._store.progress(self._present_last(due))
         except StorageError as exc:
             log.warning("acks are late: %s", exc)
             return
@@ -351,6 +353,28 @@ class Desk:
         for key in due:
             self._acked_at[key] = now
         self._owed.difference_update(due)
+
+    def _due(self, now: MonoSeconds) -> list[ChainKey]:
+        """Return the chains whose turn it is, all of one gate together."""
+        waiting = self._owed | self._doubted.keys()
+        last_at = {chain: self._acked_at.get(chain, _LONG_AGO) for chain in waiting}
+        due = {chain: at for chain, at in last_at.items() if now - at >= ACK_EVERY_S}
+        places = self._connection.places
+        if len(due) > places:
+            first = nsmallest(places, due, key=due.__getitem__)
+            lanes = {chain.lane for chain in first}
+            return [chain for chain in due if chain.lane in lanes]
+        return list(due)
+
+    def _present_last(self, due: list[ChainKey]) -> list[ChainKey]:
+        """Return ``due`` so that of one gate's chains that of its present epoch comes last.
+
+        The ack topic is retained. Raises: StorageError.
+        """
+        if len({chain.lane for chain in due}) == len(due):
+            return due  # nearly always, and asking takes as long as there are gates
+        current = set(self._store.current_chains())
+        return sorted(due, key=lambda chain: chain in current)
 
     def _ack(self, progress: Progress) -> tuple[str, bytes]:
         chain = progress.chain

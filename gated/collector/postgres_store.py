@@ -24,8 +24,8 @@ from gated.collector.postgres_connection import (
     open_for_writing,
     translated,
 )
-from gated.collector.sql_reader import read_progress
-from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
+from gated.collector.sql_reader import progress_of
+from gated.collector.store import Arrival, ChainKey, IngestResult, Progress, UsesPage
 from gated.errors import StorageError
 
 log = logging.getLogger(__name__)
@@ -106,8 +106,20 @@ class PostgresStore:
 
     def progress(self, chains: Sequence[ChainKey]) -> list[Progress]:
         with self._working("cannot read the progress") as connection:
+            # One question for all: a round trip for each would be most of what an ack costs.
+            rows = connection.execute(
+                "SELECT site, gate, epoch, upto, hash, highest FROM progress"
+                " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS asked (site, gate, epoch)"
+                " USING (site, gate, epoch)",
+                (
+                    [chain.site for chain in chains],
+                    [chain.gate for chain in chains],
+                    [chain.epoch for chain in chains],
+                ),
+            )
+            found = {ChainKey(*row[:3]): row[3:] for row in rows}
             queries = PostgresQueries(connection)
-            return [read_progress(queries, chain) for chain in chains]
+            return [progress_of(queries, chain, found.get(chain)) for chain in chains]
 
     def current_chains(self) -> list[ChainKey]:
         with self._working("cannot read the progress") as connection:
@@ -139,9 +151,9 @@ class PostgresStore:
         with self._working("cannot read the uses of passes") as connection:
             return postgres_uses.page(connection, site, after)
 
-    def uses_stored(self, lane: Lane, epoch: str) -> int:
+    def uses_stored(self, ledgers: Sequence[ChainKey]) -> list[int]:
         with self._working("cannot read the uses of passes") as connection:
-            return postgres_uses.stored(connection, lane, epoch)
+            return postgres_uses.stored(connection, ledgers)
 
     def delete_expired(self, now_ms: int) -> int:
         with self._working("cannot delete what has expired") as connection:

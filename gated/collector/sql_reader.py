@@ -8,7 +8,6 @@ from dataclasses import fields
 from typing import Any, Protocol
 
 from gated.collector.store import (
-    HAVE_RANGES,
     ChainEvidence,
     ChainKey,
     Entry,
@@ -21,7 +20,7 @@ from gated.collector.store import (
     Tally,
     Undated,
 )
-from gated.wire import GENESIS, GateState
+from gated.wire import GENESIS, HAVE_RANGES, GateState
 
 Row = tuple[Any, ...]
 
@@ -60,9 +59,14 @@ def read_progress(queries: Queries, chain: ChainKey) -> Progress:
         "SELECT upto, hash, highest FROM progress WHERE site = ? AND gate = ? AND epoch = ?",
         (chain.site, chain.gate, chain.epoch),
     )
-    if not found:
+    return progress_of(queries, chain, found[0] if found else None)
+
+
+def progress_of(queries: Queries, chain: ChainKey, row: Row | None) -> Progress:
+    """Return the progress in ``row`` (upto, hash, highest); None: never heard of."""
+    if row is None:
         return Progress(chain, 0, GENESIS)
-    upto, hash_, highest = found[0]
+    upto, hash_, highest = row
     have = () if highest <= upto else _have(queries, chain, upto)
     return Progress(chain, upto, hash_, have)
 
@@ -125,32 +129,45 @@ class SqlReader:
     # --- gates -----------------------------------------------------------------------------------
 
     def gates(self) -> list[GateRow]:
+        # A few questions for all gates: one for each gate takes a second with a thousand of them.
         rows = self._queries.rows(
             "SELECT site, gate, state, online, session_since_ms, state_at_ms, last_seen_ms "
             "FROM gate ORDER BY site, gate"
         )
-        return [self._gate(Lane(site, gate), rest) for site, gate, *rest in rows]
+        newest = self._newest_chains()
+        problems = self._problems()
+        return [
+            _gate_row(lane, rest, newest.get(lane), problems.get(lane, ()))
+            for site, gate, *rest in rows
+            for lane in (Lane(site, gate),)
+        ]
 
-    def _gate(self, lane: Lane, row: list[object]) -> GateRow:
-        state, online, session_since_ms, state_at_ms, last_seen_ms = row
-        chains = self.chains(lane)
-        newest = chains[-1] if chains else None
-        problems = self._queries.rows(
-            "SELECT problem, COUNT(*) FROM quarantine "
-            "WHERE site = ? AND gate = ? AND NOT resolved GROUP BY problem ORDER BY problem",
-            (lane.site, lane.gate),
+    def _newest_chains(self) -> dict[Lane, tuple[Progress, str | None]]:
+        """Return each gate's newest chain, and the time of its last record that says one."""
+        rows = self._queries.rows(
+            "SELECT p.site, p.gate, p.epoch, p.upto, p.hash, p.highest, r.at FROM progress AS p "
+            "LEFT JOIN record AS r ON r.site = p.site AND r.gate = p.gate AND r.epoch = p.epoch "
+            "AND r.seq = p.highest ORDER BY p.first_received_ms, p.epoch"
         )
-        return GateRow(
-            lane=lane,
-            state=None if state is None else GateState.model_validate_json(str(state)),
-            is_online=bool(online),
-            session_since_ms=_whole(session_since_ms),
-            state_at_ms=_whole(state_at_ms),
-            last_seen_ms=_whole(last_seen_ms) or 0,
-            chain=newest,
-            last_record_at=None if newest is None else self._last_record_at(newest.chain),
-            problems=tuple((Problem(name), count) for name, count in problems),
+        last = {Lane(row[0], row[1]): row for row in rows}
+        found = {}
+        for lane, (site, gate, epoch, upto, hash_, highest, at) in last.items():
+            chain = ChainKey(site, gate, epoch)
+            progress = progress_of(self._queries, chain, (upto, hash_, highest))
+            is_odd = at is None and highest > 0  # the last one cannot be read
+            found[lane] = (progress, self._last_record_at(chain) if is_odd else at)
+        return found
+
+    def _problems(self) -> dict[Lane, tuple[tuple[Problem, int], ...]]:
+        rows = self._queries.rows(
+            "SELECT site, gate, problem, COUNT(*) FROM quarantine WHERE NOT resolved "
+            "GROUP BY site, gate, problem ORDER BY problem"
         )
+        found: dict[Lane, tuple[tuple[Problem, int], ...]] = {}
+        for site, gate, problem, count in rows:
+            lane = Lane(site, gate)
+            found[lane] = (*found.get(lane, ()), (Problem(problem), count))
+        return found
 
     def _last_record_at(self, chain: ChainKey) -> str | None:
         rows = self._queries.rows(
@@ -300,6 +317,26 @@ class SqlReader:
             (to_ms, lane.site, lane.gate),
         )
         return bool(before) and before == after
+
+
+def _gate_row(
+    lane: Lane,
+    row: list[object],
+    newest: tuple[Progress, str | None] | None,
+    problems: tuple[tuple[Problem, int], ...],
+) -> GateRow:
+    state, online, session_since_ms, state_at_ms, last_seen_ms = row
+    return GateRow(
+        lane=lane,
+        state=None if state is None else GateState.model_validate_json(str(state)),
+        is_online=bool(online),
+        session_since_ms=_whole(session_since_ms),
+        state_at_ms=_whole(state_at_ms),
+        last_seen_ms=_whole(last_seen_ms) or 0,
+        chain=None if newest is None else newest[0],
+        last_record_at=None if newest is None else newest[1],
+        problems=problems,
+    )
 
 
 def _entry(row: tuple[object, ...]) -> Entry:

@@ -15,7 +15,7 @@ from gated.collector.sqlite_batch import SqliteTables
 from gated.collector.sqlite_reader import SqliteQueries
 from gated.collector.sqlite_restored import Witness, read_newest
 from gated.collector.sqlite_schema import open_for_writing, translated
-from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
+from gated.collector.store import Arrival, ChainKey, IngestResult, Progress, UsesPage
 from gated.errors import StorageError
 
 
@@ -99,9 +99,9 @@ class SqliteStore:
         with translated("cannot read the uses of passes"):
             return sqlite_uses.page(self._connection, site, after)
 
-    def uses_stored(self, lane: Lane, epoch: str) -> int:
+    def uses_stored(self, ledgers: Sequence[ChainKey]) -> list[int]:
         with translated("cannot read the uses of passes"):
-            return sqlite_uses.stored(self._connection, lane, epoch)
+            return [sqlite_uses.stored(self._connection, key.lane, key.epoch) for key in ledgers]
 
     def delete_expired(self, now_ms: int) -> int:
         with self._transaction() as connection:

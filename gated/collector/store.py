@@ -18,9 +18,6 @@ from typing import NamedTuple, Protocol
 from gated.uses import UseAt
 from gated.wire import GateState
 
-HAVE_RANGES = 32
-"""An ack names at most this many ranges beyond ``upto``."""
-
 
 class Lane(NamedTuple):
     """One gate of one site."""
@@ -144,8 +141,8 @@ class Store(Protocol):
         """Return the first changes of ``site`` behind ``after``; a few, see ``uses.MAX_USES``."""
         ...
 
-    def uses_stored(self, lane: Lane, epoch: str) -> int:
-        """Return up to where the changes in a gate's ledger ``epoch`` are stored."""
+    def uses_stored(self, ledgers: Sequence[ChainKey]) -> list[int]:
+        """Return, for each ledger, up to where its list of uses is stored."""
         ...
 
     def delete_expired(self, now_ms: int) -> int:

@@ -62,6 +62,8 @@ ALARMS: Mapping[str, Pair] = {
     AlarmName.COMMAND_REFUSED: ("已拒绝无效指令", "a command was refused"),
     AlarmName.THERMOMETER_DRIFTING: ("测温偏移，请校准", "thermometer has drifted: calibrate it"),
     AlarmName.THERMOMETER_STEADY: ("测温恢复正常", "thermometer is as expected again"),
+    AlarmName.CERTIFICATE_EXPIRING: ("连接证书即将到期", "a certificate ends soon: renew it"),
+    AlarmName.CERTIFICATE_REFUSED: ("新证书未被接受", "a new certificate is not accepted"),
 }
 
 COMPLETENESS: Mapping[str, Pair] = {

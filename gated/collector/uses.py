@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from gated.collector.store import Lane, Store, UsesAsked, UsesPage
+from gated.collector.store import ChainKey, Lane, Store, UsesAsked, UsesPage
 from gated.errors import StorageError
 from gated.uses import SiteUses, site_uses_topic, uses_answer_topic
 from gated.wire import GateTopics
@@ -39,30 +39,38 @@ class UsesDesk:
 
     def tell(self, asked: tuple[UsesAsked, ...], sites: frozenset[str]) -> None:
         """Answer who asked, and tell ``sites`` what is new."""
+        questions = _newest_of_each(asked)
         try:
-            for site in sorted(sites):
-                self._tell(site)
-            for question in _newest_of_each(asked):
-                self._answer(question)
+            news = {site: self._tell(site) for site in sorted(sites)}
+            ledgers = [ChainKey(q.lane.site, q.lane.gate, q.epoch) for q in questions]
+            stored = self._store.uses_stored(ledgers) if ledgers else []
+            for question, upto in zip(questions, stored, strict=True):
+                self._answer(question, upto, news.get(question.lane.site))
         except StorageError as exc:
             log.warning("%s; the gates ask again", exc)
 
-    def _tell(self, site: str) -> None:
-        for _ in range(MAX_PAGES):
+    def _tell(self, site: str) -> UsesPage | None:
+        """Tell what is new; return it, unless there is more than one page of it."""
+        for number in range(MAX_PAGES):
             after = self._told.get(site, self._begin)
             page = self._store.uses_page(site, after)
             self._told[site] = page.upto
             if page.uses:
                 self._publish(site_uses_topic(site), self._encode(page))
             if not page.has_more:
-                return
+                return page if number == 0 else None
+        return None
 
-    def _answer(self, asked: UsesAsked) -> None:
+    def _answer(self, asked: UsesAsked, stored: int, news: UsesPage | None) -> None:
+        """Answer one gate; ``news`` is the page that its site was told in this round."""
         lane = asked.lane
         collector_epoch, change = asked.known.get(self._name, ("", 0))
         is_of_this_store = collector_epoch == self._store.collector_epoch
-        page = self._store.uses_page(lane.site, change if is_of_this_store else 0)
-        stored = self._store.uses_stored(lane, asked.epoch)
+        after = change if is_of_this_store else 0
+        if news is not None and news.after <= after <= news.upto:
+            page = news  # nearly always: who asks has just told of a use
+        else:
+            page = self._store.uses_page(lane.site, after)
         self._publish(
             uses_answer_topic(GateTopics(lane.site, lane.gate)),
             self._encode(page, epoch=asked.epoch, stored=stored),

@@ -19,8 +19,8 @@ from gated.vocabulary import Mode
 
 if TYPE_CHECKING:
     from gated.contents import CommandContent
+    from gated.deeds import Deed
     from gated.mqtt.address import BrokerAddress
-    from gated.orders import Deed
 
 HELP = "from the centre: open a gate once, set its mode, ask for records 远程命令"
 EPILOG = """\
@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keygen.add_argument("--name", default="centre", help="begins the two files' names")
     keygen.add_argument(
         "--config", action="store_true", help="it may change configurations, too 也可更改配置"
+    )
+    keygen.add_argument(
+        "--trust", action="store_true", help="it may add and remove keys, too 也可增减公钥"
     )
 
     _add(actions.add_parser, "ping", "ask for an answer, no more 测试联通")
@@ -85,6 +88,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which", choices=("revocations", "persons", "duty"), help="which list 哪个名单"
     )
     lists.add_argument("file", type=Path, metavar="FILE", help="its new content 新名单文件")
+    trust = actions.add_parser("trust", help="add or remove public keys at the gate 更新信任公钥")
+    changes = trust.add_subparsers(dest="change", metavar="CHANGE", required=True)
+    added = _add(changes.add_parser, "add", "let the keys of a file count 添加公钥")
+    added.add_argument("file", type=Path, metavar="FILE", help="of public keys 公钥文件")
+    added.add_argument("--name", help="what it is called at the gate; default: as FILE 名称")
+    removed = _add(changes.add_parser, "remove", "take away what was added like this 删除公钥")
+    removed.add_argument("name", metavar="NAME", help="as it was added 添加时的名称")
+    diagnose = _add(actions.add_parser, "diagnose", "fetch what helps to find a fault 收集诊断信息")
+    diagnose.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a new zip file 新的 zip 文件"
+    )
 
 
 def _add(
@@ -142,9 +156,10 @@ def run(args: argparse.Namespace) -> int:
 def _make_key(args: argparse.Namespace) -> int:
     from gated.commands.command_key import make_command_key
 
-    pair = make_command_key(args.out, args.name, may_configure=args.config)
+    pair = make_command_key(args.out, args.name, may_configure=args.config, may_trust=args.trust)
+    might = "opens gates and says whose passes count" if args.trust else "opens gates"
     print(f"key id       {pair.key_id.hex()}")
-    print(f"private key  {pair.private_path}  (whoever has it opens gates: keep it at the centre)")
+    print(f"private key  {pair.private_path}  (whoever has it {might}: keep it at the centre)")
     print(f"public key   {pair.public_path}  (copy into the trust folder of the gates: it signs")
     print("             commands and nothing else)")
     print("下一步       私钥只留在中心；把公钥复制到各闸机的信任目录，用 gated trust add 添加。")
@@ -154,7 +169,10 @@ def _make_key(args: argparse.Namespace) -> int:
 def _send(args: argparse.Namespace) -> int:
     from gated.clock import SystemClock
     from gated.commands.command_key import load_command_key, next_counter
-    from gated.commands.command_link import Link
+    from gated.commands.command_link import Link, answer_of
+    from gated.contents import CommandOutcome
+    from gated.deeds import Diagnose
+    from gated.durable import write_new_private_file
     from gated.orders import ID_BYTES, Order, is_gate, is_requester, make_order
     from gated.wire import GateTopics
 
@@ -166,13 +184,17 @@ def _send(args: argparse.Namespace) -> int:
         raise GatedError(
             f"--by {by!a}: 1 to {_MAX_BY} of letters, digits, . _ @ - (英文字母和数字)"
         )
-    deed, key = _deed(args), load_command_key(args.key)
-    with Link(_address(args), GateTopics(*args.gate.split("/")), clock) as link:
+    deed, key, order_id = _deed(args), load_command_key(args.key), os.urandom(ID_BYTES)
+    topics, is_diagnose = GateTopics(*args.gate.split("/")), isinstance(deed, Diagnose)
+    bundle = None
+    with Link(
+        _address(args), topics, clock, command_id=order_id.hex(), wants_bundle=is_diagnose
+    ) as link:
         nonce = link.wait_nonce(args.wait)
         now = clock.now().replace(microsecond=0)
         order = Order(
             gate=args.gate,
-            order_id=os.urandom(ID_BYTES),
+            order_id=order_id,
             issued_at=now,
             expires_at=now + timedelta(seconds=LIFETIME_S),
             counter=next_counter(args.key, round(clock.now().timestamp() * 1_000)),
@@ -180,12 +202,22 @@ def _send(args: argparse.Namespace) -> int:
             by=by,
             deed=deed,
         )
-        body = link.ask(make_order(order, key), order.order_id.hex(), args.wait)
-    return _show(body, is_json=args.json)
+        body = link.ask(make_order(order, key), args.wait)
+        answer = answer_of(body)
+        if is_diagnose and answer.outcome is CommandOutcome.DONE:
+            bundle = link.wait_bundle(answer, args.wait)
+    code = _show(body, is_json=args.json)
+    if bundle is not None:
+        write_new_private_file(args.out, bundle)
+        if not args.json:
+            print(f"{args.out}: {len(bundle)} bytes, see about.txt in it (诊断信息已写入)")
+    return code
 
 
 def _deed(args: argparse.Namespace) -> Deed:
-    from gated.orders import (
+    from gated.commands import command_trust
+    from gated.deeds import (
+        Diagnose,
         ListName,
         OpenOnce,
         Ping,
@@ -212,12 +244,20 @@ def _deed(args: argparse.Namespace) -> Deed:
             return RollBackConfig() if args.rollback else SetConfig(dict(args.values))
         case "list":
             return ReplaceList(ListName(args.which), _small_file(args.file))
+        case "trust" if args.change == "add":
+            return command_trust.addition(args.file, _small_file(args.file), args.name)
+        case "trust":
+            return command_trust.removal(args.name)
+        case "diagnose":
+            if os.path.lexists(args.out):
+                raise GatedError(f"{args.out} exists already and stays as it is (文件已存在)")
+            return Diagnose()
         case _:
             return Ping()
 
 
 def _small_file(path: Path) -> bytes:
-    from gated.orders import MAX_LIST_BYTES
+    from gated.deeds import MAX_LIST_BYTES
 
     try:
         with path.open("rb") as file:

@@ -9,22 +9,29 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gated.credentials.keys import KeyPair, load_private_key, make_key_pair
-from gated.credentials.trusted_keys import USE_COMMANDS, USE_CONFIG
+from gated.credentials.trusted_keys import USE_COMMANDS, USE_CONFIG, USE_TRUST
+from gated.deeds import MAX_COUNTER
 from gated.errors import CannotWrite, ConfigError, GatedError
-from gated.orders import MAX_COUNTER
 
 COUNTER_SUFFIX = ".counter"
 _DIGITS = len(str(MAX_COUNTER))
 
 
-def make_command_key(folder: Path, name: str, *, may_configure: bool = False) -> KeyPair:
+def make_command_key(
+    folder: Path, name: str, *, may_configure: bool = False, may_trust: bool = False
+) -> KeyPair:
     """Return a new key pair that signs commands: NAME.key.pem (0600) and NAME.jwks.json.
 
-    With ``may_configure`` also those that change a gate's configuration.
+    With ``may_configure`` also those that change a gate's configuration, with ``may_trust`` those
+    that change whose passes it believes.
 
     Raises: GatedError: one of the two exists already or cannot be written.
     """
-    uses = {USE_COMMANDS, USE_CONFIG} if may_configure else {USE_COMMANDS}
+    uses = {USE_COMMANDS}
+    if may_configure:
+        uses.add(USE_CONFIG)
+    if may_trust:
+        uses.add(USE_TRUST)
     return make_key_pair(folder, name, frozenset(uses))
 
 

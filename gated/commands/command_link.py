@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Self
 
 from pydantic import ValidationError
 
+from gated.carried import MAX_BUNDLE_BYTES, PART_BYTES, part_count
 from gated.clock import Clock
 from gated.contents import CommandContent, Kind
 from gated.errors import BrokerUnavailable, ExitCode, GatedError, WireError
@@ -17,6 +19,7 @@ from gated.mqtt.happenings import Confirmed, Connected, Happening, Lost, Receive
 from gated.wire import GateState, GateTopics, parse_json
 
 _SLICE_S = 0.2
+_PART_DIGITS = 3
 
 
 class NoAnswer(GatedError):
@@ -38,17 +41,31 @@ def answer_of(body: Mapping[str, object]) -> CommandContent:
 class Link:
     """One connection to the broker, closed at the end of the ``with``.
 
+    Args:
+        command_id: of the one command that will be sent.
+        wants_bundle: whether diagnostics will be its answer.
+
     Raises: BrokerUnavailable: it is not to be reached, or does not let us read the gate's topics.
     """
 
-    def __init__(self, address: BrokerAddress, topics: GateTopics, clock: Clock) -> None:
+    def __init__(
+        self,
+        address: BrokerAddress,
+        topics: GateTopics,
+        clock: Clock,
+        *,
+        command_id: str,
+        wants_bundle: bool = False,
+    ) -> None:
         self._topics = topics
+        self._command_id = command_id
+        self._wants_bundle = wants_bundle
+        self._parts: dict[int, bytes] = {}
         self._clock = clock
         self._url = address.url
         self._connection = Connection(address, will_topic=None, will=b"", clock=clock)
         self._is_connected = self._is_listening = False
         self._state: GateState | None = None
-        self._awaited = ""
         self._body: Mapping[str, object] | None = None
         self._refusal = ""
 
@@ -59,7 +76,8 @@ class Link:
                 pass
             while not self._is_connected:  # ends by itself: a silent broker counts as lost
                 self._pump()
-            self._connection.subscribe((self._topics.state, self._topics.response))
+            parts = (self._topics.part(self._command_id, "+"),) if self._wants_bundle else ()
+            self._connection.subscribe((self._topics.state, self._topics.response, *parts))
         except BrokerUnavailable as exc:
             self._connection.close()
             raise BrokerUnavailable(f"cannot reach {self._url}: {exc}") from exc
@@ -88,12 +106,11 @@ class Link:
         is_there = state is not None and state.online and state.boot_nonce is not None
         return self._is_listening and is_there
 
-    def ask(self, command: bytes, command_id: str, within_s: float) -> Mapping[str, object]:
+    def ask(self, command: bytes, within_s: float) -> Mapping[str, object]:
         """Return the record that answers ``command``.
 
         Raises: NoAnswer: none came; whether the command came through is not known.
         """
-        self._awaited = command_id
         self._connection.publish(self._topics.command, command)
         self._wait(lambda: self._body is not None or bool(self._refusal), within_s)
         if self._body is not None:
@@ -108,6 +125,30 @@ class Link:
             "this key in its trust folder, for commands? See its alarms before you try again. "
             "(闸机没有应答，重试前请先查看闸机的提醒)"
         )
+
+    def wait_bundle(self, answer: CommandContent, within_s: float) -> bytes:
+        """Return the diagnostics that ``answer`` announces.
+
+        Args:
+            answer: to a command that was carried out.
+            within_s: how long each part may take.
+
+        Raises: NoAnswer: they did not come whole.
+        """
+        size = answer.bundle_bytes or 0
+        count = part_count(min(size, MAX_BUNDLE_BYTES))
+        while (come := len(self._parts)) < count:
+            self._wait(lambda: len(self._parts) > come, within_s)
+            if len(self._parts) == come:
+                break
+        data = b"".join(self._parts[number] for number in sorted(self._parts))
+        if len(data) != size or hashlib.sha256(data).hexdigest() != answer.bundle_sha256:
+            raise NoAnswer(
+                f"the gate answered, but its diagnostics did not come whole ({len(data)} of {size} "
+                "bytes): may this user read the topic diag? Ask again in a minute "
+                "(诊断信息未收全，请一分钟后重试)"
+            )
+        return data
 
     def _wait(self, is_so: Callable[[], bool], within_s: float) -> None:
         until_s = self._clock.monotonic_s() + within_s
@@ -136,6 +177,8 @@ class Link:
                     self._state = GateState.model_validate_json(happening.payload)
             case Received(topic=topic) if topic == self._topics.response:
                 self._take_answer(happening.payload)
+            case Received(topic=topic) if self._wants_bundle:
+                self._take_part(topic.rpartition("/")[2], happening.payload)
             case _:
                 pass
 
@@ -145,6 +188,12 @@ class Link:
         except WireError:
             return
         is_of_gate = (body.get("site"), body.get("gate")) == (self._topics.site, self._topics.gate)
-        is_answer = body.get("kind") == Kind.COMMAND and body.get("command_id") == self._awaited
+        is_answer = body.get("kind") == Kind.COMMAND and body.get("command_id") == self._command_id
         if self._body is None and is_of_gate and is_answer:
             self._body = body
+
+    def _take_part(self, number: str, data: bytes) -> None:
+        """Keep one part. Whoever sends more than a gate would is not listened to."""
+        is_number = number.isascii() and number.isdecimal() and len(number) <= _PART_DIGITS
+        if is_number and int(number) < part_count(MAX_BUNDLE_BYTES) and len(data) <= PART_BYTES:
+            self._parts[int(number)] = data

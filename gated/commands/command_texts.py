@@ -65,4 +65,13 @@ WHY: Mapping[CommandReason, Pair] = {
         "配置无效，原配置不变",
         "not a valid configuration; nothing changed",
     ),
+    CommandReason.TRUST_REFUSED: (
+        "公钥文件不可远程添加",
+        "not a file of keys that may be added from afar",
+    ),
+    CommandReason.UNKNOWN_NAME: (
+        "中心未推送过此名称",
+        "the centre has added nothing under this name",
+    ),
+    CommandReason.TOO_SOON: ("请一分钟后再试", "once a minute at most; try again in a minute"),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gated.demo.pulls import PULL_EXAMPLE, Plug, Pull, parse_pulls
+
 HELP = "show the whole system at work: a queue of people, three processes, broker, collector, page"
 
 
@@ -40,6 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="measure with thermal arrays in place of spot thermometers 阵列测温",
     )
+    parser.add_argument(
+        "--pull",
+        type=_pulls,
+        default=(),
+        metavar="PLUG@SECOND:SECONDS,…",
+        help=f"pull plugs by themselves: {PULL_EXAMPLE} pulls the collector at second 5 for 20 s, "
+        f"the network at second 30 for 8 s; without :SECONDS to the end. Plugs: {', '.join(Plug)}. "
+        "In a terminal there is a key for each 到时自动拔插头；在终端里可按键",
+    )
     parser.add_argument("--page-port", type=int, default=8080, metavar="PORT", help="of the page")
 
 
@@ -56,7 +67,15 @@ def run(args: argparse.Namespace) -> int:
         office=args.office,
         page_port=args.page_port,
         is_array=args.array,
+        pulls=args.pull,
     ).run()
+
+
+def _pulls(text: str) -> tuple[Pull, ...]:
+    try:
+        return parse_pulls(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def _count(text: str) -> int:

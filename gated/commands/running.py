@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +12,22 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gated.clock import Clock, TimeQuality
 from gated.controller.status import STATUS_FILE
 from gated.errors import StorageError
+from gated.mqtt.certificate_life import LifeStage
 from gated.vocabulary import Mode, Prompt
 
 SILENT_AFTER_MS = 3_000
 """The controller writes each second; three missed ones mean that it does not run, or hangs."""
 _MAX_STATUS_BYTES = 65_536
+
+
+class CertificateDue(BaseModel):
+    """A certificate of the uplink that somebody should renew."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    what: str
+    stage: LifeStage
+    until: datetime
 
 
 class ControllerStatus(BaseModel):
@@ -35,6 +47,7 @@ class ControllerStatus(BaseModel):
     devices: dict[str, str]  # name → ok | lost
     threshold_c: float
     rules: str
+    certificates: tuple[CertificateDue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

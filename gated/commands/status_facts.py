@@ -19,6 +19,8 @@ FAULTS = (
     AlarmName.COMMAND_REFUSED,
     AlarmName.PASSAGE_FORCED,
     AlarmName.HELD_OPEN,
+    AlarmName.CERTIFICATE_EXPIRING,
+    AlarmName.CERTIFICATE_REFUSED,
 )
 """Alarms about the gate; the others are about a person, or say that something works again."""
 

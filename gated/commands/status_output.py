@@ -12,11 +12,12 @@ from typing import Any
 
 from gated import __version__
 from gated.clock import TimeQuality
-from gated.commands.running import ControllerStatus, Silent
+from gated.commands.running import CertificateDue, ControllerStatus, Silent
 from gated.commands.status_advice import LAMP, Text, advice
 from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
 from gated.contents import Kind
 from gated.errors import ExitCode
+from gated.mqtt.certificate_life import LifeStage
 from gated.texts import MODES, OUTCOMES, PROMPTS, Language, say
 from gated.vocabulary import Outcome
 
@@ -255,6 +256,8 @@ def _problems_of_controller(
         if state != "ok":
             zh, en = advice(name, serial)
             yield f"{name} 失联，{zh}", f"{name} is lost, {en}"
+    for due in controller.certificates:
+        yield _problem_of_certificate(due)
     if controller.time_quality is TimeQuality.UNKNOWN:
         yield (
             "时钟错误：连上网络自动对时，或 sudo timedatectl set-time '2026-11-23 07:30:00'",
@@ -263,6 +266,16 @@ def _problems_of_controller(
                 "sudo timedatectl set-time '2026-11-23 07:30:00'"
             ),
         )
+
+
+def _problem_of_certificate(due: CertificateDue) -> Text:
+    day = f"{due.until:%Y-%m-%d}"
+    zh, en = f"{day} 到期，应更新", f"ends on {day} and is to be renewed"
+    if due.stage is LifeStage.EXPIRED:
+        zh, en = f"已于 {day} 过期，记录留在本机", f"has expired on {day}, records wait here"
+    help_zh, help_en = "gated certificate show，步骤见", "gated certificate show, and"
+    page = "docs/broker-certificates.md"
+    return f"{due.what} {zh}：{help_zh} {page}", f"{due.what} {en}: {help_en} {page}"
 
 
 def _problems_of_ledger(status: GateStatus, ledger: LedgerFacts) -> Iterator[Text]:

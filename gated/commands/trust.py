@@ -145,9 +145,9 @@ def _places(args: argparse.Namespace) -> _Places:
 
 
 def _list(places: _Places, now: datetime, *, as_json: bool) -> int:
-    from gated.commands.trust_facts import keys_of, line_of, printable, read_folder
+    from gated.commands.trust_facts import keys_of, line_of, printable, read_all
 
-    files = read_folder(places.trust)
+    files = read_all(places.trust, places.config, now)
     if as_json:
         for key in keys_of(files):
             print(json.dumps(_facts(key, now), ensure_ascii=False))
@@ -185,9 +185,9 @@ def _facts(key: TrustedKey, now: datetime) -> dict[str, object]:
 
 
 def _check(places: _Places, now: datetime) -> int:
-    from gated.commands.trust_facts import allowed, faults_of, keys_of, read_folder
+    from gated.commands.trust_facts import allowed, faults_of, keys_of, read_all
 
-    files = read_folder(places.trust)
+    files = read_all(places.trust, places.config, now)
     found = [*_open_to_everybody(places.trust), *faults_of(files, now)]
     if places.config is not None:
         from gated.commands.trust_lists import list_faults

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gated.commands.verify import iso
+from gated.config import GateConfig
+from gated.controller.pushed_trust import read_pushed
 from gated.credentials.trust import KeyFile, read_key_file
 from gated.credentials.trusted_keys import (
     CERTIFICATE_USES,
@@ -20,8 +22,10 @@ from gated.credentials.trusted_keys import (
     USE_COMMANDS,
     USE_CONFIG,
     USE_REVOCATIONS,
+    USE_TRUST,
     USE_WECOM,
     TrustedKey,
+    TrustList,
 )
 from gated.errors import ConfigError
 from gated.texts import CATEGORIES, Pair
@@ -51,6 +55,10 @@ USES: dict[str, Pair] = {
         "连同远程命令，还能更改闸机配置",
         "change, with such commands, the configuration of the gate too",
     ),
+    USE_TRUST: (
+        "连同远程命令，还能增减通行证、名单和健康证明的公钥",
+        "add and remove, with such commands, keys of passes, lists and certificates",
+    ),
     USE_COMMANDS: (
         "远程命令闸机：开闸、切换模式",
         "command the gate from afar: open it, set its mode",
@@ -79,6 +87,14 @@ def read_folder(folder: Path) -> tuple[KeyFile, ...]:
             f"trust folder {folder}: cannot be read ({exc.strerror}); name it with --trust, or in "
             "the configuration (无法读取信任目录)"
         ) from exc
+
+
+def read_all(folder: Path, config: GateConfig | None, now: datetime) -> tuple[KeyFile, ...]:
+    """Return the same, and behind it what the centre has pushed to the gate of ``config``."""
+    files = read_folder(folder)
+    if config is None:
+        return files
+    return (*files, *read_pushed(config, TrustList.of(keys_of(files)), now))
 
 
 def keys_of(files: Iterable[KeyFile]) -> list[TrustedKey]:

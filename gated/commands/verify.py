@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from gated.errors import ExitCode
 
 if TYPE_CHECKING:
+    from gated.config import GateConfig
     from gated.credentials.enough import CertificateRules
     from gated.credentials.trusted_keys import TrustList
     from gated.credentials.verify import Verification
@@ -93,9 +94,11 @@ def run(args: argparse.Namespace) -> int:
     from gated.vocabulary import CredentialStatus
 
     gate = None if args.config is None else _Gate.of(args.config)
-    folder = args.trust or (None if gate is None else gate.trust)
-    trust = load_trust_or_none(folder)
     now: datetime = args.now or SystemClock().now()
+    if gate is not None and args.trust is None:
+        trust = gate.trust(now)
+    else:
+        trust = load_trust_or_none(args.trust)
     revoked = _revoked_ids(args.revocations, trust, now)
     site_key = _site_key(args.site_key)
     inputs = _read_lines(sys.stdin.buffer) if args.lines else iter([_read_one(sys.stdin.buffer)])
@@ -116,9 +119,10 @@ def load_trust_or_none(folder: Path | None) -> TrustList:
     from gated.credentials.trust import load_trust
     from gated.credentials.trusted_keys import TrustList
 
-    if folder is None:
-        return TrustList()
-    trust = load_trust(folder)
+    return TrustList() if folder is None else _with_problems_said(load_trust(folder))
+
+
+def _with_problems_said(trust: TrustList) -> TrustList:
     for problem in trust.problems:
         print(f"gated: {problem}", file=sys.stderr)
     return trust
@@ -183,7 +187,7 @@ def iso(moment: datetime | None) -> str | None:
 class _Gate:
     """What a gate's configuration says of codes."""
 
-    trust: Path
+    config: GateConfig
     timezone: tzinfo
     rules: CertificateRules
 
@@ -197,7 +201,13 @@ class _Gate:
 
         config = load_gate(path)
         timezone = ZoneInfo(config.gate.timezone)
-        return cls(config.credentials.trust, timezone, certificate_rules(config))
+        return cls(config, timezone, certificate_rules(config))
+
+    def trust(self, now: datetime) -> TrustList:
+        """Return the keys that this gate believes; its problems go to standard error."""
+        from gated.controller.pushed_trust import load_all_trust
+
+        return _with_problems_said(load_all_trust(self.config, now))
 
     def is_enough(self, verification: Verification, now: datetime) -> bool:
         """Return whether the gate asks for nothing more; False for a code that does not hold."""

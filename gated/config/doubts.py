@@ -205,6 +205,6 @@ def _of_surroundings(config: GateConfig) -> Iterator[str]:
         yield "uplink.broker: records and the password travel in the clear (未加密)"
     if config.uplink.password_file is None and config.uplink.cert_file is None:
         yield (
-            "uplink has neither password_file nor cert_file: the broker cannot tell this gate from "
-            "another machine (未配置密码或证书)"
+            "uplink has neither password_file nor cert_file: unless gated certificate installed "
+            "one, the broker cannot tell this gate from another machine (未配置密码或证书)"
         )

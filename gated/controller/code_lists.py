@@ -12,10 +12,12 @@ from gated.config import GateConfig
 from gated.contents import ConfigContent
 from gated.controller.codes import CodeRules, load_code_rules
 from gated.controller.list_watch import ListsChanged, ListWatch, new_problems, problems_of, why_not
+from gated.credentials.trusted_keys import TrustList
 from gated.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
+_KEYS_SHOWN = 20
 MAX_DETAIL = 1_000
 """Characters, of a ``ConfigContent``."""
 
@@ -52,7 +54,7 @@ class CodeLists:
         self._timezone = timezone
         self._record = record
         self._set_rules = set_rules
-        self._watch = ListWatch(lambda: config().credentials, clock)
+        self._watch = ListWatch(lambda: config().credentials, config().paths.state, clock)
         self._clock = clock
         self.rules = load_code_rules(config(), timezone, now=clock.now(), remembers=True)
         for problem in problems_of(self.rules):
@@ -94,9 +96,10 @@ class CodeLists:
             detail = f"{files.sentence()}; {exc}"[:MAX_DETAIL]
             self._record(ConfigContent(accepted=False, detail=detail))
             return
+        keys = changed_keys(self.rules.trust, loaded.rules.trust)
         self.take(loaded)
-        log.info("keys and lists reloaded; %s", files.sentence())
-        detail = files.sentence()[:MAX_DETAIL]
+        log.info("keys and lists reloaded; %s%s", files.sentence(), keys)
+        detail = f"{files.sentence()}{keys}"[:MAX_DETAIL]
         self._record(ConfigContent(accepted=True, changed=files.keys, detail=detail))
 
     def tell_set_back(self, told: tuple[str, ...] = ()) -> None:
@@ -108,3 +111,23 @@ class CodeLists:
 
     def _set_back(self) -> tuple[str, ...]:
         return () if self.rules.revocations is None else self.rules.revocations.set_back
+
+
+def changed_keys(old: TrustList, new: TrustList) -> str:
+    """Return the fingerprints of the keys that count now or count no more; "" for none.
+
+    A key whose uses are others both came and went.
+    """
+    before, now = _known_by(old), _known_by(new)
+    said = ""
+    for word, keys in (("came", now - before), ("went", before - now)):
+        shown = sorted({fingerprint.hex() for fingerprint, *_ in keys})
+        more = len(shown) - _KEYS_SHOWN
+        if shown:
+            said += f"; keys {word}: {', '.join(shown[:_KEYS_SHOWN])}"
+            said += f" and {more} more" if more > 0 else ""
+    return said
+
+
+def _known_by(trust: TrustList) -> set[tuple[bytes, frozenset[str] | None, str | None]]:
+    return {(key.fingerprint, key.uses, key.issuer) for keys in trust.keys.values() for key in keys}

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta, tzinfo
 from gated.clock import SystemClock, TimeQuality
 from gated.config import GateConfig
 from gated.controller.certificates import certificate_rules
+from gated.controller.pushed_trust import load_all_trust
 from gated.credentials.credential import to_credential
 from gated.credentials.enough import CertificateRules, is_enough
 from gated.credentials.persons import PersonsList, load_persons
 from gated.credentials.pseudonym import SiteKey, load_site_key
 from gated.credentials.revocation_folder import KEPT_FOLDER, Revocations, load_revocations
 from gated.credentials.revoked import load_revoked
-from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import TrustList
 from gated.credentials.value_sheet import parse_value_sheet
 from gated.credentials.verify import Verification, verify
@@ -47,13 +47,15 @@ def load_code_rules(
     Args:
         config: the gate's.
         timezone: the site's.
-        now: when the keys of signed lists must be in force; None: by this machine's clock.
+        now: when the keys of signed lists and orders must be in force; None: by this machine's
+            clock.
         remembers: whether new signed lists of revoked codes are kept in the state folder, for good.
 
     Raises: ConfigError: the site key or a list cannot be read.
     """
     settings = config.credentials
-    trust = load_trust(settings.trust)
+    now = now or SystemClock().now()
+    trust = load_all_trust(config, now)
     revoked: frozenset[bytes] = frozenset()
     if settings.revocation_file is not None:
         revoked = load_revoked(settings.revocation_file)
@@ -63,7 +65,7 @@ def load_code_rules(
             settings.revocations,
             config.paths.state / KEPT_FOLDER,
             trust,
-            now or SystemClock().now(),
+            now,
             remembers=remembers,
         )
         revoked |= revocations.ids()

@@ -26,28 +26,31 @@ from gated.contents import (
 )
 from gated.controller.codes import CodeRules
 from gated.controller.decider import DeciderItem, Record
+from gated.controller.diagnostics import Bundle, Diagnostician
 from gated.controller.nonces import Nonces
 from gated.controller.pushed_lists import PushedLists
+from gated.controller.pushed_trust import PushedTrust
 from gated.controller.timekeeper import Timekeeper
-from gated.errors import StorageError
-from gated.ledger.reader import Bounds, LedgerReader
-from gated.ledger.writer import Ledger
-from gated.orders import (
+from gated.credentials.trusted_keys import TrustList
+from gated.deeds import (
+    AddTrust,
+    Deed,
+    Diagnose,
     OpenOnce,
-    Order,
     Ping,
+    RemoveTrust,
     ReplaceList,
     Resend,
     RollBackConfig,
     SetConfig,
     SetDrill,
     SetMode,
-    SignedOrder,
-    Unsupported,
-    is_permitted,
-    read_order,
-    why_not_now,
 )
+from gated.errors import StorageError
+from gated.ledger.reader import Bounds, LedgerReader
+from gated.ledger.writer import Ledger
+from gated.logs import recent_lines
+from gated.orders import Order, SignedOrder, is_permitted, read_order, why_not_now
 from gated.units import MonoSeconds
 from gated.visit.state import LaneState, ModeRequested, OpenOrdered, Ordered
 from gated.vocabulary import Mode
@@ -63,6 +66,10 @@ MAX_DETAIL = 200
 """Characters, of a ``CommandContent``."""
 
 PutConfig = Callable[[SetConfig | RollBackConfig], tuple[CommandReason | None, str]]
+PutTrust = Callable[
+    [AddTrust | RemoveTrust, bytes, TrustList, datetime], tuple[CommandReason | None, str]
+]
+Gather = Callable[[], Bundle | CommandReason]
 PutList = Callable[[ReplaceList, CodeRules, datetime], CommandReason | None]
 
 
@@ -77,6 +84,8 @@ class Gate:
         bounds: which records are kept. Raises: StorageError.
         put_list: puts a list in its place, or says why not.
         put_config: sets the overlay, or says why not, and what exactly is wrong.
+        put_trust: adds or removes keys, or says why not; and which came and went.
+        gather: leaves diagnostics where the uplink takes them, or says why not.
     """
 
     name: str
@@ -85,6 +94,8 @@ class Gate:
     bounds: Callable[[], Bounds]
     put_list: PutList
     put_config: PutConfig
+    put_trust: PutTrust
+    gather: Gather
 
 
 def gate_of(
@@ -92,6 +103,7 @@ def gate_of(
     config: Callable[[], GateConfig],
     lane_state: Callable[[], LaneState],
     put_config: PutConfig,
+    clock: Clock,
 ) -> Gate:
     """Return this gate; ``config`` returns the one in force."""
     gate, reader = config().gate, LedgerReader(ledger.path)
@@ -107,7 +119,18 @@ def gate_of(
         bounds=bounds,
         put_list=PushedLists(lambda: config().credentials).put,
         put_config=put_config,
+        put_trust=PushedTrust(config).put,
+        gather=Diagnostician(config, clock, recent_lines).gather,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What came of an order that was carried out at once, or was not."""
+
+    why: CommandReason | None = None  # None: it was done
+    detail: str = ""
+    bundle: Bundle | None = None
 
 
 class CommandDesk:
@@ -158,10 +181,10 @@ class CommandDesk:
         why = self._why_not_now(signed, now)
         if why is not None:
             self._alarm(why, signed)
-            self._answer(ordered, CommandOutcome.REFUSED, why)
+            self._answer(ordered, _Result(why))
             return
         log.info("command %s of %s, key %s", order.command, ordered.content.by, key)
-        self._carry_out(order, ordered, codes, observe_for_s)
+        self._carry_out(order, payload, ordered, codes, observe_for_s)
 
     def _why_not_now(self, signed: SignedOrder, now: datetime) -> CommandReason | None:
         if not is_permitted(signed):
@@ -179,40 +202,52 @@ class CommandDesk:
     # --- carrying out ---------------------------------------------------------------------------
 
     def _carry_out(
-        self, order: Order, ordered: Ordered, codes: CodeRules, observe_for_s: float
+        self, order: Order, payload: bytes, ordered: Ordered, codes: CodeRules, observe_for_s: float
+    ) -> None:
+        match order.deed:
+            case OpenOnce():
+                self._publish(OpenOrdered(ordered, self._clock.monotonic_s()))
+            case SetMode() | SetDrill():
+                self._change_mode(order.deed, ordered, observe_for_s)
+            case deed:
+                self._answer(ordered, self._do(deed, payload, codes))
+
+    def _change_mode(
+        self, deed: SetMode | SetDrill, ordered: Ordered, observe_for_s: float
     ) -> None:
         at, state = self._clock.monotonic_s(), self._gate.lane_state()
         pending = state.pending_mode
-        why: CommandReason | None = None
-        detail = ""
-        match order.deed:
-            case OpenOnce():
-                self._publish(OpenOrdered(ordered, at))
-                return
+        match deed:
             case SetMode(mode, for_s):
                 is_endless = mode is Mode.OBSERVE and for_s is None  # observing always ends
                 until_s = observe_for_s if is_endless else for_s
                 drill = state.drill if pending is None else pending.drill
                 self._request(mode, ordered, at, drill=drill, for_s=until_s)
-                return
             case SetDrill(is_on):
                 until = state.mode_until if pending is None else _end_of(pending)
                 left_s = None if until is None else max(1.0, until - at)
                 mode = state.mode if pending is None else pending.mode
                 self._request(mode, ordered, at, drill=is_on, for_s=left_s)
-                return
+
+    def _do(self, deed: Deed, payload: bytes, codes: CodeRules) -> _Result:
+        """Do what is done at once."""
+        now = self._timekeeper.judged_now()
+        match deed:
             case Resend():
-                why = self._why_not_kept(order.deed)
+                return _Result(self._why_not_kept(deed))
             case ReplaceList():
-                why = self._gate.put_list(order.deed, codes, self._timekeeper.judged_now())
+                return _Result(self._gate.put_list(deed, codes, now))
             case SetConfig() | RollBackConfig():
-                why, detail = self._gate.put_config(order.deed)
-            case Unsupported():
-                why = CommandReason.UNSUPPORTED
+                return _Result(*self._gate.put_config(deed))
+            case AddTrust() | RemoveTrust():
+                return _Result(*self._gate.put_trust(deed, payload, codes.trust, now))
+            case Diagnose():
+                found = self._gate.gather()
+                return _Result(bundle=found) if isinstance(found, Bundle) else _Result(found)
             case Ping():
-                pass
-        outcome = CommandOutcome.DONE if why is None else CommandOutcome.REFUSED
-        self._answer(ordered, outcome, why, detail)
+                return _Result()
+            case _:
+                return _Result(CommandReason.UNSUPPORTED)
 
     def _request(
         self, mode: Mode, ordered: Ordered, at: MonoSeconds, *, drill: bool, for_s: float | None
@@ -247,16 +282,19 @@ class CommandDesk:
         )
         return Ordered(content, ((COUNTERS_SETTING, json.dumps(self._counters)),))
 
-    def _answer(
-        self,
-        ordered: Ordered,
-        outcome: CommandOutcome,
-        why: CommandReason | None,
-        detail: str = "",
-    ) -> None:
-        said: dict[str, object] = {"outcome": outcome, "reason": why}
-        if detail:
-            said["detail"] = detail[:MAX_DETAIL]
+    def _answer(self, ordered: Ordered, result: _Result) -> None:
+        is_done = result.why is None
+        said: dict[str, object] = {
+            "outcome": CommandOutcome.DONE if is_done else CommandOutcome.REFUSED,
+            "reason": result.why,
+        }
+        if result.detail:
+            said["detail"] = result.detail[:MAX_DETAIL]
+        if result.bundle is not None:
+            said |= {
+                "bundle_bytes": result.bundle.size_bytes,
+                "bundle_sha256": result.bundle.sha256,
+            }
         content = ordered.content.model_copy(update=said)
         self._publish(Record(content, tag="command", settings=ordered.settings))
 
@@ -298,6 +336,10 @@ def _detail(order: Order) -> str:
             return (", ".join(sorted(values)) or "nothing over the file")[:MAX_DETAIL]
         case RollBackConfig():
             return "rollback"
+        case AddTrust(name, data):
+            return f"add {name}, {len(data)} bytes"
+        case RemoveTrust(name):
+            return f"remove {name}"
         case _:
             return ""
 

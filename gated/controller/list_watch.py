@@ -14,6 +14,7 @@ from typing import TypeAlias
 from gated.clock import Clock
 from gated.config import CredentialSettings
 from gated.controller.codes import CodeRules
+from gated.controller.pushed_trust import PUSHED_FOLDER, is_pushed, source_of
 from gated.units import MonoSeconds
 
 LOOK_EVERY_S = 2.0
@@ -56,13 +57,17 @@ class ListWatch:
 
     Args:
         settings: which files; asked at each look, since a reload may name others.
+        state: the state folder, where what the centre pushed lies.
         clock: for the intervals.
     """
 
-    def __init__(self, settings: Callable[[], CredentialSettings], clock: Clock) -> None:
+    def __init__(
+        self, settings: Callable[[], CredentialSettings], state: Path, clock: Clock
+    ) -> None:
         self._settings = settings
+        self._state = state
         self._clock = clock
-        self._taken = traces_of(settings())
+        self._taken = self._traces()
         self._refused: Traces | None = None
         self._seen: Traces | None = None
         self._look_at_s = MonoSeconds(clock.monotonic_s() + LOOK_EVERY_S)
@@ -72,7 +77,7 @@ class ListWatch:
         if self._clock.monotonic_s() < self._look_at_s:
             return None
         self._look_at_s = MonoSeconds(self._clock.monotonic_s() + LOOK_EVERY_S)
-        traces = traces_of(self._settings())
+        traces = self._traces()
         is_quiet, self._seen = traces == self._seen, traces
         if traces == self._taken:
             self._refused = None
@@ -81,7 +86,7 @@ class ListWatch:
 
     def now(self) -> ListsChanged:
         """Return what has changed, quiet or not: for whoever reads the files at once."""
-        return self._change(traces_of(self._settings()))
+        return self._change(self._traces())
 
     def take(self, change: ListsChanged) -> None:
         """Remember that the files are in force as ``change`` found them."""
@@ -90,6 +95,9 @@ class ListWatch:
     def refuse(self, change: ListsChanged) -> None:
         """Remember that they cannot be used like this: it is said once."""
         self._refused = change.traces
+
+    def _traces(self) -> Traces:
+        return traces_of(self._settings(), self._state)
 
     def _change(self, traces: Traces) -> ListsChanged:
         different = sorted(
@@ -102,7 +110,7 @@ class ListWatch:
         return ListsChanged(traces, tuple(keys), names)
 
 
-def traces_of(settings: CredentialSettings) -> Traces:
+def traces_of(settings: CredentialSettings, state: Path) -> Traces:
     """Return what changes when a watched file does."""
     traces: dict[tuple[str, str], tuple[int, ...] | str] = {}
     for key in FOLDERS:
@@ -113,6 +121,9 @@ def traces_of(settings: CredentialSettings) -> Traces:
         file: Path | None = getattr(settings, key)
         if file is not None:
             traces[key, file.name] = _trace(file)
+    pushed = state / PUSHED_FOLDER
+    if pushed.exists():
+        traces |= {("trust", source_of(name)): trace for name, trace in _folder_traces(pushed)}
     return traces
 
 
@@ -150,7 +161,8 @@ def why_not(old: CodeRules, new: CodeRules, traces: Traces) -> str | None:
 
 
 def _lost_keys(old: CodeRules, new: CodeRules, traces: Traces) -> Iterator[str]:
-    had = {key.source for keys in old.trust.keys.values() for key in keys}
+    # What the centre pushed goes with the key that signed it, its file there or not.
+    had = {key.source for keys in old.trust.keys.values() for key in keys if not is_pushed(key)}
     has = {key.source for keys in new.trust.keys.values() for key in keys}
     yield from _still_there("trust", had - has, traces)
 

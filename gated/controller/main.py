@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import secrets
@@ -21,7 +22,8 @@ from gated.clock import TIMESYNCD_SYNCHRONIZED, Clock
 from gated.config import ClockSource, GateConfig
 from gated.config.overlay import load_in_force
 from gated.config.reload import take_live
-from gated.contents import AlarmContent, AlarmName, BootContent, ConfigContent
+from gated.contents import ConfigContent
+from gated.controller.certificate_watch import TOLD_SETTING, CertificateWatch, own_pairs
 from gated.controller.code_lists import CodeLists
 from gated.controller.codes import CodeRules
 from gated.controller.commands import COMMANDS_SOCKET, CommandDesk, gate_of
@@ -45,13 +47,14 @@ from gated.controller.sensors import (
     sensor_names,
 )
 from gated.controller.site_uses import UsesTranslator, sharing_of
+from gated.controller.start_records import boot_content, ledger_alarm
 from gated.controller.status import StatusWriter, one_line, write_atomically
 from gated.controller.timekeeper import Timekeeper
 from gated.credentials.questions import ANSWER_SOCKET, QUESTION_SOCKET
 from gated.datagrams import Receiver, Sender
 from gated.errors import ConfigError, GatedError
 from gated.ledger.mailbox import MailboxReader
-from gated.ledger.reader import EventFilter, LedgerReader
+from gated.ledger.reader import LedgerReader
 from gated.ledger.room import RoomLimits
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Ledger, Opened
@@ -68,7 +71,6 @@ MEASURE_BOUND = 4
 PUBLISH_WITHIN_S = 1.0
 SECONDS_A_DAY = 86_400.0
 BYTES_A_MB = 1_048_576
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Controller:
@@ -101,7 +103,7 @@ class Controller:
             clock,
             on_reload=self._reload,
             status=self._one_line,
-            each_second=self._lists.each_second,
+            each_second=self._each_second,
         )
         config.paths.run.mkdir(parents=True, exist_ok=True)
         opened = Ledger.open(
@@ -120,6 +122,13 @@ class Controller:
         self._ledger.sharing = sharing_of(config)
         self._timekeeper = self._make_timekeeper()
         self._site_uses = UsesTranslator(clock, self._timekeeper.is_before_reset, self._publish)
+        self._certificates = CertificateWatch(
+            own_pairs(config),
+            clock,
+            quality=lambda: self._timekeeper.quality,
+            told=self._ledger.setting(TOLD_SETTING),
+            publish=self._publish,
+        )
         self._nonces = Nonces(clock, partial(secrets.token_hex, 8))
         self._decider = Decider(
             state=self._initial_state(),
@@ -157,6 +166,7 @@ class Controller:
             boot_nonce=self._nonces.current,
             chips=self._sensors.chips,
             lane_state=self._lane_state,
+            certificates=lambda: self._certificates.due,
             publish=self._publish,
         )
         self._inputs = self._make_inputs(devices, self._lists.rules)
@@ -203,12 +213,8 @@ class Controller:
         )
 
     def _newest_record(self) -> datetime | None:
-        reader = LedgerReader(self._ledger.path)
-        try:
-            newest = next(reader.events(EventFilter(limit=1, newest_first=True)), None)
-        finally:
-            reader.close()
-        return None if newest is None else datetime.fromisoformat(newest.at)
+        with contextlib.closing(LedgerReader(self._ledger.path)) as reader:
+            return reader.newest_time()
 
     def _initial_state(self) -> LaneState:
         """Return the lane as the ledger remembers it: mode, drill, uses."""
@@ -257,7 +263,9 @@ class Controller:
         pushed = PushedConfig(
             self._config_path, lambda: self._config, self._supervisor.request_reload
         )
-        gate = gate_of(self._ledger, lambda: self._config, self._lane_state, pushed.put)
+        gate = gate_of(
+            self._ledger, lambda: self._config, self._lane_state, pushed.put, self._clock
+        )
         return CommandDesk(gate, self._nonces, self._timekeeper, self._clock, self._publish)
 
     def _make_online(self) -> OnlineVerifier | None:
@@ -300,6 +308,10 @@ class Controller:
         except queue.Full as exc:
             raise GatedError("the decider takes no events any more; starting afresh") from exc
 
+    def _each_second(self) -> None:
+        self._lists.each_second()
+        self._certificates.each_second()
+
     def _one_line(self) -> str:
         """Return how the gate is doing, for whoever asks the service manager."""
         return one_line(self._decider.state)
@@ -314,9 +326,9 @@ class Controller:
     # --- what is recorded about the process itself --------------------------------------------
 
     def _record_start(self, opened: Opened) -> None:
-        self._publish(Record(_boot_content(opened)))
+        self._publish(Record(boot_content(opened)))
         if opened.how in ("recovered", "forked"):
-            self._publish(Record(_ledger_alarm(opened)))
+            self._publish(Record(ledger_alarm(opened)))
         open_visits = tuple(self._ledger.open_visits())
         at = self._clock.monotonic_s()
         if open_visits:
@@ -340,8 +352,8 @@ class Controller:
             self._recorded[content.thermometer] = content.calibration
 
     def _record_renewed(self, opened: Opened) -> None:
-        self._publish(Record(_boot_content(opened)))
-        self._publish(Record(_ledger_alarm(opened)))
+        self._publish(Record(boot_content(opened)))
+        self._publish(Record(ledger_alarm(opened)))
 
     # --- reload -------------------------------------------------------------------------------
 
@@ -375,23 +387,6 @@ class Controller:
         if detail:
             log.warning("configuration %s", detail)
         self._publish(Record(ConfigContent(accepted=True, changed=changed.live, detail=detail)))
-
-
-def _boot_content(opened: Opened) -> BootContent:
-    return BootContent.model_validate(
-        {
-            "boot_id": BOOT_ID.read_text(encoding="ascii").strip(),
-            "ledger": opened.how,
-            "previous_epoch": opened.previous_epoch,
-            "detail": opened.detail[:200],
-        }
-    )
-
-
-def _ledger_alarm(opened: Opened) -> AlarmContent:
-    is_fork = opened.how == "forked"
-    alarm = AlarmName.CHAIN_MISMATCH if is_fork else AlarmName.LEDGER_RECOVERED
-    return AlarmContent(alarm=alarm, device="ledger", detail=opened.detail[:200])
 
 
 def _nudge(sender: Sender) -> None:

@@ -13,8 +13,8 @@ from gated.config.load import load_gate
 from gated.config.overlay import Overlay, read_overlay, with_overlay, write_overlay
 from gated.config.reload import take_live
 from gated.contents import CommandReason
+from gated.deeds import RollBackConfig, SetConfig
 from gated.errors import CannotWrite, ConfigError
-from gated.orders import RollBackConfig, SetConfig
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from gated.contents import CommandReason
 from gated.controller.codes import CodeRules
 from gated.credentials.persons import load_persons
 from gated.credentials.revocation import RevocationList, read_list
+from gated.deeds import ListName, ReplaceList
 from gated.durable import sync_folder
 from gated.errors import ConfigError
-from gated.orders import ListName, ReplaceList
 
 log = logging.getLogger(__name__)
 

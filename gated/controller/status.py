@@ -7,7 +7,7 @@ import logging
 import os
 import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gated.clock import Clock
@@ -31,6 +31,7 @@ class StatusWriter:
     Args:
         devices: names of all devices, so that a working one is said to be.
         chips: identity of each thermometer's chip, for its calibration.
+        certificates: returns the uplink's certificates that somebody should renew.
         boot_nonce: returns what commands from the centre must quote; new at each start.
     """
 
@@ -44,6 +45,7 @@ class StatusWriter:
         boot_nonce: Callable[[], str],
         chips: Callable[[], dict[str, str]],
         lane_state: Callable[[], LaneState],
+        certificates: Callable[[], Sequence[Mapping[str, str]]],
         publish: Callable[[DeciderItem], None],
     ) -> None:
         self._path = run_folder / STATUS_FILE
@@ -53,6 +55,7 @@ class StatusWriter:
         self._boot_nonce = boot_nonce
         self._chips = chips
         self._lane_state = lane_state
+        self._certificates = certificates
         self._publish = publish
         self._reader = LedgerReader(state_folder / "ledger.db")
         self._health_at_s = clock.monotonic_s() + HEALTH_EVERY_S
@@ -78,6 +81,7 @@ class StatusWriter:
             "rules": state.lane.rules.version,
             "boot_nonce": self._boot_nonce(),
             "visits": len(state.visits),
+            "certificates": self._certificates(),
         }
         self._write(json.dumps(status).encode())
         if self._clock.monotonic_s() >= self._health_at_s:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
-from gated.clock import TIMESYNCD_SYNCHRONIZED, Clock, TimeQuality, judge_time_quality
+from gated.clock import (
+    TIMESYNCD_SYNCHRONIZED,
+    Clock,
+    TimeQuality,
+    clock_floor,
+    judge_time_quality,
+)
 from gated.visit.state import ClockChanged, PassbackReset
 
 STEP_MS = 1_000
 """A change of wall clock against CLOCK_BOOTTIME beyond this is a step, not drift."""
-BUILT_AT = datetime(2026, 11, 22, tzinfo=UTC)
-"""This software did not exist before: no clock that says so is right."""
 
 
 class Timekeeper:
@@ -34,7 +38,7 @@ class Timekeeper:
     ) -> None:
         self._clock = clock
         self._timezone = timezone
-        self._floor = max(BUILT_AT, newest_record or BUILT_AT)
+        self._floor = clock_floor(newest_record)
         self._sync_file = sync_file
         self._passback_reset = passback_reset
         self._offset_ms: int | None = None

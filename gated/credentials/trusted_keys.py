@@ -9,6 +9,7 @@ A key may sign the site's own passes only where its JWK says so in ``gated_uses`
     "revocations"    lists of revoked codes (a "GP1" key may, too)
     "commands"       what the centre tells a gate to do; no other use includes it
     "commands/config"  with "commands": changes of the configuration, too
+    "commands/trust"   with "commands": keys of passes, lists and certificates, too
     "HC1", "NZCP", "SHC"  health certificates
 
 Certificates, bare keys and other people's key sets sign health certificates and no passes, so that
@@ -32,6 +33,7 @@ USE_WECOM = "WeCom"
 USE_REVOCATIONS = "revocations"
 USE_COMMANDS = "commands"
 USE_CONFIG = "commands/config"
+USE_TRUST = "commands/trust"
 CERTIFICATE_USES = ("HC1", "NZCP", "SHC")
 USAGES_OF = "HC1"
 """The one of them whose certificates name by extended key usages what they are for."""
@@ -44,9 +46,12 @@ KNOWN_USES = frozenset(
         USE_REVOCATIONS,
         USE_COMMANDS,
         USE_CONFIG,
+        USE_TRUST,
         *CERTIFICATE_USES,
     }
 )
+USES_BY_HAND = frozenset({USE_COMMANDS, USE_CONFIG, USE_TRUST})
+"""Given by somebody at the gate alone: an order that could give them would make more of itself."""
 
 
 @dataclass(frozen=True, slots=True)

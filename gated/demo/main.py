@@ -22,8 +22,12 @@ from gated.config.verifier import PlatformResult
 from gated.controller.control import CONTROL_SOCKET, ModeRequest, encode_request
 from gated.datagrams import Sender
 from gated.demo.equipment import equip_from_office, settings_for_office
+from gated.demo.keyboard import Keyboard
+from gated.demo.plugboard import Plugboard
+from gated.demo.pulls import Pull
 from gated.demo.screen import Screen
 from gated.demo.tally import Tally, take_tally
+from gated.demo.watch import Watch
 from gated.devices import heat_columns, thermometer_eyes
 from gated.errors import ConfigError, ExitCode, GatedError
 from gated.ledger.reader import LedgerReader
@@ -34,6 +38,7 @@ from gated.scanner.sources.pictures import SUFFIXES, list_pictures
 from gated.simulation.acts import LOW_READER
 from gated.simulation.broker import DemoBroker, free_port
 from gated.simulation.camera import StageCamera
+from gated.simulation.network import Network
 from gated.simulation.office import equip_gate, open_office
 from gated.simulation.platform import SimulatedPlatform, verifier_of
 from gated.simulation.play import Player
@@ -48,10 +53,8 @@ log = logging.getLogger(__name__)
 MARK = ".gated-demo"
 """Stands in a folder that a demo made, and may therefore empty."""
 START_WITHIN_S = 45.0
-SETTLE_WITHIN_S = 30.0
 OPENS_AFTER_S = 2.5
 """The thermometers learn what the empty place looks like before the first person comes."""
-POLL_S = 0.2
 LOOPBACK = "127.0.0.1"
 
 
@@ -64,9 +67,10 @@ class Demo:
         is_array: whether thermal arrays measure in place of spots.
         frames: pictures that people hold up instead of their own codes.
         office: a real office's folder, by which the gate is equipped, too.
+        pulls: plugs that are pulled by themselves, without a key.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as many options as the command has
         self,
         *,
         folder: Path,
@@ -76,6 +80,7 @@ class Demo:
         office: Path | None = None,
         page_port: int,
         is_array: bool = False,
+        pulls: tuple[Pull, ...] = (),
     ) -> None:
         self._folder = folder
         self._visits = visits
@@ -84,9 +89,11 @@ class Demo:
         self._office = None if office is None else OfficeFolder(office)
         self._page_port = page_port
         self._is_array = is_array
+        self._pulls = pulls
         self._clock = SystemClock()
         self._screen = Screen()
-        self._stop = threading.Event()
+        self._stop = threading.Event()  # ends the play
+        self._is_down = threading.Event()  # ends what must last until all is delivered
         self._took_s = math.inf
         self._is_interrupted = False
 
@@ -105,10 +112,11 @@ class Demo:
             # second one's gate would speak to the first one's collector.
             broker = DemoBroker(free_port(), self._folder)
             stack.enter_context(broker)
+            network = stack.enter_context(Network(broker.port))
             platform = SimulatedPlatform(self._folder, self._clock)
             platform.unknown = PlatformResult.GREEN  # it knows everybody of this scenario
             stack.enter_context(platform)
-            config = self._write_configuration(broker.url, platform)
+            config = self._write_configuration(network.url, platform)
             office = open_office(self._folder / "office", self._clock.now(), self._seed)
             credentials = config.credentials
             equip_gate(
@@ -132,12 +140,13 @@ class Demo:
                 platform,
                 stack,
             )
-            children = self._start_children(stack)
+            children = self._start_children(broker.url, stack)
             if not children.wait_ready(START_WITHIN_S, stop=self._stop):
                 if self._stop.is_set():
                     return None
                 raise GatedError("the gate's processes did not start; see the lines above")
-            return self._play(player, children, stack)
+            plugboard = Plugboard(network, broker, children, self._clock, self._screen)
+            return self._play(player, children, plugboard, stack)
 
     # --- setting up ---------------------------------------------------------------------------
 
@@ -192,8 +201,8 @@ class Demo:
         stack.callback(reader.close)
         control = stack.enter_context(closing(Sender(stage / CONTROL_SOCKET)))
 
-        def set_mode(mode: Mode) -> None:
-            control.send(encode_request(ModeRequest(mode=mode, by="demo")))
+        def set_mode(mode: Mode) -> bool:
+            return control.send(encode_request(ModeRequest(mode=mode, by="demo")))
 
         player = Player(
             scenario.acts(self._visits),
@@ -210,16 +219,16 @@ class Demo:
             platform=platform,
         )
         player.write_empty_stage()
-        self._run_thread("camera", camera.run, stack)
+        self._run_thread("camera", camera.run, self._is_down, stack)
         return player
 
-    def _run_thread(self, name: str, work: Work, stack: ExitStack) -> None:
-        thread = threading.Thread(target=work, args=(self._stop, lambda: None), name=name)
+    def _run_thread(self, name: str, work: Work, stop: threading.Event, stack: ExitStack) -> None:
+        thread = threading.Thread(target=work, args=(stop, lambda: None), name=name)
         thread.start()
         stack.callback(thread.join)
-        stack.callback(self._stop.set)
+        stack.callback(stop.set)
 
-    def _start_children(self, stack: ExitStack) -> Children:
+    def _start_children(self, broker_url: str, stack: ExitStack) -> Children:
         quiet = {LEVEL_VARIABLE: os.environ.get(LEVEL_VARIABLE, "warning")}
         children = Children(self._clock, environment=quiet)
         stack.callback(children.stop)
@@ -228,7 +237,7 @@ class Demo:
         children.add(
             "collector",
             *("collector", "run", "--name", "demo", "--listen", listen),
-            *("--broker", config.uplink.broker, "--database", str(self._database)),
+            *("--broker", broker_url, "--database", str(self._database)),
         )
         gate_children(children, self._config_file, config.paths.run)
         self._screen.say(f"page 网页      http://{listen}")
@@ -241,44 +250,40 @@ class Demo:
 
     # --- playing ------------------------------------------------------------------------------
 
-    def _play(self, player: Player, children: Children, stack: ExitStack) -> Tally:
-        self._screen.say("")
-        self._stop.wait(OPENS_AFTER_S)
-        self._run_thread("scenario", player.run, stack)
-        started_s = self._clock.monotonic_s()
+    def _play(
+        self, player: Player, children: Children, plugboard: Plugboard, stack: ExitStack
+    ) -> Tally:
         ledger = self._folder / "ledger.db"
-        with closing(LedgerReader(ledger)) as reader:
-            seen = 0
-            while not self._stop.is_set() and not player.played.is_finished:
-                children.poll()
-                seen = self._show_new(reader, seen, player)
-                self._stop.wait(POLL_S)
+        reader = stack.enter_context(closing(LedgerReader(ledger)))
+        with Keyboard() as keyboard:
+            watch = Watch(
+                reader,
+                player,
+                children=children,
+                plugboard=plugboard,
+                keyboard=keyboard,
+                screen=self._screen,
+                clock=self._clock,
+                pulls=self._pulls,
+            )
+            watch.say_keys()
+            self._screen.say("")
+            self._stop.wait(OPENS_AFTER_S)
+            self._run_thread("scenario", player.run, self._stop, stack)
+            started_s = self._clock.monotonic_s()
+            watch.follow(self._stop)
             self._took_s = self._clock.monotonic_s() - started_s
             self._is_interrupted = self._stop.is_set()  # later it is set to take all down
-            self._settle(reader, children)
-            self._show_new(reader, seen, player)
-        return take_tally(player.played, ledger, self._database)
-
-    def _show_new(self, reader: LedgerReader, seen: int, player: Player) -> int:
-        for event in reader.after(seen, 500):
-            self._screen.show(event, player.played.stagings)
-            seen = event.seq
-        return seen
-
-    def _settle(self, reader: LedgerReader, children: Children) -> None:
-        """Wait until the collector has acknowledged everything, or too long."""
-        deadline_s = self._clock.monotonic_s() + SETTLE_WITHIN_S
-        pause = threading.Event()
-        while self._clock.monotonic_s() < deadline_s:
-            children.poll()
-            if reader.backlog() == 0:
-                return
-            pause.wait(POLL_S)
-        log.error("the collector has not acknowledged everything in %g s", SETTLE_WITHIN_S)
+            hurry = threading.Event()
+            on_signals(hurry)  # another Ctrl-C ends the wait
+            watch.settle(hurry)
+        return take_tally(player.played, ledger, self._database, self._clock, plugboard.outages)
 
     def _conclude(self, tally: Tally) -> int:
         for line in tally.unexpected:
             self._screen.say(f"unexpected: {line}")
+        for line in tally.disturbed:
+            self._screen.say(f"disturbed: {line}")
         self._screen.say("")
         self._screen.say(
             f"look   {_own_command()} ledger list --config {self._config_file}\n"

@@ -1,4 +1,4 @@
-"""The demo's terminal: one line for each thing that the ledger records."""
+"""The demo's terminal: one line for each thing that the ledger records, and a status below them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _GATE = frozenset({PassageResult.HELD_OPEN, PassageResult.FORCED, PassageResult.
 
 
 class Screen:
-    """Prints events as they are recorded. Colours only on a terminal."""
+    """Prints events as they are recorded. Colours and a status only on a terminal."""
 
     def __init__(self) -> None:
-        self._is_terminal = sys.stdout.isatty()
+        self.is_terminal = sys.stdout.isatty()
+        self._status = ""
 
     def show(self, event: StoredEvent, stagings: Iterable[Staging]) -> None:
         """Print ``event`` if it is one that an onlooker cares about."""
@@ -38,10 +39,24 @@ class Screen:
             self._line(f"{event.at[11:19]}  {_who(event.visit_id, stagings):<44} {text}", colour)
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        print(f"\x1b[K{text}" if self._status else text, flush=True)
+        self.refresh()
+
+    def keep(self, status: str) -> None:
+        """Let ``status`` stand below all lines of a terminal; "" takes it away."""
+        if self._status and not status:
+            print("\x1b[K", end="", flush=True)
+        self._status = status if self.is_terminal else ""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Write the status again: a process may have logged a line over it."""
+        if self._status:
+            # The cursor stays at its beginning, so that a line of the log covers it.
+            print(f"{self._status}\x1b[K\r", end="", flush=True)
 
     def _line(self, text: str, colour: str) -> None:
-        print(f"\x1b[{colour}m{text}\x1b[0m" if self._is_terminal else text, flush=True)
+        self.say(f"\x1b[{colour}m{text}\x1b[0m" if self.is_terminal else text)
 
 
 def _line_of(kind: str, body: Mapping[str, object]) -> tuple[str, str] | None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from gated.clock import Clock
 from gated.contents import AlarmName, Kind
 from gated.errors import StorageError
 from gated.ledger.reader import LedgerReader
+from gated.simulation.outages import Outage
 from gated.simulation.play import Played
-from gated.simulation.verdict import Recorded, find_unexpected
+from gated.simulation.verdict import Recorded, find_amiss
 from gated.vocabulary import ClaimStep, PassageResult, ReleaseResult
 from gated.wire import parse_json
 
@@ -29,41 +32,49 @@ class Tally:
     lost: int  # visits in the ledger that the collector does not hold
     duplicated: int  # visits that the collector holds twice
     unexpected: tuple[str, ...]
+    disturbed: tuple[str, ...] = ()  # a line for each act that a pulled plug has disturbed
+    disturbed_persons: int | None = None  # in those; None: no plug was pulled
 
     @property
     def is_clean(self) -> bool:
-        return (self.visits, 0, 0, 0) == (
-            self.stored,
-            self.lost,
-            self.duplicated,
-            len(self.unexpected),
-        )
+        """Whether nothing is amiss but what a pulled plug explains.
+
+        Whoever is disturbed may have no visit, or two; the others' are looked at one by one.
+        """
+        adds_up = self.visits == self.stored or bool(self.disturbed)
+        return adds_up and (self.lost, self.duplicated, len(self.unexpected)) == (0, 0, 0)
 
     def __str__(self) -> str:
+        disturbed = "" if self.disturbed_persons is None else f" disturbed={self.disturbed_persons}"
         return (
             f"visits={self.visits} stored={self.stored} lost={self.lost} "
-            f"duplicated={self.duplicated} unexpected={len(self.unexpected)}"
+            f"duplicated={self.duplicated} unexpected={len(self.unexpected)}{disturbed}"
         )
 
 
-def take_tally(played: Played, ledger: Path, database: Path) -> Tally:
+def take_tally(
+    played: Played, ledger: Path, database: Path, clock: Clock, outages: Sequence[Outage] = ()
+) -> Tally:
     """Return the tally. Raises: StorageError: the ledger or the database cannot be read."""
-    recorded = read_recorded(ledger)
+    recorded = read_recorded(ledger, clock)
     stored, problems = _read_database(database)
-    unexpected = find_unexpected(played.stagings, recorded, played.relay_pulses)
-    unexpected.extend(f"quarantined at the collector: {problem}" for problem in problems)
+    found = find_amiss(played.stagings, recorded, played.relay_pulses, outages)
+    quarantined = [f"quarantined at the collector: {problem}" for problem in problems]
     return Tally(
         visits=sum(len(staging.act.roles) for staging in played.stagings),
         stored=len(stored),
         lost=sum(1 for visit_id in recorded.visits if visit_id not in stored),
         duplicated=sum(count - 1 for count in stored.values()),
-        unexpected=tuple(unexpected),
+        unexpected=(*found.unexpected, *quarantined),
+        disturbed=tuple(found.disturbed),
+        disturbed_persons=found.disturbed_persons if outages else None,
     )
 
 
-def read_recorded(path: Path) -> Recorded:
+def read_recorded(path: Path, clock: Clock) -> Recorded:
     """Return what stands in the ledger at ``path``. Raises: StorageError."""
     recorded = Recorded()
+    boot_s = clock.boottime_ms() / 1_000 - clock.monotonic_s()
     with closing(LedgerReader(path)) as reader:
         for event in reader.after(0, MANY_EVENTS):
             body = parse_json(event.body)
@@ -79,7 +90,8 @@ def read_recorded(path: Path) -> Recorded:
                     step = ClaimStep(str(body["step"]))
                     recorded.claims.setdefault(event.visit_id, []).append(step)
                 case Kind.ALARM:
-                    recorded.alarms[AlarmName(str(body["alarm"]))] += 1
+                    at_s = int(str(body["boot_ms"])) / 1_000 - boot_s
+                    recorded.alarms.append((AlarmName(str(body["alarm"])), at_s))
     return recorded
 
 

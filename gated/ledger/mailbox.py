@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -32,23 +31,13 @@ from gated.ledger.uses_inbox import Known
 from gated.uses import UseAt
 from gated.wire import Ack
 
-SCHEMA_VERSION = 2
-_COMMANDS_KEPT = 1_000
+SCHEMA_VERSION = 3
 _ONE = "one INTEGER PRIMARY KEY CHECK (one = 1)"
 _TABLES = (
     f"CREATE TABLE ack ({_ONE}, ack TEXT NOT NULL) STRICT",
     f"CREATE TABLE cursor ({_ONE}, epoch TEXT NOT NULL, sent INTEGER NOT NULL) STRICT",
     f"CREATE TABLE session ({_ONE}, n INTEGER NOT NULL) STRICT",
-    "CREATE TABLE command (id INTEGER PRIMARY KEY AUTOINCREMENT, payload BLOB NOT NULL) STRICT",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command as it came from the broker: unverified bytes."""
-
-    id: int
-    payload: bytes
 
 
 class Mailbox:
@@ -100,9 +89,11 @@ class Mailbox:
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("COMMIT")
             return
-        if version == 1:
+        if version in {1, 2}:
             db.execute("BEGIN IMMEDIATE")
-            uses_inbox.prepare(db)
+            if version == 1:
+                uses_inbox.prepare(db)
+            db.execute("DROP TABLE command")  # they come as datagrams
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("COMMIT")
             version = SCHEMA_VERSION
@@ -123,17 +114,6 @@ class Mailbox:
         with translated("read", self.path):
             row = self._db.execute("SELECT epoch, sent FROM cursor").fetchone()
         return (str(row[0]), int(row[1])) if row else None
-
-    def put_command(self, payload: bytes) -> int:
-        """Store a command for the controller; return its id. Raises: StorageError."""
-        with translated("write", self.path):
-            given = self._db.execute(
-                "INSERT INTO command (payload) VALUES (?)", (payload,)
-            ).lastrowid
-        if given is None:
-            raise StorageError(f"{self.path} gave no id to a command")
-        self._write("DELETE FROM command WHERE id <= ?", given - _COMMANDS_KEPT)
-        return given
 
     def put_uses(
         self, uses: Iterable[UseAt], *, collector: str, known: Known, ledger_epoch: str
@@ -162,13 +142,11 @@ class Mailbox:
         self._write("INSERT OR REPLACE INTO session VALUES (1, ?)", n)
         self._write("PRAGMA wal_checkpoint(PASSIVE)")  # syncs, which a commit here does not
 
-    def next_session(self) -> int:
-        """Return the number for a new connection: greater than every one before. Durable."""
+    def last_session(self) -> int:
+        """Return the number of the newest connection. Raises: StorageError."""
         with translated("read", self.path):
             row = self._db.execute("SELECT n FROM session").fetchone()
-        n = (int(row[0]) if row else int(self._clock.now().timestamp())) + 1
-        self.save_session(n)
-        return n
+        return int(row[0]) if row else int(self._clock.now().timestamp())
 
     def close(self) -> None:
         """Close the file, leaving ``-wal`` and ``-shm`` for the controller. Idempotent."""
@@ -210,16 +188,6 @@ class MailboxReader:
             return Ack.model_validate_json(row[0])
         except ValidationError:
             return None
-
-    def commands_after(self, last_id: int) -> list[Command]:
-        """Return the commands with a greater id, in order. Raises: StorageError."""
-        with self._reading() as db:
-            if db is None:
-                return []
-            rows = db.execute(
-                "SELECT id, payload FROM command WHERE id > ? ORDER BY id", (last_id,)
-            ).fetchall()
-        return [Command(int(number), bytes(payload)) for number, payload in rows]
 
     def uses_after(self, taken: Taken | None, limit: int) -> Told | None:
         """Return what other gates told behind ``taken``, or None. Raises: StorageError."""

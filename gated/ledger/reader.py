@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +75,7 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
     visit_id: str | None = None
+    after_seq: int = 0
     limit: int | None = None
     newest_first: bool = False
 
@@ -133,6 +134,17 @@ class LedgerReader:
         """Return h(seq), 32 bytes, or None if neither the event nor the anchor is there."""
         with self._reading() as db:
             return hash_of(db, seq)
+
+    def newest_time(self) -> datetime | None:
+        """Return the time of the newest event whose clock could be believed. Raises: StorageError.
+
+        Those of a start with an unknown clock are passed over: they would take the floor away.
+        """
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT at_ms FROM event WHERE is_timed ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else datetime.fromtimestamp(row[0] / 1_000, UTC)
 
     def acked_upto(self) -> int:
         """Return the newest seq up to which the collector has proved to hold everything."""
@@ -273,6 +285,9 @@ def _where(wanted: EventFilter) -> tuple[str, list[str | int]]:
         if when is not None:
             clauses.append(clause)
             values.append(_milliseconds(when))
+    if wanted.after_seq > 0:
+        clauses.append("AND event.seq > ?")
+        values.append(wanted.after_seq)
     if wanted.visit_id is not None:
         clauses.append("AND visit_id = ?")
         values.append(wanted.visit_id)

@@ -162,6 +162,11 @@ class Connection:
         if not self._is_answered and waited_s >= CONNACK_TIMEOUT_S:
             self._happenings.append(Lost("it accepts the connection and says nothing"))
 
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for who waits for many at once; -1: it is closed."""
+        sock = self._client.socket()
+        return -1 if sock is None else sock.fileno()
+
     def _read_on(self) -> None:
         """Read as long as something comes: paho reads one packet at a time."""
         before = -1

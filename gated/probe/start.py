@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from gated.clock import SystemClock
 from gated.config import GateConfig
 from gated.controller.codes import load_code_rules
+from gated.controller.pushed_trust import load_all_trust
 from gated.credentials.persons import load_persons
 from gated.credentials.pseudonym import load_site_key
 from gated.credentials.revoked import load_revoked
-from gated.credentials.trust import load_trust
 from gated.errors import ConfigError
 from gated.mqtt.address import broker_address
 from gated.probe.findings import StartFindings
@@ -22,7 +23,7 @@ from gated.probe.findings import StartFindings
 def look_at_start(config: GateConfig) -> StartFindings:
     """Return what a start with ``config`` would run into. Writes nothing."""
     faults = [*_refusals(config), *_closed_folders(config)]
-    trust = load_trust(config.credentials.trust)
+    trust = load_all_trust(config, SystemClock().now())
     doubts = list(trust.problems)
     if not trust.keys and not doubts:
         doubts.append(

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gated.durable import give_to_owner_of
 from gated.errors import DeviceError, StorageError
 
 LOCK_NAME = "scanner.lock"
@@ -32,8 +33,7 @@ def only_scanner_of(run: Path) -> Iterator[None]:
         raise StorageError(f"cannot make {path}: {exc.strerror}") from exc
     try:
         _take(lock, path)
-        if os.geteuid() == 0:
-            _give_to_owner_of(run, lock)
+        give_to_owner_of(run, lock)
         yield
     finally:
         os.close(lock)
@@ -51,10 +51,3 @@ def _take(lock: int, path: Path) -> None:
         ) from exc
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
-
-
-def _give_to_owner_of(run: Path, lock: int) -> None:
-    """Leave the file to the service's user, which could not open one of root's."""
-    with contextlib.suppress(OSError):
-        owner = run.stat()
-        os.fchown(lock, owner.st_uid, owner.st_gid)

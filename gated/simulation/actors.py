@@ -112,6 +112,7 @@ class Staging:
     modes: list[tuple[float, Mode]] = field(default_factory=list)  # still to be asked for
     help_from_s: float | None = None
     has_released: bool = False
+    ended_at_s: float = math.inf  # when nothing more happened
     _busy_until_s: float = 0.0
     _typed: bool = False
     _is_set_back: bool = False
@@ -170,6 +171,12 @@ class Staging:
         for actor in self.actors:
             if prompt in actor.role.mends and actor.mends_at_s is None:
                 actor.mends_at_s, actor.mended = at_s + MENDS_AFTER_S, actor.role.mends[prompt]
+
+    def turn_away(self, at_s: float) -> None:
+        """Go without an answer: the gate has gone dark. Staff do nothing more, either."""
+        self.has_released = True
+        for actor in self.actors:
+            actor.leave(at_s + REACTS_AFTER_S)
 
     def come_closer(self, at_s: float) -> None:
         """Have been asked to, whether or not the gate has begun a visit."""

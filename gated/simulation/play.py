@@ -51,7 +51,7 @@ class Player:
         acts: who comes, in order.
         attendant: the staff card's text.
         seed: of walks and sway.
-        set_mode: asks the gate for a mode, as the command line does.
+        set_mode: asks the gate for a mode, as the command line does; returns whether it was heard.
         reader: the low serial reader, if there is one.
         platform: the provincial one, if there is one; started and stopped by the caller, too.
     """
@@ -68,7 +68,7 @@ class Player:
         clock: Clock,
         attendant: str,
         seed: int,
-        set_mode: Callable[[Mode], None] = lambda _: None,
+        set_mode: Callable[[Mode], bool] = lambda _: True,
         reader: SerialScannerDevice | None = None,
         platform: SimulatedPlatform | None = None,
     ) -> None:
@@ -85,9 +85,12 @@ class Player:
         self._reader = reader
         self._platform = platform
         self._broken: str | None = None
+        self._wanted: Mode | None = None
         self._random = random.Random(seed)  # noqa: S311 - a scenario, seeded so that it repeats
         self._on_stage: list[Staging] = []
         self._relay_level = False
+        self.is_dark = False
+        """Set from another thread while the gate is without power: nobody stays, nobody comes."""
         self.played = Played()
 
     def write_empty_stage(self) -> None:
@@ -131,9 +134,16 @@ class Player:
         now_s = self._clock.monotonic_s()
         for staging in self._on_stage:
             self._act_out(staging, now_s)
-        self._on_stage = [s for s in self._on_stage if not s.is_over(now_s)]
+        for staging in [s for s in self._on_stage if s.is_over(now_s)]:
+            staging.ended_at_s = now_s
+            self._on_stage.remove(staging)
+        if self._wanted is not None and self._set_mode(self._wanted):
+            self._wanted = None
         self._break(next((s.broken for s in self._on_stage if s.broken is not None), None))
-        if all(staging.frees_front(now_s) for staging in self._on_stage):
+        if self.is_dark:
+            for staging in self._on_stage:
+                staging.turn_away(now_s)
+        elif all(staging.frees_front(now_s) for staging in self._on_stage):
             self._bring_next(now_s)
         held = (staging.held_up(now_s) for staging in reversed(self._on_stage))
         self._camera.hold_up(next((what for what in held if what is not None), None))
@@ -141,9 +151,8 @@ class Player:
 
     def _act_out(self, staging: Staging, now_s: float) -> None:
         """Do what the people of one act do to the gate at this moment."""
-        mode, code = staging.due_mode(now_s), staging.typed(now_s)
-        if mode is not None:
-            self._set_mode(mode)
+        code = staging.typed(now_s)
+        self._wanted = staging.due_mode(now_s) or self._wanted
         if code is not None and self._reader is not None:
             self._reader.scan(code)
         for touch in staging.due_touches(now_s):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gated.contents import AlarmName
 from gated.simulation.actors import PATIENCE_S, Staging
 from gated.simulation.acts import Role
+from gated.simulation.outages import AFTERMATH_S, Outage, disturber_of
 from gated.vocabulary import ClaimStep, Outcome, PassageResult, ReleaseResult
 
 GATE_ALARMS = frozenset(
@@ -37,36 +38,73 @@ class Recorded:
     passages: dict[str | None, list[PassageResult]] = field(default_factory=dict)
     releases: dict[str, ReleaseResult] = field(default_factory=dict)
     claims: dict[str | None, list[ClaimStep]] = field(default_factory=dict)
-    alarms: Counter[AlarmName] = field(default_factory=Counter)
+    alarms: list[tuple[AlarmName, float]] = field(default_factory=list)  # each with its time
 
     def outcome(self, visit_id: str) -> Outcome:
         return Outcome(str(self.visits[visit_id]["outcome"]))
 
-    @property
-    def openings(self) -> int:
-        """How often the gate should have opened."""
-        granted = sum(self.outcome(visit_id) is Outcome.GRANTED for visit_id in self.visits)
-        return granted + sum(result in OPENS for result in self.releases.values())
+    def openings(self, visit_ids: Iterable[str]) -> int:
+        """Return how often the gate should have opened for these visits."""
+        granted = sum(self.outcome(v) is Outcome.GRANTED for v in visit_ids if v in self.visits)
+        return granted + sum(self.releases.get(v) in OPENS for v in visit_ids)
 
 
-def find_unexpected(
-    stagings: Sequence[Staging], recorded: Recorded, relay_pulses: int
-) -> list[str]:
-    """Return one line for each act that did not end as expected, and for each stray record."""
-    lines: list[str] = []
-    claimed: Counter[str] = Counter()
+@dataclass
+class Findings:
+    """What went otherwise than the scenario expects."""
+
+    unexpected: list[str] = field(default_factory=list)  # a line each
+    disturbed: list[str] = field(default_factory=list)  # a line for each act, with what was out
+    disturbed_persons: int = 0
+
+
+def find_amiss(
+    stagings: Sequence[Staging],
+    recorded: Recorded,
+    relay_pulses: int,
+    outages: Sequence[Outage] = (),
+) -> Findings:
+    """Return what is amiss with each act, and each stray record.
+
+    An act that went wrong while something it needs was out on purpose is disturbed. What no outage
+    excuses: a relay that moves without a recorded opening, and a visit that is nobody's.
+    """
+    found = Findings()
+    claimed: set[str] = set()
     alarms: Counter[AlarmName] = Counter()
-    for staging in stagings:
+    unheard_openings = 0
+    touched: list[Staging] = []
+    for number, staging in enumerate(stagings):
         claimed.update(staging.visit_ids)
-        alarms.update(staging.act.alarms)
-        lines.extend(f"{staging.act.kind}: {fault}" for fault in _faults(staging, recorded))
-    lines.extend(f"visit {v}: nobody's" for v in recorded.visits if v not in claimed)
-    seen = {alarm: recorded.alarms[alarm] for alarm in GATE_ALARMS if recorded.alarms[alarm]}
-    if seen != dict(alarms):
-        lines.append(f"alarms {_words(seen)} instead of {_words(alarms)}")
-    if relay_pulses != recorded.openings:
-        lines.append(f"the relay moved {relay_pulses} times for {recorded.openings} openings")
-    return lines
+        faults = list(_faults(staging, recorded))
+        outage = disturber_of(number, stagings, outages)
+        if outage is None:
+            alarms.update(staging.act.alarms)
+            found.unexpected.extend(f"{staging.act.kind}: {fault}" for fault in faults)
+            continue
+        touched.append(staging)
+        if faults:
+            found.disturbed.append(f"{staging.act.kind}, {outage.what} out: {'; '.join(faults)}")
+            found.disturbed_persons += len(staging.act.roles)
+            unheard_openings += recorded.openings(staging.visit_ids)
+    found.unexpected += [f"visit {v}: nobody's" for v in recorded.visits if v not in claimed]
+    seen = Counter(
+        alarm
+        for alarm, at_s in recorded.alarms
+        if alarm in GATE_ALARMS and not _is_excused(at_s, touched, outages)
+    )
+    if seen != alarms:
+        found.unexpected.append(f"alarms {_words(seen)} instead of {_words(alarms)}")
+    openings = recorded.openings(recorded.visits)
+    if not openings - unheard_openings <= relay_pulses <= openings:
+        found.unexpected.append(f"the relay moved {relay_pulses} times for {openings} openings")
+    return found
+
+
+def _is_excused(at_s: float, touched: Sequence[Staging], outages: Sequence[Outage]) -> bool:
+    """Return whether an alarm at this moment belongs to an outage, or to an act that met one."""
+    acts = any(s.starts_at_s <= at_s <= s.ended_at_s + AFTERMATH_S for s in touched)
+    return acts or any(outage.is_at(at_s) for outage in outages)
 
 
 def _words(alarms: Mapping[AlarmName, int]) -> str:

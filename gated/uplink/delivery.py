@@ -132,6 +132,10 @@ class Delivery:
             if confirmed.is_failure and self._uses is not None:
                 self._uses.refused(confirmed.reason)
             return
+        if flight.cargo is Cargo.DIAGNOSTICS:
+            is_taken = not (is_unheard or confirmed.is_failure)
+            self._live.bundle.answered("" if is_taken else confirmed.reason)
+            return
         if flight.cargo is Cargo.LIVE:
             self._live.landed(flight.seq)
         if flight.cargo is Cargo.AGAIN:
@@ -200,7 +204,7 @@ class Delivery:
     # --- out ------------------------------------------------------------------------------------
 
     def work(self) -> None:
-        """Send what is due and has a place: live copies, the state, uses of passes, records."""
+        """Send what is due and has a place: live copies, the state, uses of passes, the rest."""
         now = self._clock.monotonic_s()
         self._settle_if_due(now)
         self._window.go_back_if_due(now)
@@ -221,6 +225,7 @@ class Delivery:
             if message is not None:
                 message_id = self._connection.publish(self._topics.uses, message)
                 self._window.launch(message_id, Cargo.USES, 0, now)
+        self._send_part(now)
         self._send_records(now)
         self._send_again(now)
 
@@ -229,6 +234,18 @@ class Delivery:
             return
         if now - self._subscribed_at >= RETAINED_ACK_WAIT_S:
             self._window.settle(now)
+
+    def _send_part(self, now: MonoSeconds) -> None:
+        """Send one part of diagnostics: before the records, of which there may be a backlog."""
+        part = self._live.bundle.next_part() if self._window.has_place() else None
+        if part is None:
+            return
+        topic = self._topics.part(part.command_id, part.number)
+        if self._is_too_large(topic, part.data):
+            self._live.bundle.give_up(f"more than the broker's limit of {self._max_packet_bytes}")
+            return
+        message_id = self._connection.publish(topic, part.data)
+        self._window.launch(message_id, Cargo.DIAGNOSTICS, part.number, now)
 
     def _send_records(self, now: MonoSeconds) -> None:
         places = self._window.record_places(now)
@@ -293,6 +310,5 @@ class Delivery:
         """Take back what was in flight when the connection ended."""
         self._window.close()
         self._live.lost()
-        self._live.resends.lost()
         if self._uses is not None:
             self._uses.disconnect()

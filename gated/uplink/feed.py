@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from gated.errors import StorageError
@@ -88,6 +89,12 @@ class Feed:
         """Return h(seq), or None if it is not kept any more."""
         with contextlib.suppress(StorageError), self._reading() as reader:
             return reader.hash_of(seq)
+        return None
+
+    def newest_time(self) -> datetime | None:
+        """Return the time of the newest event whose clock could be believed, or None."""
+        with contextlib.suppress(StorageError), self._reading() as reader:
+            return reader.newest_time()
         return None
 
     def uses_after(self, after: int, limit: int) -> list[tuple[int, SharedUse]]:

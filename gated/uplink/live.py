@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 
 from gated.contents import Kind
 from gated.ledger.reader import StoredEvent
+from gated.uplink.bundle import BundleSender
 from gated.uplink.commands import Resends
 from gated.uplink.feed import Feed
 
@@ -22,12 +24,14 @@ class LiveCopies:
     Args:
         acked: what the collector has already needs no copy.
         newest: the newest event at the start.
+        bundle: where the controller leaves diagnostics.
     """
 
-    def __init__(self, *, acked: int, newest: int) -> None:
+    def __init__(self, *, acked: int, newest: int, bundle: Path) -> None:
         self._scanned = max(acked, newest - LOOK_BACK)
         self._newest_at_start = newest
         self.resends = Resends()
+        self.bundle = BundleSender(bundle)
         self._waiting: deque[StoredEvent] = deque(maxlen=MAX_WAITING)
         self._flying: dict[int, StoredEvent] = {}
         self.newest_alarm_seq = 0
@@ -44,7 +48,9 @@ class LiveCopies:
             if event.kind == Kind.ALARM:
                 self.newest_alarm_seq = event.seq
         # What was asked for before this process started has been sent by the one before.
-        self.resends.look(event for event in events if event.seq > self._newest_at_start)
+        new = [event for event in events if event.seq > self._newest_at_start]
+        self.resends.look(new)
+        self.bundle.look(new)
 
     def next_copy(self) -> StoredEvent | None:
         """Return what to send next, and take it as sent."""
@@ -60,6 +66,8 @@ class LiveCopies:
 
     def lost(self) -> None:
         """Send again what the broker had not confirmed when the connection was lost."""
+        self.resends.lost()
+        self.bundle.lost()
         waiting = sorted([*self._flying.values(), *self._waiting], key=lambda event: event.seq)
         self._flying.clear()
         self._waiting = deque(waiting, maxlen=MAX_WAITING)

@@ -9,20 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gated.clock import Clock
+from gated.carried import BUNDLE_FILE
+from gated.clock import Clock, clock_floor
 from gated.datagrams import Receiver, Sender
 from gated.errors import BrokerUnavailable, ConfigError, StorageError
 from gated.ledger.mailbox import Mailbox
 from gated.mqtt.address import BrokerAddress
 from gated.mqtt.connection import Connection, Dial
 from gated.mqtt.happenings import Connected, Lost
+from gated.mqtt.own_pairs import FOLDER
 from gated.units import MonoSeconds
 from gated.uplink.acks import AckDesk
-from gated.uplink.backoff import Backoff, shorten_for_alarms
+from gated.uplink.backoff import MAX_DELAY_S, Backoff, shorten_for_alarms
 from gated.uplink.commands import CommandCarrier
 from gated.uplink.delivery import Context, Counts, Delivery, Epoch
 from gated.uplink.feed import Feed
 from gated.uplink.live import LiveCopies
+from gated.uplink.pair_choice import PairChoice
 from gated.uplink.state import StateTeller, StatusFile
 from gated.uplink.uses import UsesDesk
 from gated.uplink.window import MAX_IN_FLIGHT, SendWindow
@@ -34,6 +37,8 @@ _TICK_S = 0.5
 """The ledger is looked at this often, nudged or not."""
 _DIAL_SLICE_S = 0.2
 _GOODBYE_WAIT_S = 1.0
+_CLOCK_LOOK_S = 1.0
+_CLOCK = "the clock is wrong"  # among the reasons that were logged
 _CURSOR_EVERY_S = 5.0
 _MAX_NUDGES = 100
 """Datagrams taken at once: their content says nothing, one is as good as all."""
@@ -54,6 +59,16 @@ class UplinkFiles:
     def commands(self) -> Path:
         """The controller's socket that takes the centre's commands, unread."""
         return self.controller.with_name("commands.sock")
+
+    @property
+    def bundle(self) -> Path:
+        """The controller's diagnostics, when the centre asked for them."""
+        return self.status.with_name(BUNDLE_FILE)
+
+    @property
+    def certificate(self) -> Path:
+        """The folder of our own certificates that came after the configured one."""
+        return self.ledger.with_name(FOLDER)
 
 
 class Publisher:
@@ -91,6 +106,7 @@ class Publisher:
         self._feed = Feed(files.ledger, topics)
         self._state = StateTeller(topics, StatusFile(files.status), self._feed, clock)
         self._backoff = Backoff(uniform)
+        self._pair = PairChoice(broker, files.certificate, clock)
         self._controller = Sender(files.controller)
         self._commands = Sender(files.commands)
         carrier = CommandCarrier(topics.command, self._commands.send, clock)
@@ -166,7 +182,7 @@ class Publisher:
             self._epoch = Epoch(
                 name,
                 SendWindow(acked=acked, sent=min(sent, self._feed.newest_seq), places=self._places),
-                LiveCopies(acked=acked, newest=self._feed.newest_seq),
+                LiveCopies(acked=acked, newest=self._feed.newest_seq, bundle=self._files.bundle),
             )
         return self._epoch
 
@@ -187,12 +203,14 @@ class Publisher:
     def _deliver(self, epoch: Epoch, nudges: Receiver, stop: threading.Event, beat: Beat) -> None:
         """Reach the broker, deliver until the connection ends, and wait before the next one."""
         self._connected_at = None
+        self._wait_for_clock(nudges, stop, beat)
         try:
             connection = self._dial(stop, beat)
             if connection is not None:
                 self._converse(connection, epoch, nudges, stop, beat)
         except (BrokerUnavailable, ConfigError) as exc:
-            self._rest(nudges, self._note_failure(str(exc)), stop, beat)
+            if not self._pair.end_trial(str(exc)):
+                self._rest(nudges, self._note_failure(str(exc)), stop, beat)
 
     def _dial(self, stop: threading.Event, beat: Beat) -> Connection | None:
         """Return a connection whose CONNECT is on its way, or None if asked to stop.
@@ -204,7 +222,7 @@ class Publisher:
         self._session = self._next_session()
         will = self._state.will(self._session)
         connection = Connection(
-            self._broker,
+            self._pair.next_address(),
             will_topic=self._topics.state,
             will=will,
             clock=self._clock,
@@ -218,12 +236,12 @@ class Publisher:
         return connection
 
     def _next_session(self) -> int:
+        number = max(self._session, self._mailbox.last_session()) + 1
         try:
-            return max(self._session + 1, self._mailbox.next_session())
-        except StorageError:
-            if self._session == 0:
-                raise
-            return self._session + 1  # a full disk must not keep records from leaving it
+            self._mailbox.save_session(number)
+        except StorageError as exc:  # a full disk must not keep records from leaving it
+            log.warning("%s; going on with a session number that may come again", exc)
+        return number
 
     def _converse(
         self,
@@ -233,7 +251,8 @@ class Publisher:
         stop: threading.Event,
         beat: Beat,
     ) -> None:
-        """Deliver over ``connection`` until asked to stop, or until the ledger is another one.
+        """Deliver over ``connection`` until asked to stop, or until something else is to be tried:
+        the ledger of another epoch, or another pair of own certificate and key.
 
         Raises: BrokerUnavailable: the connection ended.
         """
@@ -255,7 +274,7 @@ class Publisher:
         stop: threading.Event,
         beat: Beat,
     ) -> None:
-        while not stop.is_set() and self._feed.epoch == epoch.name:
+        while not (stop.is_set() or self._feed.epoch != epoch.name or self._pair.has_turn()):
             beat()
             connection.pump(_TICK_S, waker=nudges.fileno())
             self._look(is_nudged=_take(nudges))
@@ -277,6 +296,7 @@ class Publisher:
                     delivery.handle(happening)
                 case _:
                     delivery.handle(happening)
+                    self._pair.hear(happening)
 
     def _say_goodbye(self, connection: Connection, delivery: Delivery, beat: Beat) -> None:
         if self._connected_at is None:
@@ -289,6 +309,28 @@ class Publisher:
             self._handle_all(connection, delivery)
 
     # --- waiting --------------------------------------------------------------------------------
+
+    def _wait_for_clock(self, nudges: Receiver, stop: threading.Event, beat: Beat) -> None:
+        """Wait while the clock is certainly wrong: no certificate is good in 1970.
+
+        Tried all the same now and then, in case that a record from the future is what is wrong.
+        """
+        if self._broker.tls is None:
+            return
+        started_at = self._clock.monotonic_s()
+        while not stop.is_set() and self._clock.monotonic_s() - started_at < MAX_DELAY_S:
+            now, floor = self._clock.now(), clock_floor(self._feed.newest_time())
+            if now >= floor:
+                return
+            if _CLOCK not in self._reasons:
+                self._reasons.add(_CLOCK)
+                log.warning(
+                    "the clock says %s, and %s has passed for certain: TLS would fail, so records "
+                    "wait here until the clock is set (时钟错误，对时后上传)",
+                    f"{now:%Y-%m-%d %H:%M} UTC",
+                    f"{floor:%Y-%m-%d %H:%M} UTC",
+                )
+            self._rest(nudges, _CLOCK_LOOK_S, stop, beat)
 
     def _rest(self, nudges: Receiver, delay_s: float, stop: threading.Event, beat: Beat) -> None:
         """Wait ``delay_s``, less if an alarm waits, keeping an eye on the ledger."""

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 STATE_EVERY_S = 60.0
 STATE_AT_MOST_EVERY_S = 2.0
+COUNTS_EVERY_S = 15.0
+"""Where only the numbers have moved on: with every visit, at every gate of a county at once."""
+_COUNTS = ("backlog", "oldest_seq", "anchor", "newest_seq")
 _MAX_STATUS_BYTES = 65_536
 
 
@@ -64,6 +67,20 @@ class StatusFile:
         return self._status
 
 
+def is_state_due(told: GateState | None, state: GateState, age_s: float) -> bool:
+    """Return whether ``state`` is to be published, ``age_s`` after ``told`` was. Pure."""
+    if told is None:
+        return True
+    if age_s < STATE_AT_MOST_EVERY_S:
+        return False
+    if age_s >= STATE_EVERY_S:
+        return True
+    if age_s >= COUNTS_EVERY_S:
+        return state != told
+    counts = {name: getattr(told, name) for name in _COUNTS}
+    return state.model_copy(update=counts) != told
+
+
 @dataclass(frozen=True, slots=True)
 class _Told:
     state: GateState
@@ -93,11 +110,12 @@ class StateTeller:
     def due(self, session: int) -> bytes | None:
         """Return the state to publish now, or None. The caller must then publish it."""
         now = self._clock.monotonic_s()
-        age_s = now - self._told.at if self._told is not None else float("inf")
+        told = self._told
+        age_s = now - told.at if told is not None else float("inf")
         if age_s < STATE_AT_MOST_EVERY_S:
-            return None
+            return None  # before anything is read
         state = self._current(session)
-        if self._told is not None and state == self._told.state and age_s < STATE_EVERY_S:
+        if not is_state_due(None if told is None else told.state, state, age_s):
             return None
         self._told = _Told(state, now)
         at = self._clock.now().isoformat(timespec="milliseconds")

@@ -7,19 +7,26 @@ means that the broker has the record in memory. The collector's ack alone moves 
 
 A record that got lost behind the broker is sent again by going back to ``acked``; what the
 collector has stored beyond it (``have``) is passed over, so a hole can never make this go round for
-ever. Going back happens in three cases only: a new connection, after the retained ack was read; no
-progress of the acks for 30 s with nothing in flight, then ever more rarely; and a collector whose
-store was restored from a backup.
+ever. Going back happens in four cases only:
+
+- a new connection, after the retained ack was read;
+- ``acked`` does not move for 30 s although the collector has later records: the holes between are
+  sent again, and nothing of what may still be on its way to a slow collector;
+- nothing is heard from the collector for 30 s, with nothing in flight: all that it lacks;
+- a collector whose store was restored from a backup.
+
+The second and third happen ever more rarely while they change nothing.
 """
 
 from __future__ import annotations
 
 import enum
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gated.units import MonoSeconds
+from gated.wire import HAVE_RANGES
 
 MAX_IN_FLIGHT = 100
 """More is slower: measured 10,500 records a second with 100, 9,100 with 1,000."""
@@ -30,6 +37,10 @@ MAX_REFUSAL_PAUSE_S = 60.0
 STALLED_AFTER_S = 60.0
 """A broker that answers pings but confirms nothing for this long is given up."""
 _NEVER = MonoSeconds(float("-inf"))
+_NOTHING = (0, 0)
+
+Range = tuple[int, int]
+"""A closed range of seqs."""
 
 
 class Cargo(enum.Enum):
@@ -40,6 +51,7 @@ class Cargo(enum.Enum):
     STATE = "state"
     USES = "message about uses"
     AGAIN = "record that was asked for"
+    DIAGNOSTICS = "part of diagnostics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +76,16 @@ class SendWindow:
         self._places = places
         self.acked = acked
         self.sent = max(acked, sent)
-        self._have: tuple[tuple[int, int], ...] = ()
+        self._have: tuple[Range, ...] = ()
+        self._spared: Range = _NOTHING  # on its way to the collector, while holes are sent again
+        self._passed_over: tuple[Range, ...] = ()  # both of these together
+        self._sent_before = 0  # whatever is beyond was sent after the holes were
         self._limit = 0
         self._flights: dict[int, Flight] = {}
         self._is_settled = False
         self._is_collector_down = False
-        self._waiting_since = _NEVER
+        self._waiting_since = _NEVER  # for the first record that the collector lacks
+        self._quiet_since = _NEVER
         self._patience_s = ACK_PATIENCE_S
         self._pause_s = 0.0  # 0: the broker takes our records
         self._paused_until = _NEVER
@@ -81,6 +97,7 @@ class SendWindow:
         """Begin with a new connection; records wait until ``settle``."""
         self._limit = max(1, min(self._places, receive_maximum))
         self._flights.clear()
+        self._spare(_NOTHING)  # some of it was in flight, perhaps
         self._is_settled = False
         self._pause_s = 0.0
         self._paused_until = _NEVER
@@ -92,9 +109,9 @@ class SendWindow:
         sending them all again would only double them.
         """
         self._is_settled = True
-        self._waiting_since = now
+        self._waiting_since = self._quiet_since = now
         if not self._is_collector_down:
-            self.sent = self.acked
+            self._go_back()
 
     def close(self) -> list[Flight]:
         """End with the connection. Returns the flights whose fate is unknown."""
@@ -142,7 +159,7 @@ class SendWindow:
 
     def next_after(self) -> int:
         """Return the seq behind which the next record to send lies."""
-        return self._skip(self.sent)
+        return _skip(self._passed_over, self.sent)
 
     def wants(self, seq: int) -> bool:
         """Return whether ``seq`` is to be sent; if not, pass over it.
@@ -150,7 +167,7 @@ class SendWindow:
         Behind a seq that does not exist ``next_after`` cannot see what is stored, so every record
         must be asked for before it is launched.
         """
-        if self._skip(seq - 1) < seq:
+        if _skip(self._passed_over, seq - 1) < seq:
             return True
         self.pass_over(seq)
         return False
@@ -162,10 +179,11 @@ class SendWindow:
     def launch(self, message_id: int, cargo: Cargo, seq: int, now: MonoSeconds) -> None:
         """Note that a publish went out."""
         if cargo is Cargo.RECORD:
-            # The wait for an ack begins with the first record that needs one, and anew while a
-            # backlog drains: then the broker, not the collector, is what we are waiting for.
-            if not self._awaits_ack() or len(self._flights) >= self._limit // 2 > 0:
-                self._waiting_since = now
+            if not self._awaits_ack():
+                self._waiting_since = self._quiet_since = now
+            elif len(self._flights) >= self._limit // 2 > 0:
+                # While a backlog drains, the broker is what we are waiting for.
+                self._quiet_since = now
             self.sent = seq
         self._flights[message_id] = Flight(cargo, seq, now)
 
@@ -197,7 +215,7 @@ class SendWindow:
     def acknowledge(
         self,
         upto: int,
-        have: Iterable[tuple[int, int]],
+        have: Iterable[Range],
         now: MonoSeconds,
         *,
         may_go_back: bool = False,
@@ -215,13 +233,19 @@ class SendWindow:
         ranges = _merge(upto, have)
         if upto == self.acked and ranges == self._have:
             return False
+        self._quiet_since = now
+        is_back = upto < self.acked
+        is_lost = bool(ranges) and ranges[-1][1] > self._sent_before
         if upto != self.acked:
             self._waiting_since = now
-        self._patience_s = ACK_PATIENCE_S
+        if upto != self.acked or is_lost:
+            self._patience_s = ACK_PATIENCE_S
         self._was_unheard = False
-        is_back = upto < self.acked
         self.acked, self._have = upto, ranges
-        self.sent = upto if is_back else max(self.sent, upto)
+        self.sent = max(self.sent, upto)
+        self._spare(self._spared)
+        if is_back:
+            self._go_back()
         return True
 
     def hear_collector(self, now: MonoSeconds, *, is_up: bool) -> None:
@@ -233,34 +257,55 @@ class SendWindow:
             self._patience_s = ACK_PATIENCE_S
             # What nobody heard is gone: send it again at once. Otherwise the broker's queue for
             # the collector comes first.
-            self._waiting_since = _NEVER if self._was_unheard else now
+            self._waiting_since = self._quiet_since = _NEVER if self._was_unheard else now
             self._was_unheard = False
 
     def go_back_if_due(self, now: MonoSeconds) -> bool:
         """Go back to the first record that is not stored, if due. Returns whether it was."""
-        if not self._is_settled or self._is_collector_down or self._flights:
+        if not self._is_settled or self._is_collector_down or not self._awaits_ack():
             return False
-        if not self._awaits_ack() or now - self._waiting_since < self._patience_s:
+        if now - self._waiting_since < self._patience_s:
+            return False
+        is_quiet = now - self._quiet_since >= self._patience_s
+        if self._flights if is_quiet else not self._have:
             return False
         if self._pause_s == 0:  # while the broker refuses, its pauses are the back-off
             self._patience_s = min(MAX_ACK_PATIENCE_S, self._patience_s * 2)
         self._waiting_since = now
-        self.sent = self.acked
+        # Beyond the last range that the collector has nothing is known to be lost while it is busy;
+        # beyond the last one that an ack has room for, much is.
+        is_all_lost = is_quiet or len(self._have) >= HAVE_RANGES
+        self._go_back(_NOTHING if is_all_lost else (self._have[-1][1] + 1, self._furthest))
         return True
 
+    def _go_back(self, spared: Range = _NOTHING) -> None:
+        self._sent_before = self._furthest
+        self._spare(spared)
+        self.sent = self.acked
+
+    def _spare(self, spared: Range) -> None:
+        self._spared = spared
+        self._passed_over = _merge(self.acked, (*self._have, spared))
+
+    @property
+    def _furthest(self) -> int:
+        return max(self.sent, self._spared[1])
+
     def _awaits_ack(self) -> bool:
-        return self._skip(self.acked) < self.sent
-
-    def _skip(self, seq: int) -> int:
-        at = bisect_right(self._have, (seq + 1, float("inf"))) - 1
-        if at >= 0 and self._have[at][0] <= seq + 1 <= self._have[at][1]:
-            return self._have[at][1]
-        return seq
+        return _skip(self._have, self.acked) < self._furthest
 
 
-def _merge(upto: int, have: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _skip(ranges: Sequence[Range], seq: int) -> int:
+    """Return the end of the range that begins at ``seq + 1`` or holds it; ``seq`` if none does."""
+    at = bisect_right(ranges, (seq + 1, float("inf"))) - 1
+    if at >= 0 and ranges[at][0] <= seq + 1 <= ranges[at][1]:
+        return ranges[at][1]
+    return seq
+
+
+def _merge(upto: int, have: Iterable[Range]) -> tuple[Range, ...]:
     """Return ``have`` sorted, without overlaps, and only what lies beyond ``upto``."""
-    merged: list[tuple[int, int]] = []
+    merged: list[Range] = []
     for begin, last in sorted(have):
         first = max(begin, upto + 1)
         if last < first:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer, postgres_server
-from tests.stores import DatabaseUnderTest, NewDatabase, PostgresDatabase, SqliteDatabase
+from tests.stores import (
+    LAYOUTS,
+    DatabaseUnderTest,
+    NewDatabase,
+    PartitionedDatabase,
+    PostgresDatabase,
+    SqliteDatabase,
+)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +35,9 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[New
             database: DatabaseUnderTest
             if request.param == "postgres":
                 database = PostgresDatabase(request.getfixturevalue("server"))
+            elif request.param in LAYOUTS:  # only where a module asks for them: they are slow
+                server = request.getfixturevalue("server")
+                database = PartitionedDatabase(server, request.param)
             else:
                 database = SqliteDatabase(tmp_path / f"{len(list(tmp_path.iterdir()))}.db")
             made.callback(database.close)

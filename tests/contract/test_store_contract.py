@@ -13,7 +13,11 @@ from gated.collector.store import Arrival, ChainKey, Progress, Store
 from gated.errors import StorageError
 from gated.wire import GENESIS, PersonLink, chain_hash, join_link
 from tests.collector_gate import LedgerOfGate, arrivals, ms, visit, with_payload
-from tests.stores import DatabaseUnderTest, NewDatabase
+from tests.stores import LAYOUTS, DatabaseUnderTest, NewDatabase
+
+pytestmark = pytest.mark.parametrize(
+    "new_database", ["sqlite", "postgres", *LAYOUTS], indirect=True
+)
 
 LINK = PersonLink(holder_ref="k4:9c41f07be2d85a13", salt="c2FsdHNhbHRzYWx0c2E")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gated.collector.store import Arrival, Lane, Store
+from gated.collector.store import Arrival, ChainKey, Store
 from gated.uses import MAX_USES
 from gated.wire import GateTopics
 from tests.collector_gate import LedgerOfGate
@@ -42,15 +42,15 @@ def test_a_return_is_a_change_of_its_own_and_cannot_be_undone(store: Store) -> N
 
 
 def test_a_list_is_stored_as_far_as_it_has_no_hole(store: Store) -> None:
-    lane = Lane(SITE, "east-1")
+    ledger = ChainKey(SITE, "east-1", EPOCH)
     tell(store, use(3), after=2, upto=3)
-    assert store.uses_stored(lane, EPOCH) == 0
+    assert store.uses_stored([ledger]) == [0]
     tell(store, use(1), use(2), after=0, upto=2)
-    assert store.uses_stored(lane, EPOCH) == 2
+    assert store.uses_stored([ledger]) == [2]
     tell(store, use(3), after=2, upto=3)
     tell(store, after=0, upto=1)
-    assert store.uses_stored(lane, EPOCH) == 3
-    assert store.uses_stored(lane, "a" * 16) == 0, "another ledger counts from its own beginning"
+    another = ChainKey(SITE, "east-1", "a" * 16)  # counts from its own beginning
+    assert store.uses_stored([another, ledger]) == [0, 3]
 
 
 def test_pages_go_on_where_the_last_one_ended(store: Store) -> None:

@@ -57,7 +57,7 @@ def run_cloned(scene: Scene) -> Tally:
             wait_delivered(line, copy)
             copy.kill_uplink()
             line.finish()
-            return judge([line.gate, copy], line.centre.database, line.injected)
+            return judge([line.gate, copy], line.centre, line.injected)
 
 
 def wait_delivered(line: Line, gate: Gate) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from gated.simulation.broker import HOST, free_port
 from tests.gate_processes import PATIENCE_S, run_gated, wait_for
@@ -28,14 +30,19 @@ class Collector:
         folder.mkdir(parents=True, exist_ok=True)
         self.database = folder / "collector.db"
         self.environment: dict[str, str] = {}
-        self._broker = broker
-        self._page = f"{HOST}:{free_port()}"
+        self._arguments: tuple[str, ...] = (
+            *("--name", "centre", "--listen", f"{HOST}:{free_port()}"),
+            *("--broker", broker, "--database", str(self.database)),
+        )
         self._log = logs / "collector.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and return once it has reached the broker."""
         self.launch()
+        self.wait_connected()
+
+    def wait_connected(self) -> None:
         logged = self._logged
         wait_for(
             lambda: "connected" in self.log()[logged:] or not self.is_running(),
@@ -48,10 +55,8 @@ class Collector:
         self._logged = len(self.log())
         with self._log.open("ab") as log:
             self._process = run_gated(
-                "collector", "run", "--name", "centre", "--listen", self._page,
-                "--broker", self._broker, "--database", str(self.database),
-                output=log, environment=self.environment,
-            )  # fmt: skip
+                "collector", "run", *self._arguments, output=log, environment=self.environment
+            )
 
     @property
     def pid(self) -> int:
@@ -79,6 +84,10 @@ class Collector:
         """End it in good order. Idempotent."""
         self.kill(signal.SIGTERM)
 
+    def close(self) -> None:
+        """End it with the run. Idempotent."""
+        self.kill()
+
     def back_up(self, target: Path) -> None:
         """Copy the database to ``target``, as a backup program does while it is in use."""
         source, copy = sqlite3.connect(self.database), sqlite3.connect(target)
@@ -96,6 +105,12 @@ class Collector:
 
     def _files(self) -> Iterator[Path]:
         return (Path(f"{self.database}{side}") for side in _SIDE_FILES)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return what ``sql`` finds in the database. Raises: sqlite3.Error: not now."""
+        uri = f"{self.database.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
+            return db.execute(sql).fetchall()
 
     def log(self) -> str:
         if not self._log.exists():

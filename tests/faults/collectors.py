@@ -1,4 +1,4 @@
-"""A collector whose database is put back to an older state, and several at one database."""
+"""A collector whose database is put back to an older state."""
 
 from __future__ import annotations
 
@@ -25,15 +25,6 @@ def run_restored(scene: Scene) -> Tally:
         return line.finish()
 
 
-def run_nothing(scene: Scene) -> Tally:
-    raise NotImplementedError("two ingesters")
-
-
-def lacks_postgres() -> str:
-    return "SQLite takes one ingester; two need PostgreSQL (see docs/collector.md)"
-
-
 FAULTS = (
     Fault("collector_restored", "the collector's database is put back from a backup", run_restored),
-    Fault("two_ingesters", "two collectors at one database", run_nothing, lacks_postgres),
 )

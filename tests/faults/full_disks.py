@@ -12,8 +12,10 @@ from tests.faults.verdict import Tally
 from tests.gate_processes import wait_for
 
 _MIB = 2**20
-_GATE_DISK_BYTES = 12 * _MIB
-_BALLAST_BYTES = _MIB // 2
+_GATE_DISK_BYTES = 40 * _MIB
+_LIMITS = {"ballast_bytes": 4 * _MIB, "min_free_bytes": 20 * _MIB}
+"""The shipped ballast, and the least that a configuration may leave free: from it the write-ahead
+log is checkpointed, and the uplink has room for its file."""
 _COLLECTOR_DISK_BYTES = 24 * _MIB
 _FULL_WITHIN_S = 40.0
 _REFUSALS = 20
@@ -28,8 +30,14 @@ def wait_refused(line: Line) -> None:
 
 
 def wait_recording(line: Line) -> None:
-    """Wait until the gate records again, by itself."""
-    line.gate.wait_stored(50)
+    """Wait until the gate records again, by itself. An uplink that had no room is started again."""
+    wanted = line.book.count() + 50
+
+    def is_recording() -> bool:
+        line.supervise_uplink()
+        return line.book.count() >= wanted
+
+    wait_for(is_recording, "50 events", log=line.log)
 
 
 def wait_storing(line: Line) -> None:
@@ -49,8 +57,7 @@ def run_gate_full(scene: Scene) -> Tally:
             rate=_RATE,
             speed=_HOUSEKEEPING_SPEED,
             keep_acked_s=scene.rng.choice((0, 86_400)),
-            ballast_bytes=_BALLAST_BYTES,
-            min_free_bytes=scene.rng.choice((0, _MIB // 4)),
+            **_LIMITS,
         )
         line.centre.start()
         line.start_uplink()
@@ -61,7 +68,10 @@ def run_gate_full(scene: Scene) -> Tally:
         line.injected += 1
         if scene.rng.random() < 0.5:
             line.gate.kill()
-            line.gate.start(rate=_RATE, speed=_HOUSEKEEPING_SPEED, ballast_bytes=_BALLAST_BYTES)
+            line.gate.start(rate=_RATE, speed=_HOUSEKEEPING_SPEED, **_LIMITS)
+        if scene.rng.random() < 0.5:
+            line.gate.kill_uplink()  # it may find no room to open its file
+            line.supervise_uplink()
         if scene.rng.random() < 0.5:
             disk.free()
             line.centre.start()

@@ -7,8 +7,11 @@ import random
 import shutil
 import sqlite3
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import psycopg
 
 from gated.simulation.broker import HOST
 from tests.brokers import BrokerUnderTest, IotCore, Mosquitto
@@ -45,6 +48,7 @@ class Line:
         broker: not started yet.
         state: the ledger's folder, if it shall lie on a disk of its own.
         centre: the collector's folder, likewise.
+        collect: makes the collector, from its folder, that of its logs, and the broker's URL.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Line:
         *,
         state: Path | None = None,
         centre: Path | None = None,
+        collect: Callable[[Path, Path, str], Collector] = Collector,
     ) -> None:
         folder = scene.folder
         self.rng = scene.rng
@@ -63,7 +68,7 @@ class Line:
         self.broker.start()
         self.gate_side = BadNetwork(broker.port)
         self.centre_side = BadNetwork(broker.port)
-        self.centre = Collector(
+        self.centre = collect(
             centre or folder / "centre", folder, f"mqtt://{HOST}:{self.centre_side.port}"
         )
         self.injected = 0
@@ -89,6 +94,10 @@ class Line:
             self.centre.start()
         if not self.gate.is_recording():
             self.gate.start(rate=0)
+        self.supervise_uplink()
+
+    def supervise_uplink(self) -> None:
+        """Start the uplink again if it has ended, as the machine's supervisor does."""
         if not self.gate.is_delivering():
             self.start_uplink()
 
@@ -100,7 +109,7 @@ class Line:
         epoch, newest = self.gate.end_of_ledger()
         with contextlib.suppress(AssertionError):  # the counts say what is missing
             wait_for(lambda: self.is_delivered(epoch, newest), "delivery", within_s)
-        return judge([self.gate], self.centre.database, self.injected)
+        return judge([self.gate], self.centre, self.injected)
 
     def is_delivered(self, epoch: str, newest: int) -> bool:
         """Return, after a moment, whether the collector has all up to ``newest``."""
@@ -109,20 +118,15 @@ class Line:
 
     def stored_upto(self, epoch: str) -> int:
         """Return up to where the collector has the chain without a hole; 0 while it cannot say."""
-        return self._ask("SELECT upto FROM progress WHERE epoch = ?", epoch)
+        return self._ask("SELECT epoch, upto FROM progress", epoch)
 
     def stored_at_all(self, epoch: str) -> int:
         """Return how many records of the chain the collector has, before or behind a hole."""
-        return self._ask("SELECT count(*) FROM record WHERE epoch = ?", epoch)
+        return self._ask("SELECT epoch, count(*) FROM record GROUP BY epoch", epoch)
 
-    def _ask(self, statement: str, epoch: str) -> int:
-        uri = f"{self.centre.database.resolve().as_uri()}?mode=ro"
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(uri, uri=True)) as db,
-        ):
-            row = db.execute(statement, (epoch,)).fetchone()
-            return int(row[0]) if row else 0
+    def _ask(self, sql: str, epoch: str) -> int:
+        with contextlib.suppress(sqlite3.Error, psycopg.Error):
+            return int(dict(self.centre.rows(sql)).get(epoch, 0))
         return 0
 
     def log(self) -> str:
@@ -130,7 +134,7 @@ class Line:
 
     def close(self) -> None:
         self.gate.close()
-        self.centre.kill()
+        self.centre.close()
         self.gate_side.close()
         self.centre_side.close()
         self.broker.kill()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from gated.ledger.reader import LedgerReader
 from gated.ledger.verify import verify_chain
@@ -52,12 +52,18 @@ class Row:
     chain: bytes | None
 
 
-def judge(gates: Sequence[Gate], database: Path, injected: int) -> Tally:
+class Database(Protocol):
+    """A collector's database, whichever kind it is."""
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
+
+
+def judge(gates: Sequence[Gate], centre: Database, injected: int) -> Tally:
     """Return the counts of a run whose processes have ended, or at least rest.
 
     Each gate must have a book of its own: two cards may give one number to two events.
     """
-    rows, kept, quarantined = read_collector(database)
+    rows, kept, quarantined = read_collector(centre)
     aside = set(kept)
     breaks = centre_breaks(rows)
     for gate in gates:
@@ -85,17 +91,13 @@ def judge(gates: Sequence[Gate], database: Path, injected: int) -> Tally:
     )
 
 
-def read_collector(
-    database: Path,
-) -> tuple[dict[tuple[str, int], Row], set[bytes], int]:
+def read_collector(centre: Database) -> tuple[dict[tuple[str, int], Row], set[bytes], int]:
     """Return (the records, the bodies in the quarantine, how much is in the quarantine)."""
-    uri = f"{database.resolve().as_uri()}?mode=ro"
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-        rows = {
-            (str(epoch), int(seq)): Row(body, chain)
-            for epoch, seq, body, chain in db.execute("SELECT epoch, seq, body, chain FROM record")
-        }
-        noted = db.execute("SELECT body FROM quarantine").fetchall()
+    rows = {
+        (epoch, seq): Row(body, chain)
+        for epoch, seq, body, chain in centre.rows("SELECT epoch, seq, body, chain FROM record")
+    }
+    noted = centre.rows("SELECT body FROM quarantine")
     return rows, {body for (body,) in noted if body is not None}, len(noted)
 
 

@@ -61,12 +61,12 @@ def run_whole(scene: Scene) -> Tally:
 
 
 def is_delivered(gate: StagedGate, centre: Collector) -> bool:
-    rows, _, _ = read_collector(centre.database)
+    rows, _, _ = read_collector(centre)
     return {place: row.body for place, row in rows.items()} == gate.bodies()
 
 
 def tally_of(gate: StagedGate, centre: Collector, seen: list[Event], killed: int) -> Tally:
-    rows, _, quarantined = read_collector(centre.database)
+    rows, _, quarantined = read_collector(centre)
     recorded = gate.bodies()
     missing = {
         place for place, body in recorded.items() if (place not in rows) or rows[place].body != body

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gated.contents import AlarmName, Kind
+from gated.controller.list_watch import TAKES_EFFECT_WITHIN_S
+from gated.credentials.signatures import key_fingerprint
+from gated.ledger.reader import LedgerReader
 from gated.simulation.broker import HOST
+from gated.simulation.office import ATTENDANT_SUB, LISTED_SUB, Office
 from gated.wire import GateTopics, split_link
 from tests.brokers import Mosquitto, wait_until
-from tests.gate_processes import PATIENCE_S, ask_gated, wait_for
+from tests.gate_processes import CLOCK, PATIENCE_S, ask_gated, wait_for
 from tests.gate_rig import StagedGate
 from tests.uplink_rig import Subscriber
 
@@ -64,10 +70,14 @@ class Centre:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+def broker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mosquitto]:
+    """A broker where everybody may do everything but what a test's parameter denies."""
     folder = tmp_path / "broker"
     folder.mkdir()
-    broker = Mosquitto(folder, is_persistent=True)
+    acl = folder / "acl"
+    acl.write_text(f"topic readwrite #\n{getattr(request, 'param', '')}\n")
+    acl.chmod(0o600)
+    broker = Mosquitto(folder, is_persistent=True, options=f"acl_file {acl}")
     broker.start()
     yield broker
     broker.stop()
@@ -230,3 +240,143 @@ def test_a_key_that_is_not_in_the_trust_folder_gets_no_answer(
     unknown = centre.command("ping", gate="school/nowhere")
     assert unknown.returncode == 69
     assert "no such gate" in unknown.stderr
+
+
+# --- what the gate believes ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def keeper(gate: StagedGate, centre: Centre) -> Path:
+    """Return a key that may change what the gate believes; the technician has put it there."""
+    made = ask_gated(
+        "command", "keygen", "--out", str(centre.folder), "--name", "keeper", "--trust"
+    )
+    assert made.returncode == 0, made.stderr
+    public, before = centre.folder / "keeper.jwks.json", gate.newest_seq()
+    added = ask_gated("trust", "add", str(public), "--trust", str(gate.trust), "--yes")
+    assert added.returncode == 0, added.stderr
+    assert "add and remove, with such commands, keys of passes" in added.stdout
+    gate.wait_event(Kind.CONFIG, before, within_s=TAKES_EFFECT_WITHIN_S, accepted=True)
+    return centre.folder / "keeper.key.pem"
+
+
+def says(gate: StagedGate, code: str) -> tuple[object, object]:
+    """Return outcome and reason of a visit with ``code``, all walked away afterwards."""
+    visit = gate.visit(code)
+    if visit.body["outcome"] == "granted":
+        gate.go_through(visit)
+    else:
+        gate.leave()
+    return visit.body["outcome"], visit.body["reason"]
+
+
+def test_a_new_issuer_is_let_in_and_taken_out_from_afar(
+    gate: StagedGate, centre: Centre, keeper: Path
+) -> None:
+    issuer = Office(gate.office.stranger, gate.office.key, CLOCK.now(), seed=3)
+    public = gate.folder / "office" / "stranger.jwks.json"
+    key = key_fingerprint(gate.office.stranger.public_key()).hex()
+    own = {path.name: path.read_bytes() for path in gate.trust.iterdir()}
+    assert says(gate, issuer.student()) == ("denied", "unknown_key")
+    refused = centre.command("trust", "add", str(public), "--name", "branch")
+    assert (refused.returncode, json.loads(refused.stdout)["reason"]) == (1, "wrong_use")
+    assert "wrong_use" in wait_alarm(gate, 1)
+    assert says(gate, issuer.student()) == ("denied", "unknown_key")
+
+    centre.key, before = keeper, gate.newest_seq()
+    answer = centre.done("trust", "add", str(public), "--name", "branch")
+    assert answer["detail"] == f"add branch; came {key}"
+    event = gate.wait_event(Kind.CONFIG, before, within_s=TAKES_EFFECT_WITHIN_S, accepted=True)
+    assert str(event.body["detail"]).endswith(f"keys came: {key}")
+    assert says(gate, issuer.student()) == ("granted", None)
+    more = centre.command("trust", "add", str(centre.folder / "keeper.jwks.json"))
+    assert more.returncode == 1
+    assert "only somebody at the gate" in more.stderr
+
+    gate.stop()
+    gate.start()
+    assert says(gate, issuer.student()) == ("granted", None)
+    listed = ask_gated("trust", "list", "--config", str(gate.config_file))
+    assert "state/centre-trust/branch.cose" in listed.stdout
+
+    before = gate.newest_seq()
+    answer = centre.done("trust", "remove", "branch")
+    assert answer["detail"] == f"remove branch; went {key}"
+    gate.wait_event(Kind.CONFIG, before, within_s=TAKES_EFFECT_WITHIN_S, accepted=True)
+    assert says(gate, issuer.student()) == ("denied", "unknown_key")
+    assert says(gate, gate.office.student()) == ("granted", None)
+    never = centre.command("trust", "remove", "office")
+    assert (never.returncode, json.loads(never.stdout)["reason"]) == (1, "unknown_name")
+    assert {path.name: path.read_bytes() for path in gate.trust.iterdir()} == own
+
+
+# --- diagnostics --------------------------------------------------------------------------------
+
+
+def test_diagnostics_come_whole_and_name_nobody(
+    gate: StagedGate, centre: Centre, broker: Mosquitto
+) -> None:
+    passed, listed = gate.let_one_pass(), gate.office.listed()
+    gate.visit(listed)
+    gate.leave()
+    centre.publish(b"not a command")
+    wait_alarm(gate, 1)
+    out = centre.folder / "found.zip"
+    parts = Subscriber(broker.port, "spy", (TOPICS.part("+", "+"),))
+    parts.start()
+    try:
+        answer = centre.done("diagnose", "--out", str(out))
+    finally:
+        parts.stop()
+    data = out.read_bytes()
+    assert answer["bundle_bytes"] == len(data)
+    assert answer["bundle_sha256"] == hashlib.sha256(data).hexdigest()
+    assert b"".join(delivery.payload for delivery in parts.deliveries) == data
+    assert not any(delivery.retained for delivery in parts.deliveries)
+
+    with zipfile.ZipFile(out) as bundle:
+        files = {name: bundle.read(name) for name in bundle.namelist()}
+    status = json.loads(files["status.json"])
+    assert (status["v"], status["mode"], status["devices"]["child"]) == (1, "normal", "ok")
+    assert json.loads(files["versions.json"])["libraries"]["paho-mqtt"]
+    assert b'name = "east-1"' in files["config.toml"]
+    ledger = json.loads(files["ledger.json"])
+    assert ledger["newest_seq"] >= passed.seq
+    alarms = {(name, device): n for _, name, device, n in json.loads(files["alarms.json"])}
+    assert alarms["command_refused", ""] == 1
+    assert alarms["listed_person", ""] == 1
+    assert b"gated.controller" in files["log.txt"]
+
+    # Whoever passed and whoever is listed, their passes, what stands for them, and every secret.
+    secrets = [
+        *("s-0", LISTED_SUB, ATTENDANT_SUB, listed[4:28], gate.site_key.read_text().strip()),
+        *(str(passed.body["holder_commitment"]), passed.visit_id or "?"),
+        *_links(gate),
+    ]
+    everything = b"\n".join(files.values())
+    assert [secret for secret in secrets if secret.encode() in everything] == []
+    assert len(secrets) > 8
+
+    again = centre.command("diagnose", "--out", str(centre.folder / "again.zip"))
+    assert (again.returncode, json.loads(again.stdout)["reason"]) == (1, "too_soon")
+    assert not (centre.folder / "again.zip").exists()
+
+
+def _links(gate: StagedGate) -> list[str]:
+    """Return the pseudonyms and salts that the ledger holds beside its records."""
+    with contextlib.closing(LedgerReader(gate.ledger_path)) as reader:
+        links = [event.link for event in reader.after(0, 1_000) if event.link is not None]
+    return [text for link in links for text in (link.holder_ref, link.salt)]
+
+
+@pytest.mark.parametrize("broker", ["topic deny gates/v1/+/+/diag/#"], indirect=True)
+def test_diagnostics_that_do_not_come_are_missed_and_nothing_is_written(
+    gate: StagedGate, centre: Centre
+) -> None:
+    out = centre.folder / "found.zip"
+    answer = centre.command("diagnose", "--out", str(out))
+    assert answer.returncode == 69
+    assert "did not come whole (0 of " in answer.stderr
+    assert not out.exists()
+    wait_for(lambda: "diagnostics were not sent" in gate.log(), "a line", log=gate.log)
+    assert centre.done("ping")["outcome"] == "done", "nothing else suffered"

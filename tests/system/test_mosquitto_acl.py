@@ -25,11 +25,14 @@ WAIT_S = 10.0
 
 TOPICS = (
     *(f"{EAST}/{branch}" for branch in ("rec/visit", "rec/alarm", "live", "state", "uses")),
-    *(f"{EAST}/{branch}" for branch in ("resp", "ack", "cmd")),
+    *(f"{EAST}/{branch}" for branch in ("resp", "ack", "cmd", "diag/00ff/0")),
     *(f"{SITE}/uses/all", f"{SITE}/uses/to/east-1", COLLECTOR),
     *("gates/v1/other-site/east-1/rec/visit", "gates/v1/other-site/east-1/cmd", "elsewhere"),
 )
-OWN = {f"{EAST}/{b}" for b in ("rec/visit", "rec/alarm", "live", "state", "uses", "resp")}
+OWN = {
+    f"{EAST}/{b}"
+    for b in ("rec/visit", "rec/alarm", "live", "state", "uses", "resp", "diag/00ff/0")
+}
 SEEN = {f"{EAST}/{b}" for b in ("rec/visit", "rec/alarm", "live", "state")}
 OF_OTHER_SITE = "gates/v1/other-site/east-1"
 MAY_WRITE: dict[str, set[str]] = {
@@ -47,7 +50,7 @@ MAY_READ: dict[str, set[str]] = {
         *(*SEEN, f"{EAST}/uses", f"{OF_OTHER_SITE}/rec/visit"),
         *(f"{SITE}/uses/all", COLLECTOR),  # patterns hold for every user
     },
-    "control": {f"{EAST}/resp", f"{EAST}/state", COLLECTOR},
+    "control": {f"{EAST}/resp", f"{EAST}/diag/00ff/0", f"{EAST}/state", COLLECTOR},
     "observer": {*SEEN, f"{OF_OTHER_SITE}/rec/visit", COLLECTOR},
     "stranger": {f"{SITE}/uses/all", COLLECTOR},
 }

@@ -6,7 +6,7 @@ from gated.clock import SystemClock
 from gated.collector.broker import RECEIVE_MAXIMUM, BrokerConnection
 from gated.mqtt.address import BrokerAddress
 from gated.mqtt.connection import Connection, Dial
-from gated.mqtt.happenings import Confirmed, Connected, Happening
+from gated.mqtt.happenings import Confirmed, Connected, Happening, Received
 from gated.simulation.broker import HOST
 from tests.system.conftest import NewMosquitto
 
@@ -63,6 +63,32 @@ def test_a_window_full_of_what_cannot_be_stored_keeps_its_connection(
         collector.pump(0.1)
     gate.close()
     collector.close()
+
+
+def test_more_than_the_broker_takes_at_once_is_told_piece_by_piece(
+    new_mosquitto: NewMosquitto,
+) -> None:
+    broker = new_mosquitto(options="max_inflight_messages 10")
+    listener = connect(broker.port, "listener", publish_window=0)
+    listener.subscribe(("t/uses",))
+    address = BrokerAddress(HOST, broker.port, "collector")
+    collector = BrokerConnection(address, will_topic="t/will", will=b"", clock=CLOCK)
+    collector.open(["t/rec"], lambda: None)
+    assert collector.places == 10
+    for number in range(40):
+        collector.tell("t/uses", str(number).encode())
+    collector.pump(0.0)
+    assert collector.places >= 5, "half of them are kept for acks"
+    heard: list[bytes] = []
+    until = CLOCK.monotonic_s() + WAIT_S
+    while len(heard) < 40 or collector.places < 10:
+        assert CLOCK.monotonic_s() < until
+        collector.pump(0.05)
+        listener.pump(0.05)
+        heard += [each.payload for each in listener.happenings() if isinstance(each, Received)]
+    assert heard == [str(number).encode() for number in range(40)]
+    collector.close()
+    listener.close()
 
 
 def test_something_else_to_read_ends_the_wait_for_the_socket(new_mosquitto: NewMosquitto) -> None:

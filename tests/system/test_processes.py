@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import sys
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gated.clock import FakeClock
 from gated.errors import ExitCode
 from gated.processes import (
     RESTART_FIRST_S,
@@ -22,72 +17,15 @@ from gated.processes import (
     START_S,
     STEADY_AFTER_S,
     WATCHDOG_S,
-    Child,
-    Children,
     gate_children,
 )
-
-CHILD = """
-import os, signal, socket, sys, time
-
-def tell(text):
-    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    notify.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
-
-what, rest = sys.argv[1], sys.argv[2:]
-if what == "exit":
-    sys.exit(int(rest[0]))
-if what == "stubborn":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if what == "ready-and-exit":
-    tell("READY=1")
-    sys.exit(3)
-if what == "write":
-    open(rest[0], "w").write(os.environ["COLOUR"])
-if what != "mute":
-    tell("STATUS=here\\nREADY=1")
-signal.signal(signal.SIGHUP, lambda *_: tell("reloaded") or sys.exit(5))
-while True:
-    signal.pause()
-"""
-
-
-class Nursery:
-    """Children under a clock that only moves when told; what they do takes real time."""
-
-    def __init__(self, folder: Path) -> None:
-        script = folder / "child.py"
-        script.write_text(CHILD, encoding="utf-8")
-        self.clock = FakeClock()
-        self.children = Children(
-            self.clock,
-            environment={"COLOUR": "green"},
-            command=(sys.executable, "-S", "-E", str(script)),
-        )
-
-    def add(self, name: str, *arguments: str) -> None:
-        self.children.add(name, *arguments)
-
-    def child(self, number: int = 0) -> Child:
-        return self.children._children[number]
-
-    def poll_until(self, condition: Callable[[], bool]) -> None:
-        deadline_s = time.monotonic() + 20.0
-        while not condition():
-            assert time.monotonic() < deadline_s
-            assert self.children.poll() is None
-            os.sched_yield()
+from tests.nursery import Nursery, a_nursery
 
 
 @pytest.fixture
 def nursery() -> Iterator[Nursery]:
-    with tempfile.TemporaryDirectory(prefix="gated-") as folder:
-        nursery = Nursery(Path(folder))
+    with a_nursery() as nursery:
         yield nursery
-        for child in nursery.children._children:
-            if child.process is not None:
-                child.process.kill()
-        nursery.children.stop()
 
 
 def test_children_are_started_and_ready_once_all_have_said_so(nursery: Nursery) -> None:
@@ -215,6 +153,30 @@ def test_a_child_has_its_environment(nursery: Nursery, tmp_path: Path) -> None:
     nursery.add("writer", "write", str(tmp_path / "colour"))
     assert nursery.children.wait_ready(10.0)
     assert (tmp_path / "colour").read_text(encoding="ascii") == "green"
+
+
+def test_an_unplugged_child_is_killed_and_stays_dead_until_it_is_plugged_in(
+    nursery: Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    nursery.add("stubborn", "stubborn")
+    nursery.add("other", "wait")
+    assert nursery.children.wait_ready(10.0)
+    child, pid = nursery.child(), nursery.children.process_id("stubborn")
+    nursery.children.unplug("stubborn")
+    assert not nursery.children.is_ready("stubborn")
+    nursery.clock.advance(1.0)
+    nursery.children.poll()
+    nursery.children.unplug("stubborn")  # once more changes nothing
+    assert child.starts == 1
+    assert child.process is None
+    assert nursery.children.is_ready("other")
+    assert caplog.text == ""
+
+    nursery.children.plug_in("stubborn")
+    nursery.children.plug_in("other")  # was never out
+    nursery.poll_until(lambda: nursery.children.is_ready("stubborn"))
+    assert nursery.children.process_id("stubborn") != pid
+    assert nursery.child(1).starts == 1
 
 
 def test_stopping_ends_every_child_and_kills_the_one_that_will_not(

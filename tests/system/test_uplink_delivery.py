@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 from collections.abc import Callable
 
 import pytest
 
+from gated.clock import SystemClock
+from gated.ledger.mailbox import Mailbox
 from gated.ledger.reader import LedgerReader
 from gated.ledger.writer import AckOutcome
 from gated.wire import collector_state_topic
@@ -39,6 +43,20 @@ def test_a_backlog_drains_once_and_in_order(
     with_body = LedgerReader(gate.ledger_path)
     assert collector.stored[gate.ledger.epoch] == {e.seq: e.body for e in with_body.after(0, 999)}
     with_body.close()
+
+
+def test_a_file_that_takes_no_session_keeps_no_record_back(
+    broker: BrokerUnderTest, gate: GateRig, collect: Collect
+) -> None:
+    Mailbox(gate.mailbox_path, SystemClock()).close()
+    with contextlib.closing(sqlite3.connect(gate.mailbox_path)) as db:
+        db.execute("CREATE TRIGGER full BEFORE INSERT ON session BEGIN SELECT RAISE(FAIL, ''); END")
+    gate.record(5)
+    collector = FakeCollector(broker.port)
+    collect(collector)
+    with running_uplink(gate, broker.port):
+        assert wait_until(lambda: gate.backlog() == 0, PATIENCE_S)
+    assert collector.seqs() == list(range(1, 6))
 
 
 def test_each_kind_goes_to_its_own_topic(

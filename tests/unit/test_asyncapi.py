@@ -77,6 +77,7 @@ def test_every_topic_has_a_channel_and_an_operation() -> None:
         *(PLACE.live, PLACE.state, PLACE.ack, PLACE.uses, PLACE.command, PLACE.response),
         *(site_uses_topic("{site}"), uses_answer_topic(PLACE)),
         collector_state_topic("{collector}"),
+        PLACE.part("{command_id}", "{part}"),
     }
     used = {operation["channel"]["$ref"] for operation in document()["operations"].values()}
     assert used == {f"#/channels/{name}" for name in document()["channels"]}

@@ -13,7 +13,7 @@ from gated.clock import FakeClock
 from gated.collector.broker import Received
 from gated.collector.ingest import ACK_EVERY_S, BATCH_IDLE_S, BATCH_RECORDS, Desk, Ingest
 from gated.collector.sqlite_store import SqliteStore
-from gated.collector.store import Arrival, ChainKey, IngestResult, Lane, Progress, UsesPage
+from gated.collector.store import Arrival, ChainKey, IngestResult, Progress, UsesPage
 from gated.errors import BrokerUnavailable, StorageError
 from gated.uses import GateUses, SharedUse, parse_site_uses
 from gated.vocabulary import Direction
@@ -27,6 +27,7 @@ class FakeConnection:
     def __init__(self, clock: FakeClock) -> None:
         self.inbox: deque[Received] = deque()
         self.refused_publishes = 0
+        self.places = 1_000
         self.done: list[str] = []
         self.published: list[tuple[str, bytes]] = []
         self.published_at_s: list[float] = []
@@ -111,8 +112,8 @@ class FailingStore:
     def uses_page(self, site: str, after: int) -> UsesPage:
         return self.real.uses_page(site, after)
 
-    def uses_stored(self, lane: Lane, epoch: str) -> int:
-        return self.real.uses_stored(lane, epoch)
+    def uses_stored(self, ledgers: Sequence[ChainKey]) -> list[int]:
+        return self.real.uses_stored(ledgers)
 
     def delete_expired(self, now_ms: int) -> int:
         self.deletions.append(now_ms)
@@ -257,6 +258,45 @@ def test_the_retained_ack_is_the_one_about_the_gates_present_epoch(
     connection.receive([*new.write_visits(1), *old.write_visits(1)])
     desk.work()
     desk.work()
+    assert [ack.epoch for ack in connection.acks()] == [old.epoch, new.epoch]
+
+
+def test_no_more_acks_go_out_than_the_broker_takes_and_the_oldest_first(
+    desk: Desk, connection: FakeConnection, clock: FakeClock
+) -> None:
+    gates = [LedgerOfGate(gate=f"lane-{n}") for n in range(5)]
+    for gate in gates:
+        connection.receive(gate.write_visits(1))
+    connection.places = 2
+    desk.work()
+    desk.work()
+    first = connection.acks()
+    assert len(first) == 2
+    connection.places = 0
+    desk.work()
+    assert connection.waits_s[-1] > 0, "a busy loop"
+    for gate in gates:
+        connection.receive(gate.write_visits(1))
+    while connection.inbox:
+        desk.work()
+    assert connection.acks() == first
+    clock.advance(ACK_EVERY_S)
+    connection.places = 3
+    desk.work()
+    assert [ack.upto for ack in connection.acks()[2:]] == [2, 2, 2], "one says what two would have"
+    later = {topic for topic, _ in connection.published[2:]}
+    assert later.isdisjoint({topic for topic, _ in connection.published[:2]})
+
+
+def test_what_no_place_is_left_for_is_not_given_an_old_epoch_last(
+    desk: Desk, connection: FakeConnection, store: FailingStore
+) -> None:
+    old, new = LedgerOfGate(epoch="z" * 16), LedgerOfGate(epoch="a" * 16)
+    store.real.ingest([new.state_arrival(new.state())])
+    connection.places = 1
+    connection.receive([*new.write_visits(1), *old.write_visits(1)])
+    for _ in range(3):
+        desk.work()
     assert [ack.epoch for ack in connection.acks()] == [old.epoch, new.epoch]
 
 

@@ -15,10 +15,11 @@ from gated.commands.command_key import load_command_key, make_command_key, next_
 from gated.commands.command_link import answer_of
 from gated.commands.command_texts import OUTCOMES, WHY
 from gated.contents import CommandContent, CommandName, CommandOutcome, CommandReason
+from gated.credentials.keys import make_key_pair
 from gated.credentials.trust import load_trust
 from gated.credentials.trusted_keys import USE_COMMANDS
+from gated.deeds import MAX_COUNTER
 from gated.errors import ConfigError, GatedError, WireError
-from gated.orders import MAX_COUNTER
 
 ANSWER = CommandContent(
     command=CommandName.MODE,
@@ -53,6 +54,9 @@ def test_a_new_key_signs_commands_and_nothing_else(
     assert run("keygen", "--out", str(tmp_path), "--name", "chief", "--config") == 0
     made = json.loads((tmp_path / "chief.jwks.json").read_bytes())["keys"][0]
     assert made["gated_uses"] == ["commands", "commands/config"]
+    assert run("keygen", "--out", str(tmp_path), "--name", "keeper", "--trust") == 0
+    made = json.loads((tmp_path / "keeper.jwks.json").read_bytes())["keys"][0]
+    assert made["gated_uses"] == ["commands", "commands/trust"]
 
 
 def test_only_an_ed25519_key_is_taken(tmp_path: Path) -> None:
@@ -118,6 +122,38 @@ def test_a_list_that_is_too_long_for_a_command_is_said(
     words = ("list", "duty", str(tmp_path / "long.txt"), "--gate", "school/east-1")
     assert run(*words, "--key", key, "--broker", "mqtt://127.0.0.1:1") == 1
     assert "copy it to the gate instead" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "says"),
+    [
+        ("desk.key.pem", (), "private key"),
+        ("chief.jwks.json", (), "only somebody at the gate"),
+        ("desk.jwks.json", ("--name", "the desk"), "lower-case"),
+        ("desk.jwks.json", (), "cannot reach"),
+    ],
+)
+def test_keys_that_no_gate_would_take_are_not_even_sent(
+    file: str,
+    words: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    key = str(make_command_key(tmp_path, "chief", may_trust=True).private_path)
+    make_key_pair(tmp_path, "desk")
+    to = ("--gate", "school/east-1", "--key", key, "--broker", "mqtt://127.0.0.1:1")
+    assert run("trust", "add", str(tmp_path / file), *words, *to) != 0
+    assert says in capsys.readouterr().err
+
+
+def test_diagnostics_overwrite_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key, out = make_command_key(tmp_path, "centre").private_path, tmp_path / "found.zip"
+    out.write_text("from before")
+    to = ("--gate", "school/east-1", "--key", str(key), "--broker", "mqtt://127.0.0.1:1")
+    assert run("diagnose", "--out", str(out), *to) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert out.read_text() == "from before"
 
 
 @pytest.mark.parametrize(

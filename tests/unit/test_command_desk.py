@@ -9,35 +9,40 @@ from pathlib import Path
 import pytest
 
 from gated.carried import MAX_COMMAND_BYTES
+from gated.clock import BUILT_AT
 from gated.config import CredentialSettings
 from gated.contents import CommandContent, CommandName, CommandOutcome, CommandReason
 from gated.controller.commands import ALARMS_EACH_MINUTE, COUNTERS_SETTING, MINUTE_S
 from gated.controller.nonces import NEW_EVERY_S
 from gated.controller.pushed_lists import PushedLists
-from gated.controller.timekeeper import BUILT_AT
 from gated.credentials.revocation import make_list, read_list
 from gated.credentials.revocation_folder import FoundList, Revocations
 from gated.credentials.signatures import key_fingerprint
-from gated.credentials.trusted_keys import TrustList
-from gated.orders import (
+from gated.credentials.trusted_keys import USE_COMMANDS, USE_CONFIG, USE_TRUST, TrustList
+from gated.deeds import (
+    AddTrust,
+    Diagnose,
     ListName,
     OpenOnce,
     Ping,
+    RemoveTrust,
     ReplaceList,
     Resend,
     RollBackConfig,
     SetConfig,
     SetDrill,
     SetMode,
-    make_order,
 )
+from gated.orders import make_order
 from gated.vocabulary import Mode, Reason
 from tests.command_rig import (
+    BUNDLE,
     CENTRE,
     CONFIG_TRUST,
     ELSEWHERE,
     OBSERVE_FOR_S,
     STRANGER,
+    TRUST_TRUST,
     GateRig,
     code_rules,
 )
@@ -171,6 +176,56 @@ def test_only_a_key_that_may_changes_the_configuration() -> None:
     assert said(answer) == refused(CommandReason.CONFIG_REFUSED)
     assert answer is not None
     assert answer.detail == "what is wrong"
+
+
+def test_only_a_key_that_may_changes_what_the_gate_believes() -> None:
+    wish = AddTrust("desk", b"keys")
+    gate = GateRig(trust=CONFIG_TRUST)
+    assert said(gate.tell(wish)) == refused(CommandReason.WRONG_USE)
+    answer = gate.tell(RemoveTrust("desk"), counter=2)
+    assert said(answer) == refused(CommandReason.WRONG_USE)
+    assert len(gate.alarms) == 2
+    assert gate.is_untouched()
+    gate.trust = TRUST_TRUST
+    assert said(gate.tell(SetConfig({}), counter=3)) == refused(CommandReason.WRONG_USE)
+    order = make_order(gate.order(wish, counter=4), CENTRE)
+    answer = gate.hear(order)
+    assert said(answer) == DONE
+    assert answer is not None
+    assert (answer.command, answer.detail) == (CommandName.TRUST, "which keys came")
+    assert gate.trusted == [(wish, order)], "the order itself is kept"
+    gate.why_no_trust = CommandReason.TRUST_REFUSED
+    answer = gate.tell(wish, counter=5)
+    assert said(answer) == refused(CommandReason.TRUST_REFUSED)
+    assert answer is not None
+    assert answer.detail == "what is wrong"
+
+
+def test_the_uses_of_one_key_may_stand_in_two_files() -> None:
+    key = CENTRE.public_key()
+    gate = GateRig(
+        trust=TrustList.of(
+            [
+                trusted_key(key, uses=[USE_COMMANDS, USE_CONFIG], source="a"),
+                trusted_key(key, uses=[USE_COMMANDS, USE_TRUST], source="b"),
+            ]
+        )
+    )
+    assert said(gate.tell(SetConfig({}))) == DONE
+    assert said(gate.tell(RemoveTrust("desk"), counter=2)) == DONE
+
+
+def test_the_answer_announces_diagnostics() -> None:
+    gate = GateRig()
+    answer = gate.tell(Diagnose())
+    assert said(answer) == DONE
+    assert answer is not None
+    assert (answer.bundle_bytes, answer.bundle_sha256) == (BUNDLE.size_bytes, BUNDLE.sha256)
+    ping = gate.tell(Ping(), counter=2)
+    assert ping is not None
+    assert not {"bundle_bytes", "bundle_sha256"} & ping.members().keys()
+    gate.bundle = CommandReason.TOO_SOON
+    assert said(gate.tell(Diagnose(), counter=3)) == refused(CommandReason.TOO_SOON)
 
 
 # --- what is refused ----------------------------------------------------------------------------

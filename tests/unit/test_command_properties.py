@@ -13,8 +13,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from gated.contents import CommandContent, CommandName, CommandOutcome, CommandReason
 from gated.controller.nonces import NEW_EVERY_S
+from gated.deeds import OpenOnce, SetDrill, SetMode
 from gated.messages import PassageSensed
-from gated.orders import OpenOnce, SetDrill, SetMode, make_order
+from gated.orders import make_order
 from gated.units import MonoSeconds
 from gated.vocabulary import Mode
 from tests.command_rig import CENTRE, ELSEWHERE, HERE, LIFETIME_S, GateRig

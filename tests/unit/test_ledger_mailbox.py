@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,11 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_newest_ack_reaches_the_controller(path: Path) -> None:
     reader = MailboxReader(path)
-    assert (reader.has_changed(), reader.latest_ack(), reader.commands_after(0)) == (
-        False,
-        None,
-        [],
-    )
+    assert (reader.has_changed(), reader.latest_ack()) == (False, None)
     mailbox = Mailbox(path, FakeClock())
     assert reader.has_changed()
     assert reader.latest_ack() is None
@@ -50,15 +48,31 @@ def test_a_closed_mailbox_can_still_be_read(path: Path) -> None:
     assert Path(f"{path}-wal").exists()
 
 
-def test_commands_come_in_order_and_only_the_last_thousand_are_kept(path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_older_version_keeps_what_it_says(path: Path, version: int) -> None:
     mailbox = Mailbox(path, FakeClock())
-    ids = [mailbox.put_command(b"%d" % n) for n in range(1_004)]
-    reader = MailboxReader(path)
-    kept = reader.commands_after(0)
-    assert [command.payload for command in kept] == [b"%d" % n for n in range(4, 1_004)]
-    assert [command.id for command in reader.commands_after(ids[-2])] == [ids[-1]]
-    reader.close()
+    mailbox.store_ack(ACK)
+    mailbox.save_cursor("a" * 16, 12)
+    mailbox.save_session(2**40)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE command (id INTEGER PRIMARY KEY AUTOINCREMENT, payload BLOB)")
+        if version == 1:
+            for table in ("shared_use", "uses_known", "inbox"):
+                db.execute(f"DROP TABLE {table}")
+        db.execute(f"PRAGMA user_version = {version}")
     mailbox.close()
+    reader = MailboxReader(path)
+    assert reader.latest_ack() is None  # not before the uplink has seen to it
+    again = Mailbox(path, FakeClock())
+    assert again.was_set_aside is None
+    assert reader.latest_ack() == ACK
+    assert again.cursor() == ("a" * 16, 12)
+    assert again.last_session() == 2**40
+    assert again.known_uses("a" * 16) == {}
+    tables = {name for (name,) in again._db.execute("SELECT name FROM sqlite_schema")}
+    assert "command" not in tables
+    reader.close()
+    again.close()
 
 
 def test_sessions_only_grow_through_restarts_and_through_the_loss_of_the_file(path: Path) -> None:
@@ -66,7 +80,9 @@ def test_sessions_only_grow_through_restarts_and_through_the_loss_of_the_file(pa
     numbers = []
     for loses_file in (False, False, True, False):
         mailbox = Mailbox(path, clock)
-        numbers += [mailbox.next_session(), mailbox.next_session()]
+        for _ in range(2):
+            numbers.append(mailbox.last_session() + 1)
+            mailbox.save_session(numbers[-1])
         mailbox.close()
         clock.advance(timedelta(minutes=1).total_seconds())
         if loses_file:
@@ -74,7 +90,7 @@ def test_sessions_only_grow_through_restarts_and_through_the_loss_of_the_file(pa
     assert numbers == sorted(set(numbers))
     mailbox = Mailbox(path, clock)
     mailbox.save_session(2**40)
-    assert mailbox.next_session() == 2**40 + 1
+    assert mailbox.last_session() == 2**40
     mailbox.close()
 
 

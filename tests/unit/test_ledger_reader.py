@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from gated.clock import TimeQuality
 from gated.errors import StorageError
 from gated.ledger.reader import EventFilter, LedgerReader
 from gated.vocabulary import Outcome, Reason
@@ -32,6 +33,22 @@ def test_a_reader_sees_each_commit_and_says_when_there_was_one(tmp_path: Path) -
     assert (event.epoch, event.at) == (ledger.epoch, "2026-11-23T08:00:00.000+08:00")
     assert reader.after(1, 10) == []
     assert not reader.has_changed()
+    reader.close()
+    ledger.close()
+
+
+def test_the_newest_time_is_of_the_newest_event_whose_clock_could_be_believed(
+    tmp_path: Path,
+) -> None:
+    ledger = open_ledger(tmp_path / "ledger.db").ledger
+    reader = LedgerReader(tmp_path / "ledger.db")
+    assert reader.newest_time() is None
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    ledger.append([visit("a", when=stamp(noon - timedelta(hours=1)))])
+    ledger.append([visit("b", when=stamp(noon, TimeQuality.HOLDOVER))])
+    start_at_1970 = stamp(datetime(1970, 1, 1, tzinfo=UTC), TimeQuality.UNKNOWN)
+    ledger.append([visit("c", when=start_at_1970)])
+    assert reader.newest_time() == noon
     reader.close()
     ledger.close()
 
@@ -105,6 +122,7 @@ def test_events_are_filtered_by_kind_outcome_visit_and_time(tmp_path: Path) -> N
     assert seqs(EventFilter(kinds=frozenset({"passage"}))) == [3]
     assert seqs(EventFilter(outcomes=frozenset({"see_staff", "denied"}))) == [4, 5]
     assert seqs(EventFilter(visit_id="b")) == [2, 3]
+    assert seqs(EventFilter(after_seq=3, newest_first=True)) == [5, 4]
     assert seqs(EventFilter(since=monday)) == [2, 3, 4, 5]
     assert seqs(EventFilter(until=monday)) == [1]
     assert reader.counts(date(2026, 11, 23), SHANGHAI) == {

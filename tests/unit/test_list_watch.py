@@ -15,15 +15,22 @@ from gated.contents import ConfigContent
 from gated.controller.code_lists import CodeLists
 from gated.controller.codes import CodeRules
 from gated.controller.list_watch import LOOK_EVERY_S, TAKES_EFFECT_WITHIN_S
+from gated.controller.pushed_trust import PUSHED_FOLDER
 from gated.credentials.keys import public_key_set
 from gated.credentials.pseudonym import make_site_key
 from gated.credentials.revocation import make_list
+from gated.credentials.signatures import key_fingerprint
+from gated.credentials.trusted_keys import USE_COMMANDS, USE_TRUST
+from gated.deeds import AddTrust
 from gated.errors import ConfigError
+from gated.orders import make_order
+from tests.command_rig import order_of
 from tests.config_texts import with_keys
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 OFFICE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+CENTRE = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
 
 
 def a_list(*ids: bytes, version: int) -> bytes:
@@ -168,6 +175,26 @@ def test_a_file_that_is_gone_was_taken_away_on_purpose(bench: Bench) -> None:
     [record] = bench.a_while()
     assert record.accepted
     assert len(bench.lists.rules.trust.keys) == 2
+
+
+def test_what_the_centre_pushes_is_taken_and_the_keys_are_named(bench: Bench) -> None:
+    centre = public_key_set(CENTRE.public_key(), frozenset({USE_COMMANDS, USE_TRUST}))
+    bench.put(bench.trust / "centre.json", centre.encode())
+    [record] = bench.a_while()
+    assert record.detail.endswith(f"keys came: {key_fingerprint(CENTRE.public_key()).hex()}")
+    gate = f"{bench.config.gate.site}/{bench.config.gate.name}"
+    added = AddTrust("desk", public_key_set(OTHER.public_key()).encode())
+    folder, other = bench.root / PUSHED_FOLDER, key_fingerprint(OTHER.public_key()).hex()
+    folder.mkdir()
+    bench.put(folder / "desk.cose", make_order(order_of(added, gate=gate), CENTRE))
+    [record] = bench.a_while()
+    assert (record.accepted, record.changed) == (True, ("credentials.trust",))
+    assert record.detail == (f"files changed: 'state/centre-trust/desk.cose'; keys came: {other}")
+    # Taking the centre's own key away takes what it added with it, the file there or not.
+    (bench.trust / "centre.json").unlink()
+    [record] = bench.a_while()
+    assert record.accepted
+    assert other in record.detail.partition("went: ")[2]
 
 
 def test_a_folder_that_cannot_be_read_takes_no_key_away(bench: Bench) -> None:

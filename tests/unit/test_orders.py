@@ -12,14 +12,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.carried import MAX_COMMAND_BYTES, frame, unframe
+from gated.clock import BUILT_AT
 from gated.contents import CommandReason
-from gated.controller.timekeeper import BUILT_AT
 from gated.credentials import cbor, cose
 from gated.credentials.cbor import CborKey, CborValue
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.revocation import LIST_TYPE, read_list
 from gated.credentials.signatures import PrivateKey, key_fingerprint
 from gated.credentials.trusted_keys import KNOWN_USES, USE_COMMANDS, TrustList
+from gated.deeds import (
+    MAX_CONFIG_VALUES,
+    MAX_COUNTER,
+    MAX_LIST_BYTES,
+    MAX_RESENT,
+    AddTrust,
+    Deed,
+    Diagnose,
+    ListName,
+    OpenOnce,
+    Ping,
+    RemoveTrust,
+    ReplaceList,
+    Resend,
+    RollBackConfig,
+    SetConfig,
+    SetDrill,
+    SetMode,
+    Unsupported,
+)
 from gated.errors import GatedError
 from gated.orders import (
     CLAIM_ARGUMENTS,
@@ -31,30 +51,16 @@ from gated.orders import (
     CLAIM_ID,
     CLAIM_ISSUED,
     CLAIM_NONCE,
-    MAX_CONFIG_VALUES,
-    MAX_COUNTER,
     MAX_LIFETIME_S,
-    MAX_RESENT,
     ORDER_TYPE,
-    Deed,
-    ListName,
-    OpenOnce,
-    Ping,
-    ReplaceList,
-    Resend,
-    RollBackConfig,
-    SetConfig,
-    SetDrill,
-    SetMode,
     SignedOrder,
-    Unsupported,
     is_permitted,
     make_order,
     read_order,
     why_not_now,
 )
 from gated.vocabulary import Mode, Reason
-from tests.command_rig import CENTRE, CONFIG_TRUST, STRANGER, TRUST, order_of
+from tests.command_rig import CENTRE, CONFIG_TRUST, STRANGER, TRUST, TRUST_TRUST, order_of
 from tests.signed_codes import trusted_key
 
 NOW = BUILT_AT + timedelta(days=1)
@@ -73,6 +79,9 @@ DEEDS: tuple[Deed, ...] = (
         {"checks.exit_reader": True, "temperature.max_attempts": 3, "checks.credential": "x"}
     ),
     RollBackConfig(),
+    AddTrust("desk-2", bytes(MAX_LIST_BYTES)),
+    RemoveTrust("desk-2"),
+    Diagnose(),
 )
 ISSUED_S = int(NOW.timestamp())
 CLAIMS: dict[CborKey, CborValue] = {
@@ -139,13 +148,22 @@ def test_only_ed25519_signs_commands() -> None:
     assert read(signed(CLAIMS, key), trust) is CommandReason.WRONG_USE
 
 
-def test_changes_of_the_configuration_are_a_use_apart() -> None:
-    for trust, permitted in ((TRUST, [False, False, True]), (CONFIG_TRUST, [True, True, True])):
+def test_changes_of_configuration_and_of_trust_are_uses_apart() -> None:
+    apart = (SetConfig({}), RollBackConfig(), AddTrust("desk", b""), RemoveTrust("desk"))
+    for trust, permitted in (
+        (TRUST, [False] * 4),
+        (CONFIG_TRUST, [True, True, False, False]),
+        (TRUST_TRUST, [False, False, True, True]),
+    ):
         signed = [
             read_order(make_order(order_of(deed), CENTRE), trust, NOW)
-            for deed in (SetConfig({}), RollBackConfig(), OpenOnce())
+            for deed in (*apart, OpenOnce(), Diagnose())
         ]
-        assert [isinstance(s, SignedOrder) and is_permitted(s) for s in signed] == permitted
+        assert [isinstance(s, SignedOrder) and is_permitted(s) for s in signed] == [
+            *permitted,
+            True,
+            True,
+        ]
 
 
 @pytest.mark.parametrize("message_type", [None, LIST_TYPE, "gated-command", "application/cwt"])
@@ -218,6 +236,15 @@ def test_no_claim_may_be_missing(claim: CborKey) -> None:
         ("config", {}),
         ("config", {"rollback": False}),
         ("config", {"values": {}, "rollback": True}),
+        ("trust", {}),
+        ("trust", {"add": "desk"}),
+        ("trust", {"add": "desk", "data": "text"}),
+        ("trust", {"add": "desk", "data": b"", "remove": "desk"}),
+        ("trust", {"add": "../desk", "data": b""}),
+        ("trust", {"add": "desk", "data": bytes(MAX_LIST_BYTES + 1)}),
+        ("trust", {"remove": "Desk"}),
+        ("trust", {"remove": ""}),
+        ("diagnose", {"lines": 500}),
         ("config", {"values": {f"checks.k{n}": 1 for n in range(MAX_CONFIG_VALUES + 1)}}),
     ],
 )

@@ -21,8 +21,8 @@ from gated.config.overlay import (
 )
 from gated.contents import CommandReason
 from gated.controller.pushed_config import PushedConfig
+from gated.deeds import RollBackConfig, SetConfig
 from gated.errors import ConfigError
-from gated.orders import RollBackConfig, SetConfig
 from gated.vocabulary import Check
 from tests.config_texts import with_keys
 

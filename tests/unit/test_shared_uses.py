@@ -472,21 +472,6 @@ def test_a_damaged_row_is_passed_over(mailbox: Mailbox) -> None:
     reader.close()
 
 
-def test_a_file_of_the_version_before_gets_the_tables(tmp_path: Path) -> None:
-    path = tmp_path / "uplink.db"
-    mailbox = Mailbox(path, FakeClock())
-    session = mailbox.next_session()
-    for table in ("shared_use", "uses_known", "inbox"):
-        mailbox._db.execute(f"DROP TABLE {table}")
-    mailbox._db.execute("PRAGMA user_version = 1")
-    mailbox.close()
-    again = Mailbox(path, FakeClock())
-    assert again.was_set_aside is None
-    assert again.next_session() == session + 1
-    assert put(again, use()) == 1
-    again.close()
-
-
 # --- messages -------------------------------------------------------------------------------------
 
 

@@ -134,6 +134,20 @@ def test_the_screen_fits_one_screen_in_both_languages(gate: Gate, language: str)
     assert ("child 失联" in "\n".join(lines)) is (language != "en")
 
 
+@pytest.mark.parametrize(
+    ("stage", "told"), [("renew_due", "is to be renewed"), ("expired", "records wait here")]
+)
+def test_a_certificate_that_ends_is_something_wrong(gate: Gate, stage: str, told: str) -> None:
+    due = {"what": "certificate east-1", "stage": stage, "until": "2026-12-01T08:00:00+00:00"}
+    gate.say_status(certificates=[due])
+    status = gate.status()
+    ((zh, en),) = [text for text in problems(status) if "certificate east-1" in text[1]]
+    assert en.startswith("certificate east-1 ")
+    assert told in en
+    assert "2026-12-01" in zh
+    assert exit_code(status) is ExitCode.FAILED
+
+
 def test_where_nothing_has_ever_run_it_says_what_to_start(gate: Gate) -> None:
     status = gate.status()
     assert exit_code(status) is ExitCode.UNAVAILABLE

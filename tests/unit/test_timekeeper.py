@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gated.clock import FakeClock, TimeQuality
-from gated.controller.timekeeper import BUILT_AT, Timekeeper
+from gated.clock import BUILT_AT, FakeClock, TimeQuality, clock_floor
+from gated.controller.timekeeper import Timekeeper
 from gated.visit.state import ClockChanged, PassbackReset
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -50,6 +50,13 @@ def test_the_clock_is_held_over_until_a_time_service_has_set_it(tmp_path: Path) 
 
 def test_without_a_sync_file_the_system_clock_is_trusted() -> None:
     assert timekeeper(clock_at(MORNING)).quality is TimeQuality.TRUSTED
+
+
+def test_the_floor_is_the_newer_of_the_build_and_the_newest_record() -> None:
+    day = timedelta(days=1)
+    assert clock_floor(None) == BUILT_AT
+    assert clock_floor(BUILT_AT - day) == BUILT_AT
+    assert clock_floor(BUILT_AT + day) == BUILT_AT + day
 
 
 def test_a_clock_before_the_software_was_built_is_unknown() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -20,6 +21,7 @@ from gated.uplink.live import LiveCopies
 from gated.wire import GateTopics
 
 TOPIC = GateTopics("school", "east-1").command
+NO_BUNDLE = Path("no-bundle")
 
 
 @dataclass
@@ -188,7 +190,7 @@ def test_only_so_many_ranges_wait() -> None:
 
 def test_answers_go_out_live_and_an_uplink_that_starts_sends_no_old_range_again() -> None:
     ledger = Ledger([event(1), asked(2, 1, 1), event(3, Kind.ALARM)])
-    live = LiveCopies(acked=0, newest=3)
+    live = LiveCopies(acked=0, newest=3, bundle=NO_BUNDLE)
     live.scan(cast("Feed", ledger))
     copies = [live.next_copy(), live.next_copy(), live.next_copy()]
     assert [None if copy is None else copy.seq for copy in copies] == [2, 3, None]

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,16 @@ import pytest
 from gated.clock import FakeClock
 from gated.uplink.feed import Feed
 from gated.uplink.live import LOOK_BACK, MAX_WAITING, LiveCopies
-from gated.uplink.state import STATE_AT_MOST_EVERY_S, STATE_EVERY_S, StateTeller, StatusFile
+from gated.uplink.state import (
+    COUNTS_EVERY_S,
+    STATE_AT_MOST_EVERY_S,
+    STATE_EVERY_S,
+    StateTeller,
+    StatusFile,
+)
 from tests.uplink_rig import TOPICS, GateRig
+
+NO_BUNDLE = Path("no-bundle")
 
 
 @pytest.fixture
@@ -51,20 +60,40 @@ def test_the_birth_is_due_at_once_and_an_unchanged_state_each_minute(
     assert due_s == [STATE_EVERY_S, 2 * STATE_EVERY_S, 3 * STATE_EVERY_S]
 
 
+def seconds_of_states(teller: StateTeller, clock: FakeClock, change: Callable[[], None]) -> int:
+    """Return the shortest time between the states of a minute in which all changes all the time."""
+    assert teller.due(1) is not None
+    told_s = [0.0]
+    for tenth in range(1, 601):
+        clock.advance(0.1)
+        change()
+        if teller.due(1) is not None:
+            told_s.append(tenth / 10)
+    steps = [b - a for a, b in pairwise(told_s)]
+    assert len(steps) >= 3
+    return round(min(steps))
+
+
 def test_changes_are_told_at_most_every_two_seconds(
+    gate: GateRig, teller: StateTeller, clock: FakeClock
+) -> None:
+    nonces = count()
+
+    def change() -> None:
+        gate.files.status.unlink(missing_ok=True)
+        gate.files.status.write_text(f'{{"boot_nonce": "{next(nonces)}"}}', encoding="utf-8")
+
+    assert seconds_of_states(teller, clock, change) == STATE_AT_MOST_EVERY_S
+
+
+def test_numbers_that_only_move_on_are_told_more_rarely(
     gate: GateRig, feed: Feed, teller: StateTeller, clock: FakeClock
 ) -> None:
-    assert teller.due(1) is not None
-    due_s = []
-    for tenth in range(1, 101):
-        clock.advance(0.1)
+    def change() -> None:
         gate.record(1)
         feed.refresh()
-        if teller.due(1) is not None:
-            due_s.append(tenth / 10)
-    steps = [b - a for a, b in zip([0.0, *due_s], due_s, strict=False)]
-    assert len(due_s) >= 4
-    assert min(steps) >= STATE_AT_MOST_EVERY_S - 0.05
+
+    assert seconds_of_states(teller, clock, change) == COUNTS_EVERY_S
 
 
 def test_birth_and_will_carry_the_same_session(teller: StateTeller) -> None:
@@ -106,7 +135,7 @@ def all_copies(live: LiveCopies, feed: Feed) -> list[int]:
 
 
 def test_each_alarm_gets_one_copy(gate: GateRig, feed: Feed) -> None:
-    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq)
+    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq, bundle=NO_BUNDLE)
     seqs = [gate.raise_alarm()]
     gate.record(300)
     seqs.append(gate.raise_alarm())
@@ -116,7 +145,7 @@ def test_each_alarm_gets_one_copy(gate: GateRig, feed: Feed) -> None:
 
 
 def test_a_copy_whose_fate_is_unknown_is_sent_again_in_order(gate: GateRig, feed: Feed) -> None:
-    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq)
+    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq, bundle=NO_BUNDLE)
     first, second, third = gate.raise_alarm(), gate.raise_alarm(), gate.raise_alarm()
     assert all_copies(live, feed) == [first, second, third]
     live.landed(second)
@@ -127,8 +156,8 @@ def test_a_copy_whose_fate_is_unknown_is_sent_again_in_order(gate: GateRig, feed
 
 def test_what_the_collector_has_needs_no_copy(gate: GateRig, feed: Feed) -> None:
     first, second = gate.raise_alarm(), gate.raise_alarm()
-    assert all_copies(LiveCopies(acked=first, newest=second), feed) == [second]
-    live = LiveCopies(acked=0, newest=second)
+    assert all_copies(LiveCopies(acked=first, newest=second, bundle=NO_BUNDLE), feed) == [second]
+    live = LiveCopies(acked=0, newest=second, bundle=NO_BUNDLE)
     feed.refresh()
     live.scan(feed)
     live.forget_upto(first)
@@ -136,7 +165,7 @@ def test_what_the_collector_has_needs_no_copy(gate: GateRig, feed: Feed) -> None
 
 
 def test_a_flood_of_alarms_keeps_the_newest(gate: GateRig, feed: Feed) -> None:
-    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq)
+    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq, bundle=NO_BUNDLE)
     seqs = [gate.raise_alarm() for _ in range(MAX_WAITING + 20)]
     assert all_copies(live, feed) == seqs[-MAX_WAITING:]
 
@@ -145,4 +174,4 @@ def test_alarms_of_long_ago_are_not_live_any_more(gate: GateRig, feed: Feed) -> 
     gate.raise_alarm()
     gate.record(LOOK_BACK)
     newest = gate.raise_alarm()
-    assert all_copies(LiveCopies(acked=0, newest=newest), feed) == [newest]
+    assert all_copies(LiveCopies(acked=0, newest=newest, bundle=NO_BUNDLE), feed) == [newest]

@@ -13,9 +13,10 @@ from gated.credentials.keys import load_private_key, make_key_pair
 from gated.simulation.actors import Staging
 from gated.simulation.acts import Act, Kind
 from gated.simulation.office import Office
+from gated.simulation.outages import AFTERMATH_S, Outage
 from gated.simulation.people import FIRST, NEEDS_PLATFORM, NEEDS_SERIAL
 from gated.simulation.scenario import Scenario
-from gated.simulation.verdict import OPENS, Recorded, find_unexpected
+from gated.simulation.verdict import OPENS, Recorded, find_amiss
 from gated.vocabulary import Outcome, PassageResult, Prompt, Reason, ReleaseResult
 
 PLAYED = tuple(kind for kind in Kind if kind is not Kind.PICTURE)
@@ -58,14 +59,14 @@ def played(act: Act, number: int = 0) -> tuple[Staging, Recorded, int]:
         if act.help is not None:
             recorded.releases[visit_id] = act.help.result
             recorded.claims[visit_id] = list(act.help.steps)
-    recorded.alarms.update(act.alarms)
-    return staging, recorded, recorded.openings
+    recorded.alarms += [(alarm, 0.0) for alarm in act.alarms]
+    return staging, recorded, recorded.openings(recorded.visits)
 
 
 @pytest.mark.parametrize("kind", PLAYED)
 def test_what_goes_as_expected_is_not_mentioned(kind: Kind, office: Office) -> None:
     staging, recorded, pulses = played(act_of(kind, office))
-    assert find_unexpected([staging], recorded, pulses) == []
+    assert find_amiss([staging], recorded, pulses).unexpected == []
 
 
 def spoil_outcome(recorded: Recorded, visit_id: str, _staging: Staging) -> None:
@@ -90,7 +91,7 @@ def add_stray(recorded: Recorded, visit_id: str, _staging: Staging) -> None:
 
 
 def add_alarm(recorded: Recorded, _visit_id: str, _staging: Staging) -> None:
-    recorded.alarms[AlarmName.HELD_OPEN] += 1
+    recorded.alarms.append((AlarmName.HELD_OPEN, 0.0))
 
 
 SPOILS: tuple[Callable[[Recorded, str, Staging], None], ...] = (
@@ -109,14 +110,14 @@ def test_each_thing_that_goes_wrong_is_said(
 ) -> None:
     staging, recorded, pulses = played(act_of(kind, office))
     spoil(recorded, staging.visit_ids[0], staging)
-    assert find_unexpected([staging], recorded, pulses)
+    assert find_amiss([staging], recorded, pulses).unexpected
 
 
 @pytest.mark.parametrize("kind", [Kind.FAR_PAPER, Kind.SUN, Kind.NO_CODE])
 def test_a_hint_that_was_never_shown_is_said(kind: Kind, office: Office) -> None:
     staging, recorded, pulses = played(act_of(kind, office))
     staging.heard[staging.visit_ids[0]] = []
-    (line,) = find_unexpected([staging], recorded, pulses)
+    (line,) = find_amiss([staging], recorded, pulses).unexpected
     assert "was never shown" in line
 
 
@@ -124,7 +125,7 @@ def test_two_who_came_together_are_one_group(office: Office) -> None:
     staging, recorded, pulses = played(act_of(Kind.PAIR, office))
     for visit_id in staging.visit_ids:
         recorded.visits[visit_id] = dict(recorded.visits[visit_id], group_id=None)
-    assert find_unexpected([staging], recorded, pulses) == ["adult with child: not one group"]
+    assert find_amiss([staging], recorded, pulses).unexpected == ["adult with child: not one group"]
 
 
 def test_a_release_that_ended_otherwise_or_left_out_a_step_is_said(office: Office) -> None:
@@ -132,14 +133,110 @@ def test_a_release_that_ended_otherwise_or_left_out_a_step_is_said(office: Offic
     visit_id = staging.visit_ids[0]
     recorded.releases[visit_id] = ReleaseResult.OVERRIDE
     recorded.claims[visit_id] = []
-    lines = find_unexpected([staging], recorded, pulses)
+    lines = find_amiss([staging], recorded, pulses).unexpected
     assert [line.partition(": ")[2].split()[0] for line in lines] == ["override", "steps"]
 
 
 def test_a_relay_that_moved_once_too_often_is_said(office: Office) -> None:
     staging, recorded, pulses = played(act_of(Kind.HEALTHY, office))
-    assert find_unexpected([staging], recorded, pulses + 1) == [
+    assert find_amiss([staging], recorded, pulses + 1).unexpected == [
         "the relay moved 2 times for 1 openings"
+    ]
+
+
+# --- while a plug was out on purpose --------------------------------------------------------------
+
+AT_ONCE = 10.0
+
+
+def outage(*kinds: Kind, from_s: float = 1.0, until_s: float = 5.0) -> Outage:
+    """Return one that can disturb ``kinds``; without them any."""
+    return Outage("controller", frozenset(kinds) or None, from_s, until_s)
+
+
+@pytest.mark.parametrize("spoil", [spoil_outcome, spoil_prompt, spoil_passage, lose_visit])
+def test_what_a_pulled_plug_spoils_is_disturbed_and_not_unexpected(
+    spoil: Callable[[Recorded, str, Staging], None], office: Office
+) -> None:
+    staging, recorded, pulses = played(act_of(Kind.PAIR, office))
+    staging.ended_at_s = AT_ONCE
+    spoil(recorded, staging.visit_ids[0], staging)
+    pulses = min(pulses, recorded.openings(recorded.visits))
+    found = find_amiss([staging], recorded, pulses, [outage()])
+    assert found.unexpected == []
+    assert [line.partition(":")[0] for line in found.disturbed] == [
+        "adult with child, controller out"
+    ]
+    assert found.disturbed_persons == 2
+
+
+def test_who_met_an_outage_and_was_served_all_the_same_is_not_disturbed(office: Office) -> None:
+    staging, recorded, pulses = played(act_of(Kind.HEALTHY, office))
+    found = find_amiss([staging], recorded, pulses, [outage()])
+    assert (found.unexpected, found.disturbed, found.disturbed_persons) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        outage(from_s=AT_ONCE + 0.1, until_s=AT_ONCE + 5.0),  # began when all was over
+        outage(from_s=-5.0, until_s=-0.1),  # had ended before
+        outage(Kind.PROVINCIAL),  # of something that this act does not need
+    ],
+)
+def test_an_outage_excuses_nobody_whom_it_did_not_meet(other: Outage, office: Office) -> None:
+    staging, recorded, pulses = played(act_of(Kind.HEALTHY, office))
+    staging.ended_at_s = AT_ONCE
+    spoil_outcome(recorded, staging.visit_ids[0], staging)
+    found = find_amiss([staging], recorded, pulses, [other])
+    assert found.unexpected
+    assert not found.disturbed
+
+
+def test_an_act_that_goes_on_from_another_is_disturbed_by_what_was_out_since_then(
+    office: Office,
+) -> None:
+    first, recorded, pulses = played(act_of(Kind.PROVINCIAL, office))
+    second, more, more_pulses = played(act_of(Kind.PLATFORM_AWAY, office), 1)
+    first.ended_at_s, second.starts_at_s = 2.0, 20.0
+    recorded.visits |= more.visits
+    recorded.passages |= more.passages
+    spoil_prompt(recorded, second.visit_ids[0], second)
+    between = outage(Kind.PLATFORM_AWAY, from_s=3.0, until_s=4.0)
+    found = find_amiss([first, second], recorded, pulses + more_pulses, [between])
+    assert (found.unexpected, found.disturbed_persons) == ([], 1)
+
+
+def test_a_relay_that_moves_for_nobody_is_never_excused_and_one_that_did_not_may_be(
+    office: Office,
+) -> None:
+    staging, recorded, pulses = played(act_of(Kind.HEALTHY, office))
+    spoil_passage(recorded, staging.visit_ids[0], staging)
+    for moved, lines in ((pulses + 1, 1), (pulses, 0), (pulses - 1, 0), (pulses - 2, 1)):
+        assert len(find_amiss([staging], recorded, moved, [outage()]).unexpected) == lines
+
+
+def test_alarms_of_an_outage_and_its_aftermath_are_excused_and_later_ones_are_not(
+    office: Office,
+) -> None:
+    staging, recorded, pulses = played(act_of(Kind.HEALTHY, office))
+    staging.ended_at_s = -1.0
+    scanner = outage()
+    recorded.alarms = [(AlarmName.SCANNER_LOST, 4.0)]
+    recorded.alarms.append((AlarmName.SCANNER_RETURNED, 5.0 + AFTERMATH_S))
+    assert find_amiss([staging], recorded, pulses, [scanner]).unexpected == []
+    assert find_amiss([staging], recorded, pulses).unexpected
+    recorded.alarms.append((AlarmName.SCANNER_LOST, 5.1 + AFTERMATH_S))
+    assert find_amiss([staging], recorded, pulses, [scanner]).unexpected == [
+        "alarms 1 scanner_lost instead of none"
+    ]
+
+
+def test_a_visit_that_is_nobodys_is_said_whatever_was_out(office: Office) -> None:
+    staging, recorded, pulses = played(act_of(Kind.NO_CODE, office))
+    add_stray(recorded, staging.visit_ids[0], staging)
+    assert find_amiss([staging], recorded, pulses, [outage()]).unexpected == [
+        "visit ffffffffffff: nobody's"
     ]
 
 
