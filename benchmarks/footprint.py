@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import print_figures, surroundings
-from benchmarks.figures.processes import cpu_s
+from benchmarks.figures.processes import cpu_s, pss_mb
 from gated.simulation.broker import DemoBroker, free_port
 from tests.gate_processes import CLOCK, running_centre
 from tests.gate_rig import StagedGate, staged_gate
@@ -34,13 +34,6 @@ MARK_MB = 180.0
 MARK_PERCENT = 5.0
 PROCESSES = ("controller", "relay_guard", "scanner", "uplink")
 SETTLES_S = 3.0
-
-
-def pss_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1_024
-    raise SystemExit(f"no Pss of process {pid}: this kernel has no smaps_rollup")
 
 
 def alone_mb(pids: Iterable[int]) -> float:

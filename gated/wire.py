@@ -35,6 +35,7 @@ HAVE_RANGES = 32
 """An ack names at most this many ranges beyond ``upto``."""
 _LINK_MARK = b',"link":{'
 _LINK_END = b"}}"
+_QUOTED = json.encoder.encode_basestring_ascii
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -146,8 +147,8 @@ def join_link(body: bytes, link: PersonLink | None) -> bytes:
     """Return the message: ``body`` with ``link`` beside it, or the body alone."""
     if link is None:
         return body
-    member = json.dumps({"holder_ref": link.holder_ref, "salt": link.salt}, separators=(",", ":"))
-    return body[:-1] + b',"link":' + member.encode() + b"}"
+    holder_ref, salt = _QUOTED(link.holder_ref), _QUOTED(link.salt)
+    return body[:-1] + f',"link":{{"holder_ref":{holder_ref},"salt":{salt}}}}}'.encode()
 
 
 def split_link(message: bytes) -> tuple[bytes, PersonLink | None]:

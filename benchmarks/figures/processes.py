@@ -22,13 +22,22 @@ def family_cpu_s(pid: int) -> float:
     return own + sum(cpu_s(int(child)) for child in children)
 
 
+def pss_mb(pid: int) -> float:
+    """Return its memory; what it shares is divided among all who map it."""
+    return _kb(f"/proc/{pid}/smaps_rollup", "Pss:") / 1_024
+
+
 def peak_mb(pid: int) -> float:
-    """Return the most memory that a process ever had resident."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1_024
-    raise SystemExit(f"no VmHWM of process {pid}")
+    """Return the most that was resident of it since its start."""
+    return _kb(f"/proc/{pid}/status", "VmHWM:") / 1_024
 
 
 def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+
+
+def _kb(file: str, name: str) -> int:
+    for line in Path(file).read_text(encoding="utf-8").splitlines():
+        if line.startswith(name):
+            return int(line.split()[1])
+    raise SystemExit(f"no {name} in {file}: this kernel does not tell")

@@ -13,6 +13,40 @@ from gated.collector.sql_uses import page_of
 from gated.collector.store import ChainKey, Lane, UsesPage
 from gated.uses import MAX_USES, GateUses, UseAt, believable
 
+# One statement, since a round trip for each step is most of what a use costs. Numbers follow the
+# clock, so that a store that was restored from a backup gives none that gates know of the one
+# before; the counter is locked only if there is something new.
+_TAKE = """
+WITH new AS (
+  SELECT told.*, row_number() OVER () AS n
+  FROM unnest(%(epoch)s::text[], %(seq)s::bigint[], %(pass_ref)s::text[], %(direction)s::text[],
+              %(zone)s::text[], %(at_ms)s::bigint[], %(code_made_s)s::bigint[],
+              %(given_back)s::boolean[])
+    AS told (epoch, seq, pass_ref, direction, zone, at_ms, code_made_s, given_back)
+  LEFT JOIN pass_use AS known ON known.site = %(site)s AND known.gate = %(gate)s
+    AND known.epoch = told.epoch AND known.seq = told.seq
+  WHERE known.seq IS NULL OR (told.given_back AND NOT known.given_back)
+), number AS (
+  UPDATE counter SET value = greatest(value + (SELECT count(*) FROM new), %(now)s)
+  WHERE name = 'use' AND EXISTS (SELECT FROM new) RETURNING value
+), written AS (
+  INSERT INTO pass_use
+  SELECT number.value - (SELECT count(*) FROM new) + n, %(site)s, %(gate)s, epoch, seq, pass_ref,
+         direction, zone, at_ms, code_made_s, given_back
+  FROM new, number
+  ON CONFLICT (site, gate, epoch, seq) DO UPDATE SET change = excluded.change, given_back = true
+  RETURNING 1
+), list AS (
+  INSERT INTO uses_stored SELECT %(site)s, %(gate)s, %(ledger)s, %(upto)s
+  WHERE %(after)s <= coalesce((SELECT upto FROM uses_stored WHERE site = %(site)s
+                               AND gate = %(gate)s AND epoch = %(ledger)s), 0)
+    AND %(upto)s > coalesce((SELECT upto FROM uses_stored WHERE site = %(site)s
+                             AND gate = %(gate)s AND epoch = %(ledger)s), 0)
+  ON CONFLICT (site, gate) DO UPDATE SET epoch = excluded.epoch, upto = excluded.upto
+)
+SELECT count(*) FROM written
+"""
+
 
 def take(
     connection: Postgres, lane: Lane, told: GateUses, received_at_ms: int, keep_ms: int
@@ -21,63 +55,34 @@ def take(
 
     With a gap before it the list is known no further than before, but every use in it counts.
     """
-    seen = [believable(use, lane.gate, received_at_ms) for use in told.uses]
-    kept = [use for use in seen if use.at_ms is not None and use.at_ms > received_at_ms - keep_ms]
-    new = _those_new(connection, lane, kept)
-    if new:
-        _write(connection, lane.site, new, received_at_ms)
-    ledger = ChainKey(lane.site, lane.gate, told.epoch)
-    if told.after < told.upto and told.after <= stored(connection, [ledger])[0] < told.upto:
-        connection.execute(
-            "INSERT INTO uses_stored VALUES (%s, %s, %s, %s) ON CONFLICT (site, gate) DO UPDATE"
-            " SET epoch = excluded.epoch, upto = excluded.upto",
-            (lane.site, lane.gate, told.epoch, told.upto),
-        )
-    return bool(new)
-
-
-def _those_new(connection: Postgres, lane: Lane, uses: Sequence[UseAt]) -> list[UseAt]:
-    """Return those of ``uses`` that are not stored, or are stored as not given back."""
-    if not uses:
-        return []
-    rows = connection.execute(
-        "SELECT epoch, seq, given_back FROM pass_use"
-        " JOIN unnest(%s::text[], %s::bigint[]) AS told (epoch, seq) USING (epoch, seq)"
-        " WHERE site = %s AND gate = %s",
-        ([use.epoch for use in uses], [use.seq for use in uses], lane.site, lane.gate),
-    )
-    given_back = {(epoch, seq): is_back for epoch, seq, is_back in rows}
-    new: dict[tuple[str, int], UseAt] = {}
-    for use in uses:
-        key = (use.epoch, use.seq)
-        if key not in given_back or (use.given_back and not given_back[key]):
-            given_back[key] = use.given_back
-            new[key] = use
-    return list(new.values())
-
-
-def _write(connection: Postgres, site: str, uses: Sequence[UseAt], received_at_ms: int) -> None:
-    # Numbers follow the clock, so that a store that was restored from a backup gives none that
-    # gates know of the one before.
-    connection.execute(
-        "WITH number AS (UPDATE counter SET value = greatest(value + %s, %s) WHERE name = 'use'"
-        " RETURNING value)"
-        " INSERT INTO pass_use SELECT value - told.n, %s, told.gate, told.epoch, told.seq,"
-        " told.pass_ref, told.direction, told.zone, told.at_ms, told.code_made_s, told.given_back"
-        " FROM number, unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[],"
-        " %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::boolean[]) AS told"
-        " (n, gate, epoch, seq, pass_ref, direction, zone, at_ms, code_made_s, given_back)"
-        " ON CONFLICT (site, gate, epoch, seq) DO UPDATE"
-        " SET change = excluded.change, given_back = true",
-        (
-            *(len(uses), received_at_ms, site),
-            list(range(len(uses) - 1, -1, -1)),
-            *([use.gate for use in uses], [use.epoch for use in uses], [use.seq for use in uses]),
-            *([use.pass_ref for use in uses], [use.direction.value for use in uses]),
-            *([use.zone for use in uses], [use.at_ms for use in uses]),
-            *([use.code_made_s for use in uses], [use.given_back for use in uses]),
-        ),
-    )
+    kept: dict[tuple[str, int], UseAt] = {}
+    for use in told.uses:
+        seen = believable(use, lane.gate, received_at_ms)
+        if seen.at_ms is not None and seen.at_ms > received_at_ms - keep_ms:
+            known = kept.get((seen.epoch, seen.seq))
+            if known is None or seen.given_back:
+                kept[seen.epoch, seen.seq] = seen
+    uses = list(kept.values())
+    row = connection.execute(
+        _TAKE,
+        {
+            "site": lane.site,
+            "gate": lane.gate,
+            "now": received_at_ms,
+            "ledger": told.epoch,
+            "after": told.after,
+            "upto": told.upto,
+            "epoch": [use.epoch for use in uses],
+            "seq": [use.seq for use in uses],
+            "pass_ref": [use.pass_ref for use in uses],
+            "direction": [use.direction.value for use in uses],
+            "zone": [use.zone for use in uses],
+            "at_ms": [use.at_ms for use in uses],
+            "code_made_s": [use.code_made_s for use in uses],
+            "given_back": [use.given_back for use in uses],
+        },
+    ).fetchone()
+    return row is not None and row[0] > 0
 
 
 def stored(connection: Postgres, ledgers: Sequence[ChainKey]) -> list[int]:

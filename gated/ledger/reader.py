@@ -51,19 +51,25 @@ class Bounds:
     anchor: Anchor
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """One event as it was recorded. ``body`` is verbatim; ``at`` as in the body."""
+class StoredEvent(NamedTuple):
+    """One event as it was recorded. ``body`` is verbatim."""
 
     seq: int
     epoch: str
     kind: str
-    at: str
     visit_id: str | None
     outcome: str | None
     body: bytes
     hash: bytes
     link: PersonLink | None
+
+    @property
+    def at(self) -> str:
+        """The member ``at`` of the body, "" where it was damaged."""
+        with contextlib.suppress(ValueError):
+            at = parse_json(self.body).get("at")
+            return at if isinstance(at, str) else ""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +235,7 @@ class LedgerReader:
     ) -> StoredEvent:
         seq, kind, visit_id, outcome, _, digest, body, holder_ref, salt = row
         link = None if holder_ref is None or salt is None else PersonLink(holder_ref, salt)
-        return StoredEvent(seq, self._epoch, kind, _at(body), visit_id, outcome, body, digest, link)
+        return StoredEvent(seq, self._epoch, kind, visit_id, outcome, body, digest, link)
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
@@ -260,14 +266,6 @@ def _inode(path: Path) -> int:
 def _newest(db: sqlite3.Connection) -> int:
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
     return int(row[0]) if row else 0
-
-
-def _at(body: bytes) -> str:
-    """Return the member ``at`` of a body, "" where it was damaged."""
-    with contextlib.suppress(ValueError):
-        at = parse_json(body).get("at")
-        return at if isinstance(at, str) else ""
-    return ""
 
 
 def _milliseconds(when: datetime) -> int:

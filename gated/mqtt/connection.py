@@ -42,7 +42,7 @@ DEFAULT_RECEIVE_MAXIMUM = 65_535  # MQTT 5.0, 3.2.2.3.3
 _MAX_READ = 1_000
 """Packets read at once: a flood leaves time to show signs of life."""
 _QOS = 1
-_USER_PROPERTY = b"\x26"
+_USER_PROPERTY = b"\x26%b%b%b%b"  # each text behind its length
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,8 @@ class Connection:
         reason: ReasonCode,
         _properties: Properties,
     ) -> None:
-        self._happenings.append(Confirmed(message_id, reason.value, str(reason)))
+        words = str(reason) if reason.is_failure else ""
+        self._happenings.append(Confirmed(message_id, reason.value, words))
 
     def _on_subscribe(
         self,
@@ -360,14 +361,21 @@ class _UserProperties:
     """
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
-        strings = [text.encode() for pair in pairs.items() for text in pair]
-        counted = [len(text).to_bytes(2, "big") + text for text in strings]
-        named = zip(counted[::2], counted[1::2], strict=True)
-        self._packed = b"".join(_USER_PROPERTY + name + value for name, value in named)
+        self._packed = b"".join(map(_pack_pair, pairs.items()))
 
     def pack(self) -> bytes:
         length = VariableByteIntegers.encode(len(self._packed))  # type: ignore[no-untyped-call]  # paho
         return bytes(length) + self._packed
+
+
+def _pack_pair(pair: tuple[str, str]) -> bytes:
+    name, value = pair[0].encode(), pair[1].encode()
+    return _USER_PROPERTY % (
+        len(name).to_bytes(2, "big"),
+        name,
+        len(value).to_bytes(2, "big"),
+        value,
+    )
 
 
 def _leave_writing_to_us(_client: Client, _userdata: object, _sock: object) -> None:

@@ -22,13 +22,12 @@ class Subscribed:
     refused: tuple[str, ...]  # topics that we may not read, each with the broker's reason
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmed(NamedTuple):
     """A PUBACK. ``code`` is MQTT's reason code."""
 
     message_id: int
     code: int
-    reason: str
+    reason: str  # in words, of a failure
 
     @property
     def is_failure(self) -> bool:

@@ -288,8 +288,9 @@ class Delivery:
             self._window.launch(message_id, Cargo.AGAIN, event.seq, now)
 
     def _is_too_large(self, topic: str, message: bytes) -> bool:
-        size = len(topic) + len(message) + _PACKET_OVERHEAD_BYTES
-        return self._max_packet_bytes is not None and size > self._max_packet_bytes
+        if self._max_packet_bytes is None:
+            return False
+        return len(topic) + len(message) + _PACKET_OVERHEAD_BYTES > self._max_packet_bytes
 
     # --- the end --------------------------------------------------------------------------------
 

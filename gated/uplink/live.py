@@ -34,7 +34,8 @@ class LiveCopies:
         self.bundle = BundleSender(bundle)
         self._waiting: deque[StoredEvent] = deque(maxlen=MAX_WAITING)
         self._flying: dict[int, StoredEvent] = {}
-        self.newest_alarm_seq = 0
+        # The last one that may be an alarm: what was not looked at may be one, too.
+        self.newest_alarm_seq = max(0, newest - LOOK_BACK)
 
     def scan(self, feed: Feed) -> None:
         """Look for them among at most 200 events that were not looked at before."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 import enum
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gated.units import MonoSeconds
 from gated.wire import HAVE_RANGES
@@ -54,8 +54,7 @@ class Cargo(enum.Enum):
     DIAGNOSTICS = "part of diagnostics"
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(NamedTuple):
     """One publish that the broker has not confirmed yet."""
 
     cargo: Cargo
@@ -297,6 +296,8 @@ class SendWindow:
 
 def _skip(ranges: Sequence[Range], seq: int) -> int:
     """Return the end of the range that begins at ``seq + 1`` or holds it; ``seq`` if none does."""
+    if not ranges:
+        return seq
     at = bisect_right(ranges, (seq + 1, float("inf"))) - 1
     if at >= 0 and ranges[at][0] <= seq + 1 <= ranges[at][1]:
         return ranges[at][1]

@@ -20,7 +20,7 @@ DATA = random.Random(1).randbytes(2 * PART_BYTES + 1)
 
 
 def event(body: bytes, kind: Kind = Kind.COMMAND) -> StoredEvent:
-    return StoredEvent(1, "e", kind, "", None, None, body, bytes(32), None)
+    return StoredEvent(1, "e", kind, None, None, body, bytes(32), None)
 
 
 def announced(data: bytes, command_id: object = COMMAND, **others: object) -> StoredEvent:

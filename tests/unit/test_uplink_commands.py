@@ -98,7 +98,7 @@ def test_a_controller_that_is_away_is_said_once(caplog: pytest.LogCaptureFixture
 
 
 def event(seq: int, kind: Kind = Kind.HEALTH, body: bytes = b"{}") -> StoredEvent:
-    return StoredEvent(seq, "e", kind, "", None, None, body, bytes(32), None)
+    return StoredEvent(seq, "e", kind, None, None, body, bytes(32), None)
 
 
 def asked(seq: int, first: int, last: int, outcome: str = "done") -> StoredEvent:

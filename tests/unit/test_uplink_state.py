@@ -170,6 +170,15 @@ def test_a_flood_of_alarms_keeps_the_newest(gate: GateRig, feed: Feed) -> None:
     assert all_copies(live, feed) == seqs[-MAX_WAITING:]
 
 
+def test_what_was_not_looked_at_may_be_an_alarm_that_waits(gate: GateRig, feed: Feed) -> None:
+    alarm = gate.raise_alarm()
+    gate.record(LOOK_BACK)
+    live = LiveCopies(acked=0, newest=gate.ledger.newest_seq, bundle=NO_BUNDLE)
+    assert all_copies(live, feed) == []
+    assert live.newest_alarm_seq >= alarm
+    assert LiveCopies(acked=0, newest=LOOK_BACK, bundle=NO_BUNDLE).newest_alarm_seq == 0
+
+
 def test_alarms_of_long_ago_are_not_live_any_more(gate: GateRig, feed: Feed) -> None:
     gate.raise_alarm()
     gate.record(LOOK_BACK)
