@@ -4,8 +4,8 @@
 
 Every round queues the same records for a lasting session and lets one consumer empty it, one kind
 after the other, so that a noisy machine is noisy for all of them. Read the CPU figures first.
-PostgreSQL has two yardsticks of its own: the bare COPY and INSERT of the same rows, and what one
-ingester does beside two.
+PostgreSQL has two yardsticks of its own: the bare COPY of the same rows, and what one ingester does
+beside two. Its server's CPU time is counted apart.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ HOST = "127.0.0.1"
 @dataclass(frozen=True)
 class Figures:
     per_s: float
-    cpu_us: float
+    cpu_us: float  # this process's, for each record
+    server_us: float = 0.0  # PostgreSQL's
 
 
 def connect_properties() -> Properties:
@@ -229,11 +230,15 @@ def collect(port: int, count: int, store: Store, *, stores: bool = True) -> None
     ).run(stop, lambda: None)
 
 
-def measure(consume: Callable[[], None], count: int) -> Figures:
+def measure(
+    consume: Callable[[], None], count: int, server: PostgresServer | None = None
+) -> Figures:
+    served_s = 0.0 if server is None else server.cpu_s()
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     consume()
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-    return Figures(count / wall_s, cpu_s / count * 1e6)
+    served_s = 0.0 if server is None else server.cpu_s() - served_s
+    return Figures(count / wall_s, cpu_s / count * 1e6, served_s / count * 1e6)
 
 
 def batches_of(messages: Sequence[Message], size: int) -> list[list[Arrival]]:
@@ -243,15 +248,17 @@ def batches_of(messages: Sequence[Message], size: int) -> list[list[Arrival]]:
     ]
 
 
-def store_alone(messages: Sequence[Message], opened: Opened, batch: int) -> Figures:
-    batches = batches_of(messages, batch)
+def store_alone(
+    messages: Sequence[Message], opened: Opened, server: PostgresServer | None
+) -> Figures:
+    batches = batches_of(messages, BATCH)
     with opened() as store:
 
         def consume() -> None:
             for each in batches:
                 store.ingest(each)
 
-        return measure(consume, len(messages))
+        return measure(consume, len(messages), server)
 
 
 class KeepingRows(PostgresTables):
@@ -267,7 +274,7 @@ class KeepingRows(PostgresTables):
 
 
 def copy_alone(messages: Sequence[Message], server: PostgresServer) -> Figures:
-    """PostgreSQL's yardstick: rows that are ready, COPY and INSERT, a commit for each batch."""
+    """PostgreSQL's yardstick: rows that are ready, COPY, a commit for each batch."""
     kept: list[Writes] = []
     address = server.new_database()
     with open_for_writing(address)[0] as connection:
@@ -282,7 +289,7 @@ def copy_alone(messages: Sequence[Message], server: PostgresServer) -> Figures:
                 with connection.transaction():
                     PostgresTables(connection).write(writes)
 
-        figures = measure(consume, len(messages))
+        figures = measure(consume, len(messages), server)
     server.give_back(address)
     return figures
 
@@ -376,10 +383,10 @@ def one_round(
         broker = broker_with(messages, folder)
         with open_() as store:
             work = partial(collect, broker.port, count, store, stores=name != "nothing")
-            yield f"collector, stores {name}", measure(work, count)
+            yield f"collector, stores {name}", measure(work, count, server)
         broker.stop()
     for name, open_ in opened.items():
-        yield f"{name} alone, batches of {BATCH}", store_alone(messages, open_, BATCH)
+        yield f"{name} alone, batches of {BATCH}", store_alone(messages, open_, server)
     if server is not None:
         yield "PostgreSQL, bare COPY", copy_alone(messages, server)
         shared = [
@@ -413,6 +420,7 @@ def main() -> None:
     found: dict[str, list[Figures]] = {}
     messages = LedgerOfGate().write_visits(args.records)
     print(f"{args.records} records of {len(messages[0].payload)} bytes, {args.rounds} rounds")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
         server = None
         try:
@@ -423,6 +431,7 @@ def main() -> None:
             for name, figures in one_round(messages, Path(place), server):
                 found.setdefault(name, []).append(figures)
     report(found, args.json)
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 
 def report(found: dict[str, list[Figures]], file: Path | None) -> None:
@@ -439,6 +448,10 @@ def report(found: dict[str, list[Figures]], file: Path | None) -> None:
         if not math.isnan(cpu):
             summary[name] |= {"cpu_us": cpu, "of_cpu": by_cpu}
             line += f"; {cpu:6.1f} µs CPU, {by_cpu:5.2f} of receive-only"
+        if "PostgreSQL" in name and not math.isnan(cpu):
+            served = statistics.median(f.server_us for f in figures)
+            summary[name] |= {"server_us": served}
+            line += f"; {served:5.1f} µs of the server's"
         print(line)
     for part, whole in (
         ("collector, stores PostgreSQL", "PostgreSQL, bare COPY"),

@@ -129,6 +129,14 @@ class PostgresServer:
             self._process.wait(START_TIMEOUT_S)
             self._process = None
 
+    def cpu_s(self) -> float:
+        """Return the CPU time of all its processes up to now, also of those that have ended."""
+        assert self._process is not None
+        postmaster = self._process.pid
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        ticks = sum(_ticks(int(child), ended=False) for child in children)
+        return (ticks + _ticks(postmaster, ended=True)) / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         self.kill()  # nobody wants the data any more
         shutil.rmtree(self.folder)
@@ -158,6 +166,17 @@ class PostgresServer:
     def execute(self, sql: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(sql)
+
+
+def _ticks(pid: int, *, ended: bool) -> int:
+    """Return the CPU time of a process and, on request, of its children that have ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0  # it has just ended: its parent counts it
+    # proc(5): behind the name, which may hold anything, utime is the 12th, then stime, cutime, …
+    times = stat.rpartition(")")[2].split()[11:15]
+    return sum(int(ticks) for ticks in (times if ended else times[:2]))
 
 
 @contextmanager

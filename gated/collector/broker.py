@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gated.clock import Clock
 from gated.collector.store import Arrival
@@ -32,8 +32,7 @@ MAX_TO_TELL = 10_000
 _MAX_SEQ_DIGITS = 19
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A message that waits to be stored, and the number under which it is acknowledged."""
 
     message_id: int

@@ -40,8 +40,7 @@ class Confirmed(NamedTuple):
         return self.code == _NO_MATCHING_SUBSCRIBERS
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     topic: str  # "" if it was not UTF-8: no topic of ours, but to be acknowledged as any other
     payload: bytes
     message_id: int

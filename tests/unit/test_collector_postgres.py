@@ -250,6 +250,26 @@ def test_one_message_that_no_column_holds_does_not_hold_up_the_others(
     store.close()
 
 
+def test_a_row_that_another_program_wrote_is_told_and_nothing_of_the_batch_is_there(
+    address: PostgresAddress,
+) -> None:
+    gate, other = LedgerOfGate(), LedgerOfGate(gate="west-1")
+    store = PostgresStore(address, keep_person_days=14)
+    foreign = (
+        "INSERT INTO record (id, site, gate, epoch, seq, kind, received_at_ms, body_sha)"
+        " VALUES (900, %s, %s, %s, 2, 'visit', 0, '')"
+    )
+    with address.connect() as connection:
+        connection.execute(foreign, (gate.site, gate.gate, gate.epoch))
+        batch = arrivals([*other.write_visits(1), *gate.write_visits(3)])
+        with pytest.raises(StorageError, match="another program writes"):
+            store.ingest(batch)
+        assert store.progress([other.chain]) == [Progress(other.chain, 0, bytes(32))]
+        connection.execute("DELETE FROM record")
+    assert store.ingest(batch).stored == 4
+    store.close()
+
+
 def test_no_error_quotes_a_row(address: PostgresAddress) -> None:
     store = PostgresStore(address, keep_person_days=14)
     with address.connect() as connection:
