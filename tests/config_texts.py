@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gated.config import parse_gate
@@ -29,6 +31,21 @@ def with_keys(section: str, *lines: str) -> str:
     head = f"[{section}]\n"
     text = MINIMAL if head in MINIMAL else f"{MINIMAL}{head}"
     return text.replace(head, head + "".join(f"{line}\n" for line in lines))
+
+
+def of_uplink(site: str, gate: str, broker: str, folder: Path, *lines: str) -> str:
+    """Return MINIMAL for the uplink of a gate whose files lie in ``folder``.
+
+    Args:
+        site: the gate's.
+        gate: its name.
+        broker: the URL.
+        folder: of state and sockets.
+        lines: further ones of [uplink].
+    """
+    text = MINIMAL.replace("lixin-primary", site).replace("east-1", gate)
+    text = text.replace('"mqtts://10.8.0.1:8883"', "\n".join((f'"{broker}"', *lines)))
+    return f'{text}[paths]\nstate = "{folder}"\nrun = "{folder}"\n'
 
 
 def refusal(text: str) -> list[str]:

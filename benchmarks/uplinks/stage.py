@@ -22,6 +22,7 @@ from gated.ledger.room import RoomLimits
 from gated.ledger.writer import Ledger
 from gated.simulation.broker import HOST
 from gated.wire import GENESIS, Ack, Draft, GateTopics
+from tests.config_texts import of_uplink
 from tests.gate_processes import CLOCK, wait_for
 
 SITE, GATE = "school", "east-1"
@@ -32,25 +33,6 @@ LIMITS = RoomLimits(max_bytes=8 * 2**30)
 _GROUP = 1_000
 _ACK_EVERY_S = 1.0
 _CONNECTED = b"connected to"
-_CONFIGURATION = """\
-[gate]
-site = "{site}"
-name = "{gate}"
-[temperature]
-thermometers = [
-  {{ name = "a", driver = "mlx90614", variant = "DCI", bus = "/dev/i2c-1", mount_height_m = 1.1 }},
-]
-[scanner]
-camera = "v4l2"
-[outputs]
-relay = {{ line = "GPIO17", pulse_s = 0.5 }}
-[uplink]
-broker = "mqtt://{host}:{port}"
-window = {window}
-[paths]
-state = "{folder}"
-run = "{folder}"
-"""
 
 
 def visit_now(n: int) -> Draft:
@@ -173,9 +155,7 @@ class UplinkProcess:
         self._lines: list[bytes] = []
         configuration = folder / "gated.toml"
         configuration.write_text(
-            _CONFIGURATION.format(
-                site=SITE, gate=GATE, host=HOST, port=port, window=WINDOW, folder=folder
-            ),
+            of_uplink(SITE, GATE, f"mqtt://{HOST}:{port}", folder, f"window = {WINDOW}"),
             encoding="utf-8",
         )
         self._process = subprocess.Popen(

@@ -9,7 +9,7 @@ from gated.collector import postgres_uses
 from gated.collector.batch_tables import Birth, Held, LinkRow, Note, StoredChain, Writes
 from gated.collector.chain import Head, Step
 from gated.collector.corrections import MAX_BOOT_MS, Anchor, NewAnchor
-from gated.collector.postgres_connection import ALREADY_THERE, Postgres
+from gated.collector.postgres_connection import ALREADY_THERE, Postgres, columns
 from gated.collector.postgres_schema import COPIED_TYPES, COPY_RECORDS
 from gated.collector.store import ChainKey, Lane
 from gated.errors import StorageError
@@ -31,7 +31,7 @@ class PostgresTables:
     def hold(self, lanes: Sequence[Lane], keys: Sequence[ChainKey]) -> Held:
         if not lanes:
             return Held({}, {})
-        names = _columns(lanes, 2)
+        names = columns(lanes, 2)
         with self._connection.pipeline():  # all in one round trip
             self._connection.execute(
                 "INSERT INTO lane SELECT * FROM unnest(%s::text[], %s::text[]) ORDER BY 1, 2"
@@ -47,13 +47,13 @@ class PostgresTables:
                 "SELECT site, gate, epoch, upto, hash, highest, first_received_ms FROM progress"
                 " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (site, gate, epoch)"
                 " USING (site, gate, epoch)",
-                _columns(keys, 3),
+                columns(keys, 3),
             )
             anchors = self._connection.execute(
                 "SELECT site, gate, epoch, boot, quality, seq, boot_ms, at_ms FROM clock_anchor"
                 " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (site, gate, epoch)"
                 " USING (site, gate, epoch)",
-                _columns(keys, 3),
+                columns(keys, 3),
             )
         found: dict[ChainKey, dict[tuple[int, str], Anchor]] = defaultdict(dict)
         for site, gate, epoch, boot, quality, *anchor in anchors:
@@ -70,7 +70,7 @@ class PostgresTables:
             rows = self._connection.execute(
                 "SELECT seq, body_sha, prev FROM record WHERE site = %s AND gate = %s"
                 " AND epoch = %s AND seq BETWEEN %s AND %s",
-                (*_key(chain), *_bounds(window)),
+                (*chain, *_bounds(window)),
             )
             steps = {row[0]: Step(row[1], row[2]) for row in rows}
             self._windows[chain, window] = steps
@@ -80,7 +80,7 @@ class PostgresTables:
         rows = self._connection.execute(
             "SELECT seq FROM record WHERE site = %s AND gate = %s AND epoch = %s"
             " AND seq BETWEEN %s AND %s",
-            (*_key(chain), first, last),
+            (*chain, first, last),
         )
         return {row[0] for row in rows}
 
@@ -89,7 +89,7 @@ class PostgresTables:
             "UPDATE record SET chain = h.chain"
             " FROM unnest(%s::bigint[], %s::bytea[]) AS h (seq, chain)"
             " WHERE site = %s AND gate = %s AND epoch = %s AND record.seq = h.seq",
-            (list(hashes), list(hashes.values()), *_key(chain)),
+            (list(hashes), list(hashes.values()), *chain),
         )
 
     def write(self, writes: Writes) -> None:
@@ -124,21 +124,21 @@ class PostgresTables:
         if not links:
             return
         values = [
-            (*_key(link.chain), link.seq, link.holder_ref, link.salt, link.expires_at_ms)
+            (*link.chain, link.seq, link.holder_ref, link.salt, link.expires_at_ms)
             for link in links
         ]
         self._connection.execute(
             "INSERT INTO link (site, gate, epoch, seq, holder_ref, salt, expires_at_ms)"
             " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[],"
             " %s::text[], %s::text[], %s::bigint[])",
-            _transposed(values),
+            columns(values, 7),
         )
 
     def _set_chains(self, chains: Mapping[ChainKey, StoredChain]) -> None:
         if not chains:
             return
         values = [
-            (*_key(key), chain.head.upto, chain.head.hash, chain.highest, chain.first_received_ms)
+            (*key, chain.head.upto, chain.head.hash, chain.highest, chain.first_received_ms)
             for key, chain in chains.items()
         ]
         self._connection.execute(
@@ -146,7 +146,7 @@ class PostgresTables:
             " %s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[])"
             " ON CONFLICT (site, gate, epoch) DO UPDATE"
             " SET upto = excluded.upto, hash = excluded.hash, highest = excluded.highest",
-            _transposed(values),
+            columns(values, 7),
         )
 
     def _see(self, seen_ms: Mapping[Lane, int]) -> None:
@@ -157,7 +157,7 @@ class PostgresTables:
             " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[])"
             " ON CONFLICT (site, gate) DO UPDATE"
             " SET last_seen_ms = greatest(gate.last_seen_ms, excluded.last_seen_ms)",
-            (*_columns(list(seen_ms), 2), list(seen_ms.values())),
+            (*columns(list(seen_ms), 2), list(seen_ms.values())),
         )
 
     def set_anchor(self, chain: ChainKey, new: NewAnchor) -> None:
@@ -166,7 +166,7 @@ class PostgresTables:
             "INSERT INTO clock_anchor VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (site, gate, epoch, boot, quality) DO UPDATE"
             " SET seq = excluded.seq, boot_ms = excluded.boot_ms, at_ms = excluded.at_ms",
-            (*_key(chain), new.boot, new.quality, anchor.seq, anchor.boot_ms, anchor.at_ms),
+            (*chain, new.boot, new.quality, anchor.seq, anchor.boot_ms, anchor.at_ms),
         )
         if new.is_best:
             self._connection.execute(
@@ -175,21 +175,21 @@ class PostgresTables:
                 " AND time_quality = 'unknown' AND boot_ms BETWEEN 0 AND %s",
                 (
                     *(anchor.at_ms - anchor.boot_ms, new.quality),
-                    *(*_key(chain), new.boot, MAX_BOOT_MS),
+                    *(*chain, new.boot, MAX_BOOT_MS),
                 ),
             )
 
     def add_lost(self, chain: ChainKey, first: int, last: int, noted_at_ms: int) -> None:
         self._connection.execute(
             "INSERT INTO lost VALUES (%s, %s, %s, %s, %s, %s)",
-            (*_key(chain), first, last, noted_at_ms),
+            (*chain, first, last, noted_at_ms),
         )
 
     def take_lost(self, chain: ChainKey, seq: int) -> tuple[int, int, int] | None:
         row = self._connection.execute(
             "DELETE FROM lost WHERE site = %s AND gate = %s AND epoch = %s"
             " AND %s BETWEEN first_seq AND last_seq RETURNING first_seq, last_seq, noted_at_ms",
-            (*_key(chain), seq),
+            (*chain, seq),
         ).fetchone()
         return None if row is None else (row[0], row[1], row[2])
 
@@ -199,7 +199,7 @@ class PostgresTables:
             " received_at_ms) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT DO NOTHING",
             (
-                *(note.problem, *_key(note.chain), note.seq, note.topic, note.body),
+                *(note.problem, *note.chain, note.seq, note.topic, note.body),
                 *(note.body_sha, note.error, note.received_at_ms),
             ),
         )
@@ -235,23 +235,6 @@ class PostgresTables:
 
     def take_uses(self, lane: Lane, told: GateUses, received_at_ms: int, keep_ms: int) -> bool:
         return postgres_uses.take(self._connection, lane, told, received_at_ms, keep_ms)
-
-
-def _key(chain: ChainKey) -> tuple[str, str, str]:
-    return (chain.site, chain.gate, chain.epoch)
-
-
-def _columns(keys: Sequence[Lane] | Sequence[ChainKey], count: int) -> list[list[str]]:
-    """Return the first ``count`` columns of ``keys``, each as one array."""
-    columns = [[key.site for key in keys], [key.gate for key in keys]]
-    if count > len(columns):
-        columns.append([key.epoch for key in keys if isinstance(key, ChainKey)])
-    return columns
-
-
-def _transposed(values: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    """Return ``values`` column by column, each as one array."""
-    return [list(column) for column in zip(*values, strict=True)]
 
 
 def _bounds(window: int) -> tuple[int, int]:

@@ -236,3 +236,8 @@ class PostgresQueries:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def columns(rows: Sequence[tuple[object, ...]], count: int) -> list[list[object]]:
+    """Return ``rows`` column by column, each as one array: ``count`` empty ones for no rows."""
+    return [[row[n] for row in rows] for n in range(count)]

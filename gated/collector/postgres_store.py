@@ -21,6 +21,7 @@ from gated.collector.postgres_connection import (
     Postgres,
     PostgresAddress,
     PostgresQueries,
+    columns,
     open_for_writing,
     translated,
 )
@@ -111,11 +112,7 @@ class PostgresStore:
                 "SELECT site, gate, epoch, upto, hash, highest FROM progress"
                 " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS asked (site, gate, epoch)"
                 " USING (site, gate, epoch)",
-                (
-                    [chain.site for chain in chains],
-                    [chain.gate for chain in chains],
-                    [chain.epoch for chain in chains],
-                ),
+                columns(chains, 3),
             )
             found = {ChainKey(*row[:3]): row[3:] for row in rows}
             queries = PostgresQueries(connection)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gated.collector.postgres_connection import Postgres
+from gated.collector.postgres_connection import Postgres, columns
 from gated.collector.sql_uses import page_of
 from gated.collector.store import ChainKey, Lane, UsesPage
 from gated.uses import MAX_USES, GateUses, UseAt, believable
@@ -91,11 +91,7 @@ def stored(connection: Postgres, ledgers: Sequence[ChainKey]) -> list[int]:
         "SELECT site, gate, epoch, upto FROM uses_stored"
         " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS asked (site, gate, epoch)"
         " USING (site, gate, epoch)",
-        (
-            [key.site for key in ledgers],
-            [key.gate for key in ledgers],
-            [key.epoch for key in ledgers],
-        ),
+        columns(ledgers, 3),
     )
     found = {ChainKey(site, gate, epoch): int(upto) for site, gate, epoch, upto in rows}
     return [found.get(key, 0) for key in ledgers]

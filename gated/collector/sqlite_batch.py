@@ -23,7 +23,7 @@ def read_chain(connection: sqlite3.Connection, chain: ChainKey) -> StoredChain |
     row = connection.execute(
         "SELECT upto, hash, highest, first_received_ms FROM progress "
         "WHERE site = ? AND gate = ? AND epoch = ?",
-        _key(chain),
+        chain,
     ).fetchone()
     return None if row is None else StoredChain(Head(row[0], row[1]), row[2], row[3])
 
@@ -46,7 +46,7 @@ class SqliteTables:
                 for boot, quality, seq, boot_ms, at_ms in self._connection.execute(
                     "SELECT boot, quality, seq, boot_ms, at_ms FROM clock_anchor "
                     "WHERE site = ? AND gate = ? AND epoch = ?",
-                    _key(key),
+                    key,
                 )
             }
             for key in keys
@@ -56,7 +56,7 @@ class SqliteTables:
         row = self._connection.execute(
             "SELECT body_sha, prev FROM record "
             "WHERE site = ? AND gate = ? AND epoch = ? AND seq = ?",
-            (*_key(chain), seq),
+            (*chain, seq),
         ).fetchone()
         return None if row is None else Step(*row)
 
@@ -64,14 +64,14 @@ class SqliteTables:
         rows = self._connection.execute(
             "SELECT seq FROM record "
             "WHERE site = ? AND gate = ? AND epoch = ? AND seq BETWEEN ? AND ?",
-            (*_key(chain), first, last),
+            (*chain, first, last),
         )
         return {row[0] for row in rows}
 
     def set_hashes(self, chain: ChainKey, hashes: Mapping[int, bytes]) -> None:
         self._connection.executemany(
             "UPDATE record SET chain = ? WHERE site = ? AND gate = ? AND epoch = ? AND seq = ?",
-            [(hash_, *_key(chain), seq) for seq, hash_ in hashes.items()],
+            [(hash_, *chain, seq) for seq, hash_ in hashes.items()],
         )
 
     def write(self, writes: Writes) -> None:
@@ -79,7 +79,7 @@ class SqliteTables:
         self._connection.executemany(
             "INSERT INTO link VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (*_key(link.chain), link.seq, link.holder_ref, link.salt, link.expires_at_ms)
+                (*link.chain, link.seq, link.holder_ref, link.salt, link.expires_at_ms)
                 for link in writes.links
             ],
         )
@@ -88,7 +88,7 @@ class SqliteTables:
             "SET upto = excluded.upto, hash = excluded.hash, highest = excluded.highest",
             [
                 (
-                    *(*_key(key), chain.head.upto, chain.head.hash),
+                    *(*key, chain.head.upto, chain.head.hash),
                     *(chain.highest, chain.first_received_ms),
                 )
                 for key, chain in writes.chains.items()
@@ -104,7 +104,7 @@ class SqliteTables:
         anchor = new.anchor
         self._connection.execute(
             "INSERT OR REPLACE INTO clock_anchor VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*_key(chain), new.boot, new.quality, anchor.seq, anchor.boot_ms, anchor.at_ms),
+            (*chain, new.boot, new.quality, anchor.seq, anchor.boot_ms, anchor.at_ms),
         )
         if new.is_best:
             self._connection.execute(
@@ -113,13 +113,13 @@ class SqliteTables:
                 "AND time_quality = 'unknown' AND boot_ms BETWEEN 0 AND ?",
                 (
                     *(anchor.at_ms - anchor.boot_ms, new.quality),
-                    *(*_key(chain), new.boot, MAX_BOOT_MS),
+                    *(*chain, new.boot, MAX_BOOT_MS),
                 ),
             )
 
     def add_lost(self, chain: ChainKey, first: int, last: int, noted_at_ms: int) -> None:
         self._connection.execute(
-            "INSERT INTO lost VALUES (?, ?, ?, ?, ?, ?)", (*_key(chain), first, last, noted_at_ms)
+            "INSERT INTO lost VALUES (?, ?, ?, ?, ?, ?)", (*chain, first, last, noted_at_ms)
         )
 
     def take_lost(self, chain: ChainKey, seq: int) -> tuple[int, int, int] | None:
@@ -127,7 +127,7 @@ class SqliteTables:
             "DELETE FROM lost "
             "WHERE site = ? AND gate = ? AND epoch = ? AND ? BETWEEN first_seq AND last_seq "
             "RETURNING first_seq, last_seq, noted_at_ms",
-            (*_key(chain), seq),
+            (*chain, seq),
         ).fetchone()
         return None if row is None else (row[0], row[1], row[2])
 
@@ -136,7 +136,7 @@ class SqliteTables:
             "INSERT INTO quarantine (problem, site, gate, epoch, seq, topic, body, body_sha, error,"
             " received_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
-                *(note.problem, *_key(note.chain), note.seq, note.topic, note.body),
+                *(note.problem, *note.chain, note.seq, note.topic, note.body),
                 *(note.body_sha, note.error, note.received_at_ms),
             ),
         )
@@ -170,7 +170,3 @@ class SqliteTables:
 
     def take_uses(self, lane: Lane, told: GateUses, received_at_ms: int, keep_ms: int) -> bool:
         return sqlite_uses.take(self._connection, lane, told, received_at_ms, keep_ms)
-
-
-def _key(chain: ChainKey) -> tuple[str, str, str]:
-    return (chain.site, chain.gate, chain.epoch)

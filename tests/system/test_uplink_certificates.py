@@ -102,6 +102,12 @@ def pairs_of(gate: GateRig, tls: TlsFiles) -> OwnPairs:
     return OwnPairs(folder, tls)
 
 
+def queue_five(centre: Centre, gate: GateRig, collect: Collect) -> None:
+    """Have five records to be delivered, and somebody at the broker who takes them."""
+    collect(FakeCollector(centre.plain_port))
+    gate.record(5)
+
+
 def drained(gate: GateRig) -> bool:
     return wait_until(lambda: gate.backlog() == 0, PATIENCE_S)
 
@@ -132,8 +138,7 @@ def test_a_ca_file_that_is_replaced_counts_from_the_next_connection_on(
 ) -> None:
     tls = files(gate, old.pair(GATE), old)
     centre.start(new, old)
-    collect(FakeCollector(centre.plain_port))
-    gate.record(5)
+    queue_five(centre, gate, collect)
     with running_uplink(gate, centre.broker.port, tls=tls):
         assert wait_until(lambda: "its certificate is refused" in caplog.text, PATIENCE_S)
         assert gate.stored_ack() is None
@@ -224,8 +229,7 @@ def test_a_first_certificate_comes_to_a_gate_that_has_none(
     pairs = pairs_of(gate, tls)
     pairs.put_new(old.pair(GATE))
     centre.start(old, old)
-    collect(FakeCollector(centre.plain_port))
-    gate.record(5)
+    queue_five(centre, gate, collect)
     with running_uplink(gate, centre.broker.port, tls=tls):
         assert drained(gate)
         assert wait_until(pairs.in_force_file.exists, PATIENCE_S)
@@ -238,8 +242,7 @@ def test_an_expired_pair_in_force_does_not_keep_the_new_one_out(
     pairs = pairs_of(gate, tls)
     pairs.put_new(old.pair(GATE))
     centre.start(old, old)
-    collect(FakeCollector(centre.plain_port))
-    gate.record(5)
+    queue_five(centre, gate, collect)
     with running_uplink(gate, centre.broker.port, tls=tls):
         assert drained(gate)
 
@@ -272,8 +275,7 @@ def test_with_a_clock_at_1970_records_wait_and_nobody_is_bothered(
 ) -> None:
     tls = files(gate, old.pair(GATE), old)
     centre.start(old, old)
-    collect(FakeCollector(centre.plain_port))
-    gate.record(5)
+    queue_five(centre, gate, collect)
     before = connections(centre)  # the rig's own look whether it listens
     clock = WrongClock(speed=3)
     clock.offset_s = -clock.now().timestamp()
@@ -297,8 +299,7 @@ def test_a_record_from_the_future_does_not_keep_records_here_for_ever(
 ) -> None:
     tls = files(gate, old.pair(GATE), old)
     centre.start(old, old)
-    collect(FakeCollector(centre.plain_port))
-    gate.record(5)
+    queue_five(centre, gate, collect)
     clock = WrongClock(offset_s=-86_400, speed=100)  # the floor is today, the clock says yesterday
     with running_uplink(gate, centre.broker.port, tls=tls, clock=clock):
         assert drained(gate)

@@ -20,41 +20,22 @@ from cryptography.x509.oid import NameOID
 from gated.clock import SystemClock
 from gated.simulation.broker import HOST
 from tests.brokers import BrokerUnderTest, Mosquitto, wait_until
+from tests.config_texts import of_uplink
 from tests.uplink_rig import GATE, SITE, TOPICS, FakeCollector, GateRig, Subscriber
 
 PATIENCE_S = 20.0
 Collect = Callable[[Subscriber], None]
 NewMosquitto = Callable[..., Mosquitto]
 
-CONFIGURATION = """\
-[gate]
-site = "{site}"
-name = "{gate}"
-[temperature]
-thermometers = [
-  {{ name = "a", driver = "mlx90614", variant = "DCI", bus = "/dev/i2c-1", mount_height_m = 1.1 }},
-]
-[scanner]
-camera = "v4l2"
-[outputs]
-relay = {{ line = "GPIO17", pulse_s = 0.5 }}
-[uplink]
-broker = "{broker}"
-{more}
-[paths]
-state = "{folder}"
-run = "{folder}"
-"""
-
 
 class UplinkProcess:
     """``gated uplink`` in a process of its own."""
 
-    def __init__(self, rig: GateRig, broker: str, more: str = "") -> None:
+    def __init__(self, rig: GateRig, broker: str, *more: str) -> None:
         self._log = rig.folder / "uplink.log"
         file = rig.folder / "gated.toml"
         file.write_text(
-            CONFIGURATION.format(site=SITE, gate=GATE, broker=broker, more=more, folder=rig.folder),
+            of_uplink(SITE, GATE, broker, rig.folder, *more),
             encoding="utf-8",
         )
         with self._log.open("ab") as log:
@@ -76,8 +57,8 @@ class UplinkProcess:
 
 
 @contextlib.contextmanager
-def uplink_process(rig: GateRig, broker: str, more: str = "") -> Iterator[UplinkProcess]:
-    uplink = UplinkProcess(rig, broker, more)
+def uplink_process(rig: GateRig, broker: str, *more: str) -> Iterator[UplinkProcess]:
+    uplink = UplinkProcess(rig, broker, *more)
     try:
         yield uplink
     finally:
