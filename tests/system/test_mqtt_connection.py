@@ -6,7 +6,7 @@ from gated.clock import SystemClock
 from gated.collector.broker import RECEIVE_MAXIMUM, BrokerConnection
 from gated.mqtt.address import BrokerAddress
 from gated.mqtt.connection import Connection, Dial
-from gated.mqtt.happenings import Confirmed, Connected, Happening, Received
+from gated.mqtt.happenings import Confirmed, Connected, Happening, Received, Subscribed
 from gated.simulation.broker import HOST
 from tests.system.conftest import NewMosquitto
 
@@ -71,6 +71,10 @@ def test_more_than_the_broker_takes_at_once_is_told_piece_by_piece(
     broker = new_mosquitto(options="max_inflight_messages 10")
     listener = connect(broker.port, "listener", publish_window=0)
     listener.subscribe(("t/uses",))
+    until = CLOCK.monotonic_s() + WAIT_S
+    while Subscribed(()) not in listener.happenings():  # else the first are told to nobody
+        assert CLOCK.monotonic_s() < until
+        listener.pump(0.05)
     address = BrokerAddress(HOST, broker.port, "collector")
     collector = BrokerConnection(address, will_topic="t/will", will=b"", clock=CLOCK)
     collector.open(["t/rec"], lambda: None)
