@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import Spread, print_figures, surroundings
 from benchmarks.figures.processes import cpu_s, peak_mb, pss_mb
-from benchmarks.uplinks.stage import BROKER, StandIn, fill, uplink
+from benchmarks.uplinks.stage import BROKER, StandIn, be_elsewhere, fill, uplink
 from tests.brokers import Mosquitto
 from tests.gate_processes import CLOCK
 
@@ -50,6 +50,7 @@ def broker() -> Iterator[int]:
     with tempfile.TemporaryDirectory() as name:
         mosquitto = Mosquitto(Path(name), options=BROKER)
         mosquitto.start()
+        be_elsewhere(mosquitto.pid)
         try:
             yield mosquitto.port
         finally:
