@@ -106,6 +106,8 @@ def hear_uplink(
 
 def main() -> int:
     args = parse_arguments()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())  # before it is said that we are there
     clock = WrongClock(offset_s=args.clock, speed=args.speed)
     limits = RoomLimits(
         max_bytes=args.max_bytes,
@@ -129,13 +131,13 @@ def main() -> int:
     say(f"opened {opened.how} {ledger.epoch}")
     if opened.detail:
         sys.stderr.write(f"{opened.detail}\n")
-    serve(ledger, args, clock)
+    serve(ledger, args, clock, stop)
     return 0
 
 
-def serve(ledger: Ledger, args: argparse.Namespace, clock: WrongClock) -> None:
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+def serve(
+    ledger: Ledger, args: argparse.Namespace, clock: WrongClock, stop: threading.Event
+) -> None:
     requests: queue.Queue[LedgerRequest] = queue.Queue(1_024)
     load = Load(args.name, random.Random(args.name), clock, TimeQuality(args.time_quality))
     feeder = Feeder(load, requests, args.rate, args.at_once)
