@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# Two slow cores, many tests at once: how long an example takes says nothing.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 # As the scanner itself does: on threads of its own, small matrices take five times as long. Before
 # anything imports NumPy.

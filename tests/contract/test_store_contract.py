@@ -417,9 +417,7 @@ def test_a_batch_that_cannot_be_committed_leaves_nothing(
     assert store.ingest(arrivals(messages)).stored == 3
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_with_duplicates_in_any_batches_ends_in_the_same_state(
     data: st.DataObject, store: Store, database: DatabaseUnderTest

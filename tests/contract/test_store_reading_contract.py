@@ -98,9 +98,7 @@ def histories() -> st.SearchStrategy[list[list[Arrival]]]:
     return history()
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=histories())
 def test_both_stores_make_the_same_of_any_history(
     batches: Sequence[Sequence[Arrival]],
@@ -270,9 +268,7 @@ def refuses_nothing(database: DatabaseUnderTest, arrivals_: Sequence[Arrival]) -
     database.rows("SELECT * FROM visits")
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_member_of_a_record_or_a_state_stops_a_store(
     data: st.DataObject, database: DatabaseUnderTest

@@ -301,7 +301,7 @@ def test_a_picture_of_nothing_is_no_number() -> None:
     level_c=st.floats(-30.0, 60.0),
     dark=st.floats(0.0, 0.9),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_picture_gives_a_value_it_contains(
     seed: int, spread_c: float, level_c: float, dark: float
 ) -> None:
@@ -325,7 +325,7 @@ def test_any_picture_gives_a_value_it_contains(
     forehead_c=st.floats(32.0, 39.0),
     ambient_c=st.floats(10.0, 30.0),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_whole_face_without_noise_is_read_to_a_twentieth(
     distance_m: float, aside_m: float, above_m: float, forehead_c: float, ambient_c: float
 ) -> None:
@@ -343,7 +343,7 @@ def test_any_whole_face_without_noise_is_read_to_a_twentieth(
 
 
 @given(st.floats(0.0, 3.0))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_hotter_forehead_reads_hotter(more_c: float) -> None:
     cooler = find(seen(somebody(0.4, forehead_c=34.0))).object_c
     assert find(seen(somebody(0.4, forehead_c=34.0 + more_c))).object_c >= cooler

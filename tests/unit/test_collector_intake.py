@@ -106,9 +106,7 @@ def test_a_state_that_is_not_what_it_should_be_is_ignored(payload: bytes) -> Non
     assert isinstance(read_arrival(Arrival(topic, payload, 0)), Ignored)
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_member_of_a_record_can_stop_the_store(data: st.DataObject, tmp_path: Path) -> None:
     body = json.loads(MESSAGE.payload)
@@ -123,9 +121,7 @@ def test_no_member_of_a_record_can_stop_the_store(data: st.DataObject, tmp_path:
     store.close()
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_member_of_a_state_can_stop_the_store(data: st.DataObject, tmp_path: Path) -> None:
     state = json.loads(STATE.model_dump_json())

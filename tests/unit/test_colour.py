@@ -213,7 +213,7 @@ def test_a_code_that_reaches_out_of_the_frame_a_little_is_told(shift: tuple[int,
 # --- properties ----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.sampled_from(STATUS_COLOURS),
     st.tuples(*[st.floats(0.35, 1.0)] * 3),
@@ -227,7 +227,7 @@ def test_the_colour_of_the_light_does_not_matter(
     assert read_colour(_relit(frame, (blue, green, red)), corners).colour is colour
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.tuples(*[st.floats(0.2, 3.0)] * 3), st.floats(0, 120))
 def test_red_is_never_green_and_green_never_red(
     gains: tuple[float, float, float], veil: float
@@ -237,7 +237,6 @@ def test_red_is_never_green_and_green_never_red(
         assert read_colour(_relit(frame, gains, veil), corners).colour is not other
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, (4, 2), elements=st.floats(-400, 1_700, width=32)),
     st.sampled_from([(720, 1280, 3), (1, 1, 3), (40, 2, 3), (300, 301, 3)]),
@@ -247,13 +246,11 @@ def test_no_corners_raise(corners: Corners, shape: tuple[int, ...]) -> None:
     assert 0 <= reading.confidence <= 1
 
 
-@settings(deadline=None)
 @given(hnp.arrays(np.float32, (4, 2)))
 def test_not_even_corners_that_are_no_numbers_raise(corners: Corners) -> None:
     assert 0 <= read_colour(render_empty(4), corners).confidence <= 1
 
 
-@settings(deadline=None)
 @given(hnp.arrays(np.uint8, (24, 24, 3)))
 def test_no_picture_raises(pixels: Pixels) -> None:
     corners = np.array([(1, 1), (23, 1), (23, 23), (1, 23)], np.float32)

@@ -189,5 +189,5 @@ class HostileBroker(RuleBasedStateMachine):
                 assert self.gate.alarms
 
 
-HostileBroker.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+HostileBroker.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
 TestHostileBroker = HostileBroker.TestCase

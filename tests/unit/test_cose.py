@@ -4,14 +4,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.credentials import cbor, cose, signatures
 from gated.credentials.cbor import CborValue, Tagged
 from gated.credentials.malformed import MalformedCode
 
-UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 P256 = ec.derive_private_key(123_456_789, ec.SECP256R1())
 KEY_ID = b"12345678"
@@ -93,7 +92,6 @@ def test_what_is_longer_than_any_code_is_not_decoded() -> None:
     assert cbor.decode(b"\x59\xff\xfd" + bytes(65_533)) == bytes(65_533)
 
 
-@UNHURRIED
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_or_are_malformed(data: bytes) -> None:
     try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.credentials import dcc
@@ -14,8 +14,6 @@ from gated.credentials.dcc import HealthCertificate, parse_health_certificate
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.proof import LabTest, Recovery, Vaccination
 from gated.vocabulary import EvidenceKind, LabTestKind
-
-UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 
 Members = dict[str, CborValue]
 DOSE: Members = {
@@ -427,7 +425,6 @@ ODD_VALUES = st.recursive(
 )
 
 
-@UNHURRIED
 @given(
     group=st.sampled_from(sorted(ENTRIES)),
     key=st.sampled_from(sorted({*DOSE, *SAMPLE, *RECOVERED, "nm", "ver", "nam", "dob", *"vtr"})),

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.credentials import fhir
@@ -18,7 +18,6 @@ from gated.vocabulary import CredentialStatus, LabTestKind
 from tests.health_cards import NOW, PATIENT, Changes, bundle_of, card_payload, changed, sealed
 from tests.health_cards import trusted as lab
 
-UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 COVID_19 = "840539006"
 DOSE: Mapping[str, object] = {
     "resourceType": "Immunization",
@@ -308,7 +307,6 @@ JSON: st.SearchStrategy[JsonValue] = st.recursive(
 MEMBERS = sorted({*PATIENT, *DOSE, *TEST, "valueString", "effectivePeriod", "isSubpotent"})
 
 
-@UNHURRIED
 @given(
     st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=3),
     st.sampled_from([PATIENT, DOSE, TEST]),

@@ -9,7 +9,7 @@ import pytest
 import segno
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.credentials import base45, cbor, cose, gp1, signatures
@@ -24,7 +24,6 @@ from tests import changing_passes
 from tests.changing_passes import SCHOOL, TRUST
 from tests.signed_codes import check_is_no_grant
 
-UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 GOLDEN = Path(__file__).parents[1] / "golden" / "gp1"
 DOCUMENT = json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))
 CASES = {case["name"]: case for case in DOCUMENT["cases"]}
@@ -280,20 +279,17 @@ def test_a_text_longer_than_a_qr_code_is_malformed_whatever_it_is() -> None:
     assert judge("x" * 4_296).status is CredentialStatus.UNSUPPORTED
 
 
-@UNHURRIED
 @given(st.text(alphabet=st.characters(), max_size=400))
 def test_no_text_raises_or_is_valid(text: str) -> None:
     for candidate in (text, "GP1:" + text):
         check_is_no_grant(judge(candidate))
 
 
-@UNHURRIED
 @given(st.binary(max_size=300))
 def test_no_bytes_in_base45_raise_or_are_valid(data: bytes) -> None:
     check_is_no_grant(judge("GP1:" + base45.encode(data)))
 
 
-@UNHURRIED
 @given(
     position=st.integers(0, len(PUPILS_CARD) - 1),
     inserted=st.text(alphabet=base45.ALPHABET, max_size=4),
@@ -307,7 +303,6 @@ def test_a_pass_with_any_other_character_is_not_valid(
         check_is_no_grant(judge(text))
 
 
-@UNHURRIED
 @given(position=st.integers(0), change=st.integers(1, 255))
 def test_a_pass_with_any_other_byte_is_not_valid(position: int, change: int) -> None:
     data = bytearray(base45.decode(PUPILS_CARD[4:]))
@@ -315,7 +310,6 @@ def test_a_pass_with_any_other_byte_is_not_valid(position: int, change: int) -> 
     check_is_no_grant(judge("GP1:" + base45.encode(bytes(data))))
 
 
-@UNHURRIED
 @given(st.binary(max_size=120))
 def test_no_well_signed_payload_raises(payload: bytes) -> None:
     key_id = signatures.key_fingerprint(SCHOOL.public_key())

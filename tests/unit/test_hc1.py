@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.credentials import base45, cbor, cose, hc1, signatures
@@ -29,7 +29,6 @@ from gated.credentials.verify import Verification, verify
 from gated.vocabulary import CredentialStatus, EvidenceKind, Reason
 from tests.signed_codes import check_is_no_grant, hc1_code, hc1_text, self_signed, trusted_key
 
-UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 GOLDEN = Path(__file__).parents[1] / "golden"
 PUBLISHED = sorted(path.stem for path in (GOLDEN / "eu-dcc-common").glob("*.json"))
 REVOCATION = json.loads((GOLDEN / "dcc-revocation" / "cases.json").read_text(encoding="utf-8"))
@@ -592,26 +591,22 @@ def test_full_width_digits_are_no_date() -> None:
 # --- anything ------------------------------------------------------------------------------------
 
 
-@UNHURRIED
 @given(st.text(alphabet=st.characters(), max_size=400))
 def test_no_text_raises_or_is_valid(text: str) -> None:
     check_is_no_grant(judge("HC1:" + text))
 
 
-@UNHURRIED
 @given(st.text(alphabet=base45.ALPHABET, max_size=400))
 def test_no_text_in_base45_raises_or_is_valid(text: str) -> None:
     check_is_no_grant(judge("HC1:" + text))
 
 
-@UNHURRIED
 @given(st.binary(max_size=300))
 def test_no_compressed_bytes_raise_or_are_valid(data: bytes) -> None:
     for message in (data, b"\xd2" + data, b"\xd2\x84" + data, b"\x84" + data):
         check_is_no_grant(judge(hc1_text(message)))
 
 
-@UNHURRIED
 @given(position=st.integers(0), change=st.integers(1, 255))
 def test_a_message_with_any_other_byte_is_not_valid(position: int, change: int) -> None:
     data = bytearray(MESSAGE)
@@ -621,7 +616,6 @@ def test_a_message_with_any_other_byte_is_not_valid(position: int, change: int) 
     assert result.proof is None
 
 
-@UNHURRIED
 @given(
     position=st.integers(0, len(CODE) - 1),
     inserted=st.text(alphabet=base45.ALPHABET, max_size=4),
@@ -635,13 +629,11 @@ def test_a_code_with_any_other_character_is_not_valid(
         check_is_no_grant(judge(text))
 
 
-@UNHURRIED
 @given(st.binary(max_size=120))
 def test_no_well_signed_payload_raises(payload: bytes) -> None:
     assert judge(sealed(payload)).status is CredentialStatus.MALFORMED
 
 
-@UNHURRIED
 @given(position=st.integers(0), change=st.binary(min_size=1, max_size=9), removed=st.integers(0, 9))
 def test_no_well_signed_change_of_the_payload_raises(
     position: int, change: bytes, removed: int

@@ -47,9 +47,7 @@ def test_a_sound_chain_verifies_from_end_to_end(sound: Path, tmp_path: Path) -> 
     assert after(sound, tmp_path, lambda db: None) == ChainReport(True, COUNT)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seq=st.integers(1, COUNT),
     column=st.sampled_from(["body", "hash"]),

@@ -261,7 +261,7 @@ def test_any_chip_converts_as_plain_python_does(seed: int, control: int) -> None
 
 
 @given(temperature_c=st.floats(-40, 300), die_c=st.floats(-5, 60), seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_the_chip_model_is_shown_comes_back(
     temperature_c: float, die_c: float, seed: int
 ) -> None:
@@ -281,7 +281,7 @@ def quiet(temperature_c: float, die_c: float = 30.0, seed: int = 0) -> ThermalPi
 
 
 @given(st.integers(-120, 4_000), st.integers(1, 400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_more_counts_are_hotter(counts: int, more: int) -> None:
     calibration = parse(golden_words("eeprom").view(np.uint16))
     words = golden_words("subpage-0").copy()

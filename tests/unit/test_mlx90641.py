@@ -157,7 +157,7 @@ def test_each_subpage_has_its_own_pixels_and_offsets(
 
 
 @given(temperature_c=st.floats(-40, 300), die_c=st.floats(-5, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_the_chip_model_is_shown_comes_back(temperature_c: float, die_c: float) -> None:
     clock, bus = FakeClock(), SimulatedBus()
     unit = Unit(*FIELD_DEG["BCB"], noise_share=0.0)

@@ -139,7 +139,7 @@ def test_a_line_that_cannot_be_used_is_told_by_its_number_and_without_the_name(
     assert "1101" not in read.problems[0].text
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=11))
 def test_no_cells_raise_anything_else(cells: list[str]) -> None:
     head = "姓名,班级,编号,区分,类别,生效日期,有效期至,区域,行动较慢,值守,监护人"

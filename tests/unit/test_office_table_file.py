@@ -25,7 +25,7 @@ from gated.office.table_file import (
 
 TEXT = "姓名,班级\r\n张三,三年2班\r\n"
 ROWS = (Row(1, ("姓名", "班级")), Row(2, ("张三", "三年2班")))
-UNHURRIED = settings(deadline=None, max_examples=40)
+FORTY = settings(max_examples=40)
 
 
 def xlsx(*rows: tuple[object, ...], sheets: int = 1) -> bytes:
@@ -211,7 +211,7 @@ def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path: Path) -> Non
             read_table(tmp_path / name)
 
 
-@UNHURRIED
+@FORTY
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
     for start in (b"", b"PK\x03\x04", b"\xef\xbb\xbf", b"\xff\xfe"):
@@ -224,7 +224,7 @@ def test_no_bytes_raise_anything_else(data: bytes) -> None:
 WORKBOOK = xlsx(("姓名", "班级"), ("张三", "三年2班"))
 
 
-@UNHURRIED
+@FORTY
 @given(position=st.integers(0), change=st.integers(1, 255))
 def test_no_damaged_workbook_raises_anything_else(position: int, change: int) -> None:
     def damage(text: bytes) -> bytes:

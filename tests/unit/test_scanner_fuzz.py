@@ -44,7 +44,7 @@ from tests.frame_sources import ScriptedSource, noisy
 from tests.scanner_outbox import Outbox
 
 CASCADE = Cascade(load_decoders()[0])
-QUICK = settings(max_examples=50, deadline=None)
+QUICK = settings(max_examples=50)
 FORMATS = (".png", ".jpg", ".webp", ".bmp")
 RANDOM_CODES = 300
 MODULE_PX = 4
@@ -244,7 +244,7 @@ class Gate:
         return self.outbox.send(payload)  # which decodes it
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(frames=st.lists(pictures() | st.none(), min_size=1, max_size=8))
 def test_the_loop_goes_on_whatever_frames_come(frames: list[Pixels | None]) -> None:
     gate = Gate([*frames, *[noisy(seed) for seed in range(3)]])
@@ -338,7 +338,7 @@ def test_the_second_family_alone_copes_with_such_codes_too(name: str) -> None:
     assert all(seen.text == "" or is_acceptable(seen.text) for seen in gate.outbox.codes)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     texts=st.lists(
         st.text(st.characters(), max_size=40) | st.just("A" * 4_297) | st.just("\ud800" * 9),
@@ -361,7 +361,7 @@ def test_whatever_a_decoder_reads_leaves_as_a_sighting_or_stays(
     assert all(seen.text in {*texts, ""} for seen in gate.outbox.codes)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_changed_datagram_is_refused_or_says_what_can_be_said(data: st.DataObject) -> None:
     seen = CodeSeen("GP1:立信", "zxing", CodeColour.GREEN, "0123456789abcdef")
@@ -386,7 +386,7 @@ FILES = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(suffix=st.sampled_from(FORMATS), data=st.data())
 def test_a_damaged_file_is_a_frame_for_the_loop_or_a_reason(
     suffix: str, data: st.DataObject

@@ -146,7 +146,7 @@ def test_a_picture_that_was_cut_off_says_so(suffix: str) -> None:
     assert _reason(data[: len(data) // 2]) == "damaged or cut off"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(FORMATS), st.data())
 def test_a_damaged_picture_is_a_picture_or_a_reason(suffix: str, data: st.DataObject) -> None:
     whole = bytearray(encode_picture(_scene(24, 24), suffix))

@@ -198,7 +198,7 @@ ACTIONS = ("use", "use", "use", "give back", "speak", "speak", "collect", "hear"
            "lose the store")  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 2)), max_size=40))
 def test_whatever_is_lost_on_the_way_in_the_end_every_gate_knows_all_uses(
     script: list[tuple[str, int]],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.credentials import jws, shc, strict_json
@@ -33,7 +33,6 @@ from tests.health_cards import (
     trusted,
 )
 
-UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 GOLDEN = Path(__file__).parents[1] / "golden" / "shc"
 CASES = {
     case["name"]: case
@@ -389,7 +388,6 @@ def test_only_the_exact_prefix_is_recognised(text: str) -> None:
 # --- hostile texts -------------------------------------------------------------------------------
 
 
-@UNHURRIED
 @given(st.text(max_size=300), st.text("0123456789/", max_size=300), st.binary(max_size=200))
 def test_no_text_raises_or_is_valid(text: str, digits: str, data: bytes) -> None:
     dotted = ".".join(base64url(part) for part in (data[:60], data[60:120], data[120:]))
@@ -397,7 +395,6 @@ def test_no_text_raises_or_is_valid(text: str, digits: str, data: bytes) -> None
         assert judge(candidate).status is not CredentialStatus.VALID
 
 
-@UNHURRIED
 @given(position=st.integers(0, len(DIGITS) // 2 - 1), character=st.integers(0, 77))
 def test_a_card_with_any_other_character_is_not_valid(position: int, character: int) -> None:
     other = DIGITS[: 2 * position] + f"{character:02}" + DIGITS[2 * position + 2 :]
@@ -412,7 +409,6 @@ JSON = st.recursive(
 )
 
 
-@UNHURRIED
 @given(
     st.dictionaries(st.sampled_from(["iss", "nbf", "exp", "vc"]), JSON, min_size=1),
     st.dictionaries(st.sampled_from(["type", "credentialSubject", "rid"]), JSON),

@@ -72,7 +72,7 @@ def test_half_of_a_pixel_s_sensitivity_lies_half_a_pixel_off_its_axis() -> None:
     aside_m=st.floats(-0.1, 0.1),
     above_m=st.floats(-0.04, 0.04),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_disc_is_as_large_and_where_it_should_be(
     radius_m: float, distance_m: float, aside_m: float, above_m: float
 ) -> None:

@@ -129,7 +129,7 @@ def test_a_hole_is_sent_again_although_something_is_always_in_flight() -> None:
     assert {seq for seq, count in road.copies.items() if count > 1} == {5}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.integers(1, 25),
     every_s=st.integers(1, 25),
@@ -147,7 +147,7 @@ def test_with_steady_bursts_every_hole_is_sent_again_within_a_minute_of_being_se
     assert all(count <= 2 for count in road.copies.values())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     backlog=st.integers(1, 3_000),
     collected_a_second=st.floats(0.05, 50),

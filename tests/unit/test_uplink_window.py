@@ -414,7 +414,7 @@ ACTIONS: st.SearchStrategy[Action] = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     existing=st.sets(st.integers(1, 60), min_size=1),
     receive_maximum=st.integers(1, 30),
@@ -434,7 +434,7 @@ def test_whatever_happened_before_everything_arrives_in_the_end_and_then_it_is_q
     assert line.deliveries == deliveries  # with holes or without: no livelock
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(existing=st.sets(st.integers(1, 300), min_size=1), receive_maximum=st.integers(1, 40))
 def test_without_faults_every_record_is_delivered_once_and_in_order(
     existing: set[int], receive_maximum: int

@@ -293,7 +293,7 @@ class Story:
             table[op % len(table)](n)
 
 
-@settings(max_examples=STORIES, deadline=None)
+@settings(max_examples=STORIES)
 @given(lane=st.sampled_from(LANES), script=st.binary(min_size=50, max_size=110))
 def test_no_story_opens_what_is_not_durable_twice_or_for_two_or_raises_or_spins(
     lane: Lane, script: bytes

@@ -11,7 +11,7 @@ import pytest
 import segno
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.credentials import signatures, wecom
@@ -24,7 +24,6 @@ from gated.credentials.verify import Verification, verify
 from gated.vocabulary import CredentialStatus, HolderCategory, Reason
 from tests.signed_codes import trusted_key
 
-UNHURRIED = settings(deadline=None)  # two slow cores, many tests at once
 COMPANY = ec.derive_private_key(94_006, ec.SECP256R1())
 COMPANY_PUBLIC = COMPANY.public_key()
 START = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
@@ -294,7 +293,6 @@ def test_a_layout_without_a_key_for_it_is_no_more_than_an_unknown_key() -> None:
     assert judge(text).proof is None
 
 
-@UNHURRIED
 @given(st.binary(min_size=1, max_size=100), st.sampled_from([b"", b"\x01\x00", b"\x01\x01"]))
 def test_no_bytes_in_base64_raise_or_are_valid(data: bytes, head: bytes) -> None:
     text = base64.b64encode(head + data).decode()
@@ -302,7 +300,6 @@ def test_no_bytes_in_base64_raise_or_are_valid(data: bytes, head: bytes) -> None
     assert wecom.has_shape(text) == (recognise(text) is CodeFormat.WECOM)
 
 
-@UNHURRIED
 @given(st.integers(0), st.integers(1, 255), st.booleans())
 def test_a_code_with_any_other_byte_is_not_valid(
     position: int, change: int, is_visitor: bool
@@ -313,7 +310,6 @@ def test_a_code_with_any_other_byte_is_not_valid(
     assert judge(other, trusted()).status is not CredentialStatus.VALID
 
 
-@UNHURRIED
 @given(st.binary(min_size=14, max_size=14))
 def test_no_well_signed_fields_raise(fields: bytes) -> None:
     result = judge(sealed(b"\x01\x00" + fields), trusted())
