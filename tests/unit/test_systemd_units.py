@@ -220,7 +220,7 @@ ITS_OWN = re.compile(
     r"Description|Documentation|After|PartOf|ReloadPropagatedFrom|WantedBy|Exec\w+|KillMode|User"
     r"|Group|SupplementaryGroups|\w+Directory(Mode|Preserve)?|InaccessiblePaths|Device\w+"
     r"|PrivateDevices|PrivateNetwork|IPAddress\w+|RestrictAddressFamilies|ProcSubset|MemoryMax"
-    r"|TasksMax|OOMScoreAdjust"
+    r"|TasksMax|OOMScoreAdjust|Nice"
 )
 
 
@@ -232,6 +232,11 @@ def test_everything_else_is_the_same_in_all_units() -> None:
     assert all(keys == shared["controller"] for keys in shared.values())
     assert shared["controller"]["LimitCORE"] == ["0"]  # a core file would hold the site key
     assert len(shared["controller"]) > 30
+
+
+def test_what_talks_to_the_broker_gives_way_to_what_serves_people() -> None:
+    given_way = {name: unit["Nice"] for name, unit in UNITS.items() if unit["Nice"]}
+    assert given_way == {"uplink": ["10"]}
 
 
 # --- users, groups, modes ------------------------------------------------------------------------
