@@ -20,6 +20,7 @@ COMMANDS = {
     "mode": "mode",
     "config": "config",
     "probe": "probe",
+    "doctor": "doctor",
     "calibrate": "calibrate",
     "ledger": "ledger",
     "tune": "tune",

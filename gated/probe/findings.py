@@ -40,6 +40,17 @@ class Checked:
     state: State
     detail: str = ""  # what its adapter says is missing
     reading: str = ""  # what it shows now
+    air_c: float | None = None  # what a thermometer takes its surroundings for
+    brightness_percent: float | None = None  # of a camera's frame
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an open device shows: for people, and the figures that can be judged."""
+
+    text: str = ""
+    air_c: float | None = None
+    brightness_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

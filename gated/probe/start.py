@@ -16,6 +16,7 @@ from gated.credentials.persons import load_persons
 from gated.credentials.pseudonym import load_site_key
 from gated.credentials.revoked import load_revoked
 from gated.errors import ConfigError
+from gated.ledger.files import is_read_only, read_only
 from gated.mqtt.address import broker_address
 from gated.probe.findings import StartFindings
 
@@ -64,6 +65,8 @@ def _closed_folders(config: GateConfig) -> Iterator[str]:
             f"paths.state = {state}: there is no such folder; make it and give it to the gate's "
             "user (没有此文件夹)"
         )
+    elif is_read_only(state):
+        yield read_only(state)
     elif not _may_write(state):
         yield f"paths.state = {state}: {_CLOSED}"
     there = next((folder for folder in (run, *run.parents) if folder.exists()), run)
