@@ -134,9 +134,8 @@ def checks_of(loaded: Loaded, gate: Gate | None, host: Host, clock: Clock) -> It
 
 def _of_gate(config: GateConfig, gate: Gate, host: Host, clock: Clock) -> Iterator[Check]:
     """Yield the checks that need to know which gate this is."""
-    serial = [scanner.name for scanner in config.scanner.serial]
     if gate.running is not None:
-        told = partial(wired.told_by_gate, gate.running, serial)
+        told = partial(wired.told_by_gate, gate.running, config)
         yield Check(Area.DEVICES, DEVICES, told)
     elif gate.bench is not None:
         devices = partial(wired.look_at_devices, gate.bench)

@@ -18,7 +18,7 @@ _LINE = re.compile(r"GPIO(\d+)")
 _SECTION = re.compile(r"\[(.+)\]")
 _SET = re.compile(r"gpio\s*=\s*([\d,\s-]+)=\s*([\w,\s]+)")
 _MODEL_SECTION = re.compile(r"pi(\d)\+?")
-_MODEL_NUMBER = re.compile(r"Raspberry Pi (\d)")
+_MODEL_NUMBER = re.compile(r"Raspberry Pi (?:Compute Module )?(\d)")
 
 NOW, SINCE_START = 0, 16
 """The first bit of what is so now, and of what was so once since the Pi was started."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gated.commands.probe_output import complaint, title
 from gated.commands.running import ControllerStatus
@@ -10,15 +10,16 @@ from gated.commands.status_advice import advice
 from gated.config import GateConfig
 from gated.config.sensors import DriverSettings
 from gated.controller.sensors import AMBIENT
-from gated.doctor.findings import Finding, Text, error, ok, warning
-from gated.errors import DeviceError
+from gated.doctor.findings import Finding, Text, error, ok, same, warning
+from gated.errors import ConfigError, DeviceError
 from gated.probe.bounded import bounded
 from gated.probe.check import Bench, check_devices
 from gated.probe.findings import Answer, Checked, Kind, State
 from gated.probe.i2c import Bus, list_buses, scan
+from gated.sensors.calibration import FOLDER, CalibrationFolder
 from gated.texts import Language
 
-SUBJECT = "device_{}"
+SUBJECT, CALIBRATION = "device_{}", "calibration_{}"
 LOWEST_AIR_C, HIGHEST_AIR_C = -30.0, 60.0
 """Where a gate stands. What a chip takes its surroundings for, beyond this, is a fault."""
 MOST_APART_C = 15.0
@@ -33,8 +34,9 @@ LANGUAGES: tuple[Language, Language] = ("zh-Hans", "en")
 # --- a running gate ------------------------------------------------------------------------------
 
 
-def told_by_gate(running: ControllerStatus, serial: Collection[str]) -> Iterator[Finding]:
+def told_by_gate(running: ControllerStatus, config: GateConfig) -> Iterator[Finding]:
     """Yield how a running gate finds its devices, which are left alone."""
+    serial = [scanner.name for scanner in config.scanner.serial]
     for name, state in running.devices.items():
         chip = running.chips.get(name, "")
         of_chip = f" (chip {chip})" if chip else ""
@@ -48,8 +50,10 @@ def told_by_gate(running: ControllerStatus, serial: Collection[str]) -> Iterator
                 ),
             )
         else:
-            mend_zh, mend_en = advice(name, serial)
-            yield error(subject, says=(f"{name} 失联", f"{name} is lost"), mend=(mend_zh, mend_en))
+            yield error(
+                subject, says=(f"{name} 失联", f"{name} is lost"), mend=advice(name, serial)
+            )
+    yield from look_at_calibrations(config, running.chips)
 
 
 # --- a gate that does not run --------------------------------------------------------------------
@@ -65,6 +69,8 @@ def look_at_devices(bench: Bench) -> Iterator[Finding]:
             both = (complaint(device, "zh-Hans"), complaint(device, "en"))
             mend = _elsewhere(device, bench) if device.state is State.MISSING else None
             yield error(SUBJECT.format(device.name), says=both, mend=mend)
+    chips = {d.name: d.chip_id for d in checked if d.kind is Kind.THERMOMETER and d.chip_id}
+    yield from look_at_calibrations(bench.config, chips)
 
 
 def _quiet(_what: str) -> None:
@@ -114,6 +120,45 @@ def implausible(device: Checked, every: Sequence[Checked]) -> Text | None:
             ),
         )
     return None
+
+
+# --- chips and their calibrations ----------------------------------------------------------------
+
+
+def look_at_calibrations(config: GateConfig, chips: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield whether each thermometer's calibration was made with the chip that is there.
+
+    Args:
+        config: of the gate.
+        chips: thermometer → the identity of its chip now.
+    """
+    folder = CalibrationFolder(config.paths.state / FOLDER)
+    for name, chip_id in chips.items():
+        subject = CALIBRATION.format(name)
+        try:
+            calibration = folder.load(name)
+        except ConfigError as exc:
+            yield error(subject, says=same(str(exc)))
+            continue
+        if calibration is None:
+            yield ok(subject, says=(f"{name} 按出厂标定", f"{name} is as it left the factory"))
+        elif calibration.chip_id == chip_id:
+            yield ok(
+                subject,
+                says=(f"{calibration.name} 属于此芯片", f"{calibration.name} is of this chip"),
+            )
+        else:
+            yield error(
+                subject,
+                says=(
+                    f"{calibration.name} 属于芯片 {calibration.chip_id}，现为 {chip_id}：无人能测",
+                    (
+                        f"{calibration.name} is of another chip, {calibration.chip_id}; this is "
+                        f"{chip_id}: nobody is judged"
+                    ),
+                ),
+                mend=same(f"gated calibrate confirm {name}"),
+            )
 
 
 # --- a chip at another address -------------------------------------------------------------------

@@ -98,6 +98,7 @@ def check(target: Target, within_s: float) -> Checked:
     return seen(
         State.OK,
         reading=shown.text,
+        chip_id=shown.chip_id,
         air_c=shown.air_c,
         brightness_percent=shown.brightness_percent,
     )
@@ -150,13 +151,13 @@ def _sensors(bench: Bench) -> Iterator[Target]:
 def _read_spot(settings: DriverSettings, bench: Bench) -> Shown:
     with _opened(load_thermometer_driver(settings.driver), settings, bench) as thermometer:
         sample = thermometer.read()
-    return Shown(in_words(sample), air_c=sample.die_c)
+        return Shown(in_words(sample), thermometer.chip_id, air_c=sample.die_c)
 
 
 def _read_air(settings: DriverSettings, bench: Bench) -> Shown:
     with _opened(load_ambient_driver(settings.driver), settings, bench) as ambient:
         sample = ambient.read()
-    return Shown(in_words(sample), air_c=sample.ambient_c)
+        return Shown(in_words(sample), ambient.chip_id, air_c=sample.ambient_c)
 
 
 def _read_distance(settings: DriverSettings, bench: Bench) -> Shown:

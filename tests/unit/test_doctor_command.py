@@ -236,7 +236,13 @@ def test_the_page_names_every_subject_and_mark() -> None:
         *(checkup.CONFIGURATION, checkup.START, checkup.DEVICES, nodes.PERMISSIONS),
         *(
             name.format("NAME")
-            for name in (services.UNIT, services.SANDBOX, wired.SUBJECT, libraries.SUBJECT)
+            for name in (
+                services.UNIT,
+                services.SANDBOX,
+                wired.SUBJECT,
+                wired.CALIBRATION,
+                libraries.SUBJECT,
+            )
         ),
     }
     named = {*subjects, *MARKS.values(), *Level, *(area.value for area in Area)}

@@ -17,6 +17,7 @@ from gated.doctor.wired import implausible, look_at_devices, told_by_gate
 from gated.probe.check import Bench
 from gated.probe.findings import Checked, Kind, State
 from gated.scanner.picture import encode_picture
+from gated.sensors.calibration import FOLDER, Calibration, CalibrationFolder
 from gated.vocabulary import Mode, Prompt
 from tests.probe_gate import ProbedGate, chip
 from tests.relay_wire import wire
@@ -94,6 +95,27 @@ def test_a_picture_without_light_is_doubtful(gate: ProbedGate) -> None:
     assert "take the cap off" in str(finding.mend)
 
 
+def test_a_calibration_of_another_chip_is_an_error(gate: ProbedGate, tmp_path: Path) -> None:
+    paths = gate.config.paths.model_copy(update={"state": tmp_path})
+    gate.config = gate.config.model_copy(update={"paths": paths})
+    made = {
+        "thermometer": "child",
+        "version": 1,
+        "chip_id": "0000000000000001",
+        "made_at": "2026-11-23T08:00:00+08:00",
+        "made_by": "cli:li",
+        "note": "",
+    }
+    folder = CalibrationFolder(tmp_path / FOLDER)
+    folder.save(Calibration.model_validate(made))
+    (finding,) = bad(gate).values()
+    assert (finding.subject, finding.level) == ("calibration_child", Level.ERROR)
+    assert finding.mend == ("gated calibrate confirm child",) * 2
+    chip_id = gate.check()["child"].chip_id
+    folder.save(Calibration.model_validate({**made, "version": 2, "chip_id": chip_id}))
+    assert bad(gate) == {}
+
+
 SPOT = Checked(Kind.THERMOMETER, "child", "k", "mlx90614", State.OK, air_c=24.0)
 AIR = Checked(Kind.AMBIENT, "ambient", "temperature.ambient", "sht3x", State.OK, air_c=21.0)
 PLATE = Checked(Kind.AMBIENT, "reference", "temperature.reference", "sht3x", State.OK, air_c=37.0)
@@ -117,7 +139,7 @@ def test_what_a_thermometer_cannot_mean(device: Checked, every: list[Checked], w
     assert doubt is None or words in doubt[1]
 
 
-def test_a_running_gates_devices_are_as_it_says() -> None:
+def test_a_running_gates_devices_are_as_it_says(gate: ProbedGate) -> None:
     running = ControllerStatus(
         v=1,
         pid=1,
@@ -131,7 +153,8 @@ def test_a_running_gates_devices_are_as_it_says() -> None:
         threshold_c=37.3,
         rules="r-1",
     )
-    child, scanner = told_by_gate(running, ())
+    child, scanner, calibration = told_by_gate(running, gate.config)
+    assert (calibration.subject, calibration.level) == ("calibration_child", Level.OK)
     assert (child.level, scanner.level) == (Level.OK, Level.ERROR)
     assert "123456789abcdef0" in child.says[1]
     assert "journalctl -u gated-scanner" in str(scanner.mend)

@@ -41,6 +41,7 @@ def test_without_a_word_of_it_lines_stand_as_the_chip_pulls_them(number: int) ->
         ("gpio=18=op,dh", PI4, False, None),
         ("[pi5]\ngpio=17=op,dl", PI4, False, None),
         ("[pi5]\ngpio=17=op,dl", PI5, False, False),
+        ("[pi4]\ngpio=17=op,dl", "Raspberry Pi Compute Module 4 Rev 1.0", False, False),
         ("[pi5]\ndtparam=x\n[all]\ngpio=17=op,dl", PI4, False, False),
         ("[none]\ngpio=17=op,dh", PI4, False, None),
         ("[0x12345678]\ngpio=17=op,dh", PI4, False, None),
