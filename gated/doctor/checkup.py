@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from gated.doctor import (
     wired,
 )
 from gated.doctor.findings import Area, Finding, error, ok, same, unknown, warning
-from gated.doctor.host import Host
+from gated.doctor.host import CannotLook, Host
 from gated.errors import GatedError
 from gated.probe.bounded import Overdue, bounded
 from gated.probe.check import Bench
@@ -77,7 +78,7 @@ class Check:
 def examine(check: Check) -> tuple[Finding, ...]:
     """Return what ``check`` finds. Whatever goes wrong meanwhile is a finding, too."""
     try:
-        return bounded(lambda: tuple(check.look()), check.within_s, check.subject)
+        return bounded(partial(_looked, check), check.within_s, check.subject)
     except Overdue as exc:
         says = (f"{check.subject}: {check.within_s:g} 秒内没有结果", f"{check.subject}: {exc}")
         return (unknown(check.subject, says=says),)
@@ -89,6 +90,16 @@ def examine(check: Check) -> tuple[Finding, ...]:
             f"{check.subject}: a defect of gated; please report what stands above",
         )
         return (unknown(check.subject, says=says),)
+
+
+def _looked(check: Check) -> tuple[Finding, ...]:
+    """Return what ``check`` finds. Raises: GatedError: it could not look."""
+    try:
+        return tuple(check.look())
+    except GatedError:  # some of ours are an OSError as well
+        raise
+    except OSError as exc:  # most often a folder that this account may not enter
+        raise CannotLook(f"{exc.filename}: {exc.strerror}; use sudo (请用 sudo)") from exc
 
 
 def examine_all(checks: Iterable[Check], tell: Tell) -> list[tuple[Area, Finding]]:
@@ -169,6 +180,15 @@ def _configuration(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _start(config: GateConfig) -> Iterator[Finding]:
+    if not nodes.may_judge(os.geteuid(), nodes.services_user()):
+        yield unknown(
+            START,
+            says=(
+                f"密钥和文件夹属于用户 {nodes.USER}：请用 sudo",
+                f"keys and folders belong to the user {nodes.USER}: use sudo",
+            ),
+        )
+        return
     start = look_at_start(config)
     for fault in start.faults:
         yield error(START, says=same(fault))

@@ -51,11 +51,22 @@ def may_open(service: str, group: str, mode: int) -> bool:
     return group in GROUPS[service] and mode & _READ_WRITE == _READ_WRITE
 
 
+def services_user() -> int | None:
+    """Return the id of the user that the services run as; None: they are not installed."""
+    try:
+        return pwd.getpwnam(USER).pw_uid
+    except KeyError:
+        return None
+
+
+def may_judge(own: int, services: int | None) -> bool:
+    """Return whether what this user may read and write says anything of the services."""
+    return own in {0, services} or services is None
+
+
 def look_at_permissions(config: GateConfig) -> Iterator[Finding]:
     """Yield which devices the services may not open. One that is missing is said elsewhere."""
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
+    if services_user() is None:
         yield unknown(
             PERMISSIONS,
             says=(

@@ -156,20 +156,26 @@ def test_whatever_happens_in_a_check_the_others_are_made() -> None:
     def refuse() -> Iterator[Finding]:
         raise CannotLook("/sys/x cannot be read: Permission denied; try sudo")
 
+    def meet_a_closed_folder() -> Iterator[Finding]:
+        raise PermissionError(13, "Permission denied", "/var/lib/gated")
+
     checks = [
         Check(Area.CENTRE, "a", hang, within_s=0.05),
         Check(Area.DEVICES, "b", refuse),
+        Check(Area.DEVICES, "d", meet_a_closed_folder),
         look(ok("c", says=("好", "fine"))),
     ]
     heard: list[str] = []
     found = examine_all(checks, heard.append)
     never.set()
-    assert heard == ["a", "b", "c"]
+    assert heard == ["a", "b", "d", "c"]
     assert [(area, f.subject, f.level) for area, f in found] == [
         (Area.DEVICES, "b", Level.UNKNOWN),
+        (Area.DEVICES, "d", Level.UNKNOWN),
         (Area.BOARD, "c", Level.OK),
         (Area.CENTRE, "a", Level.UNKNOWN),
     ]
+    assert found[1][1].says[1].startswith("/var/lib/gated: Permission denied; use sudo")
     assert found[0][1].says[1] == "/sys/x cannot be read: Permission denied; try sudo"
 
 

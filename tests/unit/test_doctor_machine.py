@@ -296,6 +296,16 @@ def test_who_may_open_a_device(service: str, group: str, mode: int, may: bool) -
     assert nodes.may_open(service, group, mode) is may
 
 
+@pytest.mark.parametrize(
+    ("own", "services_user", "may"),
+    [(0, 990, True), (990, 990, True), (1000, 990, False), (1000, None, True)],
+)
+def test_who_can_tell_what_a_start_would_meet(
+    own: int, services_user: int | None, may: bool
+) -> None:
+    assert nodes.may_judge(own, services_user) is may
+
+
 @pytest.mark.parametrize("service", ["controller", "scanner"])
 def test_the_groups_are_those_of_the_units(service: str) -> None:
     text = (UNITS / f"gated-{service}.service").read_text(encoding="utf-8")
