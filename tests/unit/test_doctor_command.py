@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -114,6 +116,30 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     loaded = load(tmp_path / "none.toml")
     assert loaded.config is None
     assert "none.toml is missing" in loaded.faults[0]
+
+
+@pytest.fixture
+def status_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Give a function that returns what systemctl status would show."""
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"{folder}/notify")  # a short name: paths of sockets are limited
+        heard.settimeout(10.0)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"{folder}/notify")
+        yield lambda: heard.recv(8_192).decode().removeprefix("STATUS=")
+
+
+@pytest.mark.parametrize("service", ["controller", "scanner", "uplink"])
+def test_the_services_status_line_says_what_the_doctor_says(
+    service: str, ask: Ask, status_line: Callable[[], str], tmp_path: Path
+) -> None:
+    _, said = ask(MINIMAL.replace("GPIO17", "17") + "[relay]\npin = 4\n")
+    file = tmp_path / "gated.toml"
+    assert main([service, "--config", str(file)]) == ExitCode.CONFIG
+    status = status_line()
+    assert len(status.encode()) < 4_096
+    faults = of(said, "configuration")
+    assert len(faults) == 2
+    assert all(" ".join(f.removeprefix(f"{file}: ").split()) in status for _, f in faults)
 
 
 @pytest.fixture
