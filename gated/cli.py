@@ -11,6 +11,10 @@ from typing import Protocol, cast
 
 from gated import __version__
 from gated.errors import ExitCode, GatedError
+from gated.supervisor import sd_notify
+
+MAX_STATUS_CHARACTERS = 1_000
+"""systemd drops a message of more than 4,096 bytes unread; a Chinese character takes three."""
 
 COMMANDS = {
     "demo": "demo",
@@ -20,6 +24,7 @@ COMMANDS = {
     "mode": "mode",
     "config": "config",
     "probe": "probe",
+    "doctor": "doctor",
     "calibrate": "calibrate",
     "ledger": "ledger",
     "tune": "tune",
@@ -80,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return load_command(args.command).run(args)
     except GatedError as exc:
         print(f"gated: {exc}", file=sys.stderr)
+        # A service that cannot start: `systemctl status` shows the same sentence.
+        sd_notify(f"STATUS={' '.join(str(exc).split())[:MAX_STATUS_CHARACTERS]}")
         return int(exc.exit_code)
     except BrokenPipeError:
         # The reader went away (`gated ledger list | head`): not an error, but nothing more to say.

@@ -98,7 +98,7 @@ def _check(path: Path, *, as_json: bool) -> int:
     if isinstance(found, tuple):
         faults = found
     elif isinstance(found, GateConfig):
-        faults, optics = _ask_drivers(found)
+        faults, optics = ask_drivers(found)
         doubts = warnings(found, optics)
     else:
         faults = ()
@@ -114,7 +114,7 @@ def _check(path: Path, *, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _ask_drivers(config: GateConfig) -> tuple[tuple[str, ...], dict[str, Optics]]:
+def ask_drivers(config: GateConfig) -> tuple[tuple[str, ...], dict[str, Optics]]:
     """Return (what the drivers refuse, what they say of each thermometer)."""
     from gated.clock import SystemClock
     from gated.config.doubts import Optics

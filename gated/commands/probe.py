@@ -135,7 +135,7 @@ def _survey(args: argparse.Namespace, clock: Clock, tell: Callable[[str], None])
     from gated.probe.machine import Sources, survey
     from gated.texts import cli_language
 
-    held_by = _controller(_run_folder(), clock)
+    held_by = running_controller(_run_folder(), clock)
     machine = survey(Sources(), clock, threading.Event().wait, tell, held_by=held_by)
     if args.frame is not None and held_by is None:
         chosen = [c for c in machine.cameras if args.frame in {"", c.device, c.source}]
@@ -182,7 +182,7 @@ def _run_folder() -> Path:
         return _RUN
 
 
-def _controller(run_folder: Path, clock: Clock) -> int | None:
+def running_controller(run_folder: Path, clock: Clock) -> int | None:
     """Return the process id of the controller that runs here. Raises: GatedError: who knows."""
     from gated.commands.running import ControllerStatus, read_running
 
@@ -210,7 +210,7 @@ def _check(
     from gated.probe.start import look_at_start
     from gated.texts import cli_language
 
-    held_by = _controller(config.paths.run, clock)
+    held_by = running_controller(config.paths.run, clock)
     start = look_at_start(config) if args.start else StartFindings()
     result = CheckResult(held_by=held_by, start=start)
     if held_by is None:
@@ -240,7 +240,7 @@ def _toggle(args: argparse.Namespace, config: GateConfig, clock: Clock) -> int:
     from gated.texts import cli_language, say
 
     language = cli_language()
-    held_by = _controller(config.paths.run, clock)
+    held_by = running_controller(config.paths.run, clock)
     if held_by is not None:
         raise _Held(say(runs(held_by), language))
     if args.line == RELAY and not args.yes:

@@ -75,7 +75,7 @@ def _rows(status: GateStatus, language: Language) -> Iterator[tuple[Text, str]]:
         yield from _running(status.controller, status.ledger, language)
     if status.ledger is not None:
         yield ("今日", "today"), _today(status.ledger, language)
-        yield ("上传", "uplink"), _uplink(status, status.ledger, language)
+        yield ("上传", "uplink"), delivery(status, status.ledger, language)
         yield ("台账", "ledger"), _ledger(status, status.ledger, language)
         yield ("最近警报", "last alarm"), _alarm(status.ledger.last_alarm, status.now, language)
         yield ("最近故障", "last fault"), _alarm(status.ledger.last_fault, status.now, language)
@@ -148,7 +148,7 @@ def _today(ledger: LedgerFacts, language: Language) -> str:
     return text
 
 
-def _uplink(status: GateStatus, ledger: LedgerFacts, language: Language) -> str:
+def delivery(status: GateStatus, ledger: LedgerFacts, language: Language) -> str:
     if ledger.backlog == 0:
         text = say(("全部送达", "everything is delivered"), language)
     else:
@@ -217,11 +217,11 @@ def problems(status: GateStatus) -> Iterator[Text]:
     if isinstance(controller, ControllerStatus):
         yield from _problems_of_controller(controller, status.serial)
     elif not status.is_hidden:
-        yield _not_running(status, controller)
+        yield not_running(status, controller)
     for line in status.trouble:
         yield line, line
     if status.ledger is not None:
-        yield from _problems_of_ledger(status, status.ledger)
+        yield from problems_of_ledger(status, status.ledger)
     free = status.free_bytes
     if free is not None and free < status.min_free_bytes:
         need = _size(status.min_free_bytes)
@@ -234,7 +234,7 @@ def problems(status: GateStatus) -> Iterator[Text]:
         )
 
 
-def _not_running(status: GateStatus, silent: Silent | None) -> Text:
+def not_running(status: GateStatus, silent: Silent | None) -> Text:
     start = f"sudo systemctl start gated.target; gated run --config {status.config_file}"
     start_zh = start.replace("; ", "，没有 systemd 则 ")
     start_en = start.replace("; ", ", or without systemd: ")
@@ -278,7 +278,7 @@ def _problem_of_certificate(due: CertificateDue) -> Text:
     return f"{due.what} {zh}：{help_zh} {page}", f"{due.what} {en}: {help_en} {page}"
 
 
-def _problems_of_ledger(status: GateStatus, ledger: LedgerFacts) -> Iterator[Text]:
+def problems_of_ledger(status: GateStatus, ledger: LedgerFacts) -> Iterator[Text]:
     if ledger.waits_since is not None and status.now - ledger.waits_since > LATE_AFTER:
         since = _clock_time(ledger.waits_since, status.now)
         yield (

@@ -105,8 +105,23 @@ def check_folder(path: Path) -> None:
         raise StorageError(
             f"the folder {folder} does not exist; make it and give it to the gate's user"
         )
+    if is_read_only(folder):
+        raise StorageError(read_only(folder))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StorageError(f"no permission to write in {folder}; give it to the gate's user")
+
+
+def is_read_only(folder: Path) -> bool:
+    """Return whether ``folder``, which must exist, lies where nobody can write, not even root."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def read_only(folder: Path) -> str:
+    """Return what is wrong then: the service, its start and the doctor say the same."""
+    return (
+        f"{folder} is on a read-only file system, so nothing is recorded and nobody enters: "
+        "sudo mount -o remount,rw it; if that comes again, replace the card (只读：重新挂载或换卡)"
+    )
 
 
 def connect_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:

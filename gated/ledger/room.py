@@ -36,13 +36,18 @@ class Usage:
     free_inside_bytes: int
 
 
+def ballast_of(database: Path) -> Path:
+    """Return where the ballast of ``database`` lies."""
+    return database.with_name(f"{database.stem}.ballast")
+
+
 class Room:
     """The room for one database, and the ballast beside it."""
 
     def __init__(self, path: Path, limits: RoomLimits) -> None:
         self._path = path
         self._limits = limits
-        self._ballast = path.with_name(f"{path.stem}.ballast")
+        self._ballast = ballast_of(path)
 
     def require(self, usage: Usage) -> None:
         """Raise LedgerFull, saying what to do, if an event may not be recorded now."""

@@ -24,9 +24,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gated.clock import Clock
 from gated.errors import BrokerUnavailable
-from gated.mqtt.address import BrokerAddress, in_words, tls_context
+from gated.mqtt.address import BrokerAddress, tls_context
 from gated.mqtt.happenings import Confirmed, Connected, Happening, Lost, Received, Subscribed
 from gated.mqtt.publish_packet import read_publish
+from gated.mqtt.reach import told_by_socket
 from gated.units import MonoSeconds
 
 CONNECT_TIMEOUT_S = 5.0
@@ -120,7 +121,7 @@ class Connection:
         if self._session is not None:
             properties.SessionExpiryInterval = self._session.expiry_s
             properties.ReceiveMaximum = self._session.receive_maximum
-        try:
+        with told_by_socket():
             code = self._client.connect(
                 self._broker.host,
                 self._broker.port,
@@ -128,10 +129,6 @@ class Connection:
                 clean_start=self._session is None,
                 properties=properties,
             )
-        except ssl.SSLCertVerificationError as exc:
-            raise BrokerUnavailable(f"its certificate is refused: {exc.verify_message}") from exc
-        except (OSError, ValueError) as exc:  # ValueError: a host name that cannot be one
-            raise BrokerUnavailable(in_words(exc)) from exc
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerUnavailable("the connection broke at once")
         self._dialled_at = self._clock.monotonic_s()

@@ -33,7 +33,7 @@ from gated.controller.sensors import AMBIENT, PLATE, distance_name
 from gated.errors import ConfigError, DeviceError, GatedError
 from gated.probe.bounded import Overdue, bounded
 from gated.probe.cameras import FRAME_WITHIN_S, look
-from gated.probe.findings import Checked, Kind, State
+from gated.probe.findings import Checked, Kind, Shown, State
 from gated.probe.i2c import in_words
 from gated.sensors.port import Device, Driver, Pause
 from gated.sensors.registry import (
@@ -71,7 +71,7 @@ class Target:
     name: str
     key: str
     expected: str
-    look: Callable[[], str]
+    look: Callable[[], Shown]
     """Open it, return what it shows, let it go. Raises: GatedError: what is missing."""
 
 
@@ -88,14 +88,20 @@ def check(target: Target, within_s: float) -> Checked:
     """Return what came of looking at one device, within its time."""
     seen = partial(Checked, target.kind, target.name, target.key, target.expected)
     try:
-        reading = bounded(target.look, within_s, target.name)
+        shown = bounded(target.look, within_s, target.name)
     except Overdue as exc:
         return seen(State.SILENT, str(exc))
     except ConfigError as exc:
         return seen(State.REFUSED, str(exc))
     except GatedError as exc:
         return seen(State.MISSING, str(exc))
-    return seen(State.OK, reading=reading)
+    return seen(
+        State.OK,
+        reading=shown.text,
+        chip_id=shown.chip_id,
+        air_c=shown.air_c,
+        brightness_percent=shown.brightness_percent,
+    )
 
 
 class Closable(Protocol):
@@ -142,19 +148,21 @@ def _sensors(bench: Bench) -> Iterator[Target]:
             yield Target(Kind.AMBIENT, name, f"temperature.{name}", _chip(air), read)
 
 
-def _read_spot(settings: DriverSettings, bench: Bench) -> str:
+def _read_spot(settings: DriverSettings, bench: Bench) -> Shown:
     with _opened(load_thermometer_driver(settings.driver), settings, bench) as thermometer:
-        return in_words(thermometer.read())
+        sample = thermometer.read()
+        return Shown(in_words(sample), thermometer.chip_id, air_c=sample.die_c)
 
 
-def _read_air(settings: DriverSettings, bench: Bench) -> str:
+def _read_air(settings: DriverSettings, bench: Bench) -> Shown:
     with _opened(load_ambient_driver(settings.driver), settings, bench) as ambient:
-        return in_words(ambient.read())
+        sample = ambient.read()
+        return Shown(in_words(sample), ambient.chip_id, air_c=sample.ambient_c)
 
 
-def _read_distance(settings: DriverSettings, bench: Bench) -> str:
+def _read_distance(settings: DriverSettings, bench: Bench) -> Shown:
     with _opened(load_distance_driver(settings.driver), settings, bench) as distance:
-        return in_words(distance.read())
+        return Shown(in_words(distance.read()))
 
 
 @contextmanager
@@ -189,9 +197,11 @@ def _scanners(bench: Bench) -> Iterator[Target]:
         yield Target(Kind.SERIAL_SCANNER, reader.name, key, reader.device, open_port)
 
 
-def _take_frame(bench: Bench) -> str:
+def _take_frame(bench: Bench) -> Shown:
     frame = look(bench.config.scanner, bench.clock, None, decode=False)
-    return f"{frame.width_px} × {frame.height_px} px, {frame.brightness_percent:.0f} %"
+    brightness = frame.brightness_percent
+    text = f"{frame.width_px} × {frame.height_px} px, {brightness:.0f} %"
+    return Shown(text, brightness_percent=brightness)
 
 
 def _camera(settings: ScannerSettings) -> str:
@@ -200,9 +210,9 @@ def _camera(settings: ScannerSettings) -> str:
     return f"{settings.camera} {settings.device}" if has_path else settings.camera.value
 
 
-def _open_port(settings: SerialScannerSettings, bench: Bench) -> str:
+def _open_port(settings: SerialScannerSettings, bench: Bench) -> Shown:
     bench.open_serial(settings.device, settings.baud).close()
-    return f"{settings.baud} Bd"
+    return Shown(f"{settings.baud} Bd")
 
 
 # --- outputs and inputs --------------------------------------------------------------------------
@@ -227,25 +237,25 @@ def _outputs(bench: Bench) -> Iterator[Target]:
         yield Target(Kind.VOICE, VOICE, "outputs.voice", expected, partial(_find_card, bench))
 
 
-def _find_card(bench: Bench) -> str:
+def _find_card(bench: Bench) -> Shown:
     trouble = bench.make_card(bench.config.outputs.voice.device, bench.clock).check()
     if trouble:  # there is a card, but nobody would hear it
         raise DeviceError(trouble, device="voice")
-    return ""
+    return Shown()
 
 
 def _line(kind: Kind, name: str, key: str, gpio: str, open_line: OpenLine) -> Target:
-    def take() -> str:
+    def take() -> Shown:
         open_line().close()
-        return ""
+        return Shown()
 
     return Target(kind, name, key, f"gpio {gpio}", take)
 
 
-def _take_relay(relay: Relay) -> str:
+def _take_relay(relay: Relay) -> Shown:
     with closing(relay):
         relay.open()  # takes the line de-energised
-    return ""
+    return Shown()
 
 
 def _inputs(bench: Bench) -> Iterator[Target]:
@@ -256,7 +266,7 @@ def _inputs(bench: Bench) -> Iterator[Target]:
         yield Target(Kind.INPUTS, INPUTS, "inputs", wired, partial(_take_inputs, source))
 
 
-def _take_inputs(source: InputSource) -> str:
+def _take_inputs(source: InputSource) -> Shown:
     with closing(source):
         source.open()
-    return ""
+    return Shown()

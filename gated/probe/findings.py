@@ -40,6 +40,19 @@ class Checked:
     state: State
     detail: str = ""  # what its adapter says is missing
     reading: str = ""  # what it shows now
+    chip_id: str = ""  # of a thermometer: whose calibration may be used
+    air_c: float | None = None  # what a thermometer takes its surroundings for
+    brightness_percent: float | None = None  # of a camera's frame
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an open device shows: for people, and the figures that can be judged."""
+
+    text: str = ""
+    chip_id: str = ""
+    air_c: float | None = None
+    brightness_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

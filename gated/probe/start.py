@@ -16,6 +16,7 @@ from gated.credentials.persons import load_persons
 from gated.credentials.pseudonym import load_site_key
 from gated.credentials.revoked import load_revoked
 from gated.errors import ConfigError
+from gated.ledger.files import is_read_only, read_only
 from gated.mqtt.address import broker_address
 from gated.probe.findings import StartFindings
 
@@ -59,19 +60,33 @@ def _refusals(config: GateConfig) -> Iterator[str]:
 def _closed_folders(config: GateConfig) -> Iterator[str]:
     """Yield which folders a gate could not write to. The run folder it makes itself."""
     state, run = config.paths.state, config.paths.run
-    if not state.is_dir():
+    if _is_hidden(state):
+        yield f"paths.state = {state}: {_CLOSED}"
+    elif not state.is_dir():
         yield (
             f"paths.state = {state}: there is no such folder; make it and give it to the gate's "
             "user (没有此文件夹)"
         )
+    elif is_read_only(state):
+        yield read_only(state)
     elif not _may_write(state):
         yield f"paths.state = {state}: {_CLOSED}"
-    there = next((folder for folder in (run, *run.parents) if folder.exists()), run)
+    seen = (folder for folder in (run, *run.parents) if not _is_hidden(folder))
+    there = next((folder for folder in seen if folder.exists()), run)
     if not _may_write(there):
         yield f"paths.run = {run}: {_CLOSED}"
 
 
 _CLOSED = "this user may not write there; use sudo, or name another folder (无写权限，请用 sudo)"
+
+
+def _is_hidden(folder: Path) -> bool:
+    """Return whether this user cannot even see if there is such a folder."""
+    try:
+        folder.exists()
+    except PermissionError:
+        return True
+    return False
 
 
 def _may_write(folder: Path) -> bool:

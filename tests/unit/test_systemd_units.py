@@ -17,6 +17,7 @@ from gated.commands import collector as collector_command
 from gated.config import CredentialSettings, PathSettings
 from gated.config.collector import CollectorSettings
 from gated.config.load import DEFAULT_FILE
+from gated.doctor.services import MOST_EXPOSED
 from gated.errors import ExitCode
 from gated.processes import START_S, TAKES_RELOAD, WATCHDOG_S, Children, gate_children
 from gated.supervisor import HEARTBEAT_STALE_S, STOP_GRACE_S
@@ -265,8 +266,6 @@ def test_no_secret_is_left_open_to_everybody() -> None:
 
 
 # --- systemd's own opinion -----------------------------------------------------------------------
-
-MOST_EXPOSED = {"controller": 1.0, "scanner": 1.0, "uplink": 1.5, "collector": 1.5}
 
 
 @pytest.fixture
