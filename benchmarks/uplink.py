@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,15 +143,22 @@ def measure_drains(folder: Path, records: int, rounds: int) -> dict[str, object]
     }
 
 
+Span = tuple[float, float]
+
 # --- accepts --------------------------------------------------------------------------------------
 
 
 def measure_accepts(folder: Path, records: int, rounds: int, idle_s: float) -> dict[str, object]:
-    """Return how long accepting takes beside an idle uplink and beside one that drains."""
-    spans: dict[str, list[tuple[float, float]]] = {"idle": [], "draining": []}
-    recorder = worker("records", folder, A_SECOND)
-    assert recorder.stdout is not None
-    assert recorder.stdout.readline() == b"ready\n"
+    """Return how long accepting takes beside an idle uplink and beside one that drains.
+
+    And how long a bare append and fdatasync takes, at the same pace, on the same disk, meanwhile.
+    """
+    idle: list[Span] = []
+    draining: list[Span] = []
+    workers = {what: worker(what, folder, A_SECOND) for what in ("records", "appends")}
+    for each in workers.values():
+        assert each.stdout is not None
+        assert each.stdout.readline() == b"ready\n"
     for _ in range(rounds):
         with (
             broker() as port,
@@ -159,22 +166,23 @@ def measure_accepts(folder: Path, records: int, rounds: int, idle_s: float) -> d
             uplink(folder, port) as process,
         ):
             collector.wait(PATIENCE_S)
-            spans["draining"].append((process.connected_at, collector.done_at))
+            draining.append((process.connected_at, collector.done_at))
             threading.Event().wait(SETTLES_S)
             began_at = CLOCK.monotonic_s()
             threading.Event().wait(idle_s)
-            spans["idle"].append((began_at, CLOCK.monotonic_s()))
-    took = json.loads(recorder.communicate(timeout=PATIENCE_S)[0])["took"]
-    found = {
-        name: Spread.of([ms for at, ms in took for begin, end in which if begin <= at < end])
-        for name, which in spans.items()
-    }
-    idle, draining = found["idle"], found["draining"]
-    return {
-        "accepts.idle_ms": idle,
-        "accepts.draining_ms": draining,
-        "accepts.p99_ratio": round(draining.p99 / idle.p99, 2),
-    }
+            idle.append((began_at, CLOCK.monotonic_s()))
+    found: dict[str, object] = {}
+    for what, name in (("records", "accepts."), ("appends", "accepts.bare_")):
+        took = json.loads(workers[what].communicate(timeout=PATIENCE_S)[0])["took"]
+        at_rest, busy = spread_within(took, idle), spread_within(took, draining)
+        found[f"{name}idle_ms"], found[f"{name}draining_ms"] = at_rest, busy
+        found[f"{name}p99_ratio"] = round(busy.p99 / at_rest.p99, 2)
+    return found
+
+
+def spread_within(took: Iterable[Span], spans: Sequence[Span]) -> Spread:
+    """Return the spread of those of ``took``, (begin, ms), that began within one of ``spans``."""
+    return Spread.of([ms for at, ms in took if any(begin <= at < end for begin, end in spans)])
 
 
 # --- memory ---------------------------------------------------------------------------------------

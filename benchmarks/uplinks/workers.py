@@ -1,15 +1,17 @@
-"""What runs beside the uplink in processes of its own: bare paho, and a ledger that records.
+"""What runs beside the uplink in processes of its own: bare paho, a ledger, a bare file.
 
     python -m benchmarks.uplinks.workers paho FOLDER PORT COUNT bodies|packets
     python -m benchmarks.uplinks.workers records FOLDER A_SECOND
+    python -m benchmarks.uplinks.workers appends FOLDER A_SECOND
 
-Each answers with one JSON object; ``records`` when its standard input ends.
+Each answers with one JSON object; ``records`` and ``appends`` when their standard input ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import sys
 import threading
@@ -105,10 +107,6 @@ def record(folder: Path, a_second: float) -> dict[str, list[tuple[float, float]]
         with contextlib.suppress(StorageError):
             nudge.send(b"look")
 
-    def wait_for_the_end() -> None:
-        sys.stdin.read()
-        stop.set()
-
     service = LedgerService(
         ledger,
         requests,
@@ -122,7 +120,7 @@ def record(folder: Path, a_second: float) -> dict[str, list[tuple[float, float]]
     threads = [
         threading.Thread(target=service.run, args=(stop, lambda: None)),
         threading.Thread(target=hear_uplink, args=(receiver, requests, stop)),
-        threading.Thread(target=wait_for_the_end),
+        threading.Thread(target=wait_for_the_end, args=(stop,)),
     ]
     for thread in threads:
         thread.start()
@@ -141,6 +139,31 @@ def record(folder: Path, a_second: float) -> dict[str, list[tuple[float, float]]
     return {"took": took}
 
 
+def wait_for_the_end(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
+
+
+def append(folder: Path, a_second: float) -> dict[str, list[tuple[float, float]]]:
+    """Append 1 kB to a file and sync it at a steady pace, as ``record`` records.
+
+    What this feels of other processes is the machine's doing, and no ledger's.
+    """
+    stop = threading.Event()
+    threading.Thread(target=wait_for_the_end, args=(stop,)).start()
+    took: list[tuple[float, float]] = []
+    body = bytes(1_000)
+    file = os.open(folder / "bare.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    print("ready", flush=True)
+    while not stop.wait(1 / a_second):
+        began_at = CLOCK.monotonic_s()
+        os.write(file, body)
+        os.fdatasync(file)
+        took.append((began_at, (CLOCK.monotonic_s() - began_at) * 1_000))
+    os.close(file)
+    return {"took": took}
+
+
 def main() -> int:
     what, folder, *numbers = sys.argv[1:]
     if what == "paho":
@@ -148,7 +171,8 @@ def main() -> int:
             Path(folder), int(numbers[0]), int(numbers[1]), numbers[2]
         )
     else:
-        result = record(Path(folder), float(numbers[0]))
+        work = {"records": record, "appends": append}[what]
+        result = work(Path(folder), float(numbers[0]))
     print(json.dumps(result))
     return 0
 
