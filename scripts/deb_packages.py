@@ -109,9 +109,9 @@ COLLECTOR: Final = Package(
     FOR_ALL,
     "entry gates: the centre 闸机汇总端",
     (
-        "Receives what the gates record by way of an MQTT broker, stores and acknowledges",
-        "it, reports and shows a page. It starts when /etc/gated/collector.toml is there",
-        "and the service was enabled.",
+        "Receives what gates record by way of an MQTT broker, stores and acknowledges it,",
+        "reports and shows a page. It starts when /etc/gated/collector.toml is there and",
+        "the service was enabled.",
     ),
     depends=("gated-common (= @VERSION@)",),
     suggests=("mosquitto", "postgresql"),
