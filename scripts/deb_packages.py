@@ -94,6 +94,7 @@ GATE: Final = Package(
         "libzbar0t64 | libzbar0",
         "libasound2t64 | libasound2",
         "udev",
+        "procps",  # /bin/kill, for reloading
     ),
     recommends=("python3-picamera2",),
     suggests=("gated-collector", "mosquitto"),
@@ -109,8 +110,8 @@ COLLECTOR: Final = Package(
     FOR_ALL,
     "entry gates: the centre 闸机汇总端",
     (
-        "Receives what gates record by way of an MQTT broker, stores and acknowledges it,",
-        "reports and shows a page. It starts when /etc/gated/collector.toml is there and",
+        "Receives what gates record through an MQTT broker, stores, acknowledges, reports",
+        "it and shows a page. It starts when /etc/gated/collector.toml is there and",
         "the service was enabled.",
     ),
     depends=("gated-common (= @VERSION@)",),
