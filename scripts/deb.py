@@ -59,21 +59,36 @@ class Commit:
         return f"{own}~{at:%Y%m%d.%H%M%S}+{self.short}"
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one run packs, and where."""
+
+    source: Path
+    """The commit's files."""
+
+    wheel: Path
+    version: str
+    commit: Commit
+    build: Path = BUILD
+    dist: Path = DIST
+
+
 def licences(wheels: Iterable[Path]) -> str:
     """Return a table of what is brought along, with the licence of each.
 
     Raises: ValueError: if one says nothing of its licence.
     """
-    lines = []
-    for wheel in sorted(wheels):
+    entries = set()
+    for wheel in wheels:
         about = vendored.metadata(wheel)
         name, version, named = about["Name"], about["Version"], vendored.licence(about)
         if not named:
             raise ValueError(f"{wheel.name} does not say its licence")
-        lines.append(f"{name} {version}: {named}")
+        entry = f"{name} {version}: {named}\n"
         for library, its_licence in vendored.native_libraries(wheel).items():
-            lines.append(f"    with {library}: {its_licence}")
-    return "\n".join(lines) + "\n"
+            entry += f"    with {library}: {its_licence}\n"
+        entries.add(entry)  # the same for each Python
+    return "".join(sorted(entries, key=str.lower))
 
 
 def last_commit() -> Commit:
@@ -149,53 +164,51 @@ def bring_along(root: Path, own: Path, architecture: str) -> tuple[list[Path], s
     return list(found.values()), f"2.{vendored.glibc_minor(found)}"
 
 
-def write_docs(package: Package, root: Path, source: Path, version: str, commit: Commit) -> None:
+def write_docs(package: Package, root: Path, work: Work) -> None:
     """Write what Debian wants in every package: the changelog and who may do what with it."""
     folder = root / "usr/share/doc" / package.name
     folder.mkdir(parents=True, exist_ok=True)
-    at = format_datetime(datetime.fromtimestamp(commit.at_s, UTC))
+    at = format_datetime(datetime.fromtimestamp(work.commit.at_s, UTC))
     news = (
-        f"gated ({version}) unstable; urgency=medium\n\n"
+        f"gated ({work.version}) unstable; urgency=medium\n\n"
         "  * What changed is told in CHANGELOG.md of the source.\n\n"
-        f" -- {commit.maintainer}  {at}\n"
+        f" -- {work.commit.maintainer}  {at}\n"
     )
     (folder / "changelog.gz").write_bytes(gzip.compress(news.encode(), mtime=0))
-    text = (source / "packaging/copyright").read_text(encoding="utf-8")
+    text = (work.source / "packaging/copyright").read_text(encoding="utf-8")
     (folder / "copyright").write_text(text, encoding="utf-8")
-    overrides = source / f"packaging/{package.name}.lintian-overrides"
+    overrides = work.source / f"packaging/{package.name}.lintian-overrides"
     if overrides.is_file():
         place = root / "usr/share/lintian/overrides" / package.name
         place.parent.mkdir(parents=True)
         shutil.copyfile(overrides, place)
 
 
-def stage(
-    package: Package, architecture: str, source: Path, own: Path, version: str, commit: Commit
-) -> Path:
+def stage(package: Package, architecture: str, work: Work) -> Path:
     """Lay out one package as a folder, ready for dpkg-deb."""
-    root = BUILD / f"{package.name}_{architecture}"
+    root = work.build / f"{package.name}_{architecture}"
     shutil.rmtree(root, ignore_errors=True)
     glibc = ""
     for origin, place in package.files.items():
-        if (source / origin).is_dir():
-            shutil.copytree(source / origin, root / place, dirs_exist_ok=True)
+        if (work.source / origin).is_dir():
+            shutil.copytree(work.source / origin, root / place, dirs_exist_ok=True)
         else:
             (root / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / origin, root / place)
-    write_docs(package, root, source, version, commit)
+            shutil.copyfile(work.source / origin, root / place)
+    write_docs(package, root, work)
     if package.architecture == FOR_EACH:
-        wheels, glibc = bring_along(root, own, architecture)
+        wheels, glibc = bring_along(root, work.wheel, architecture)
         with (root / f"usr/share/doc/{package.name}/copyright").open("a", encoding="utf-8") as file:
             file.write(licences(wheels))
-    settle(root, commit.at_s)
+    settle(root, work.commit.at_s)
     size_kib = sum(-(-f.lstat().st_size // SMALL) for f in root.rglob("*") if f.is_file())
     folder = root / "DEBIAN"
     folder.mkdir(mode=0o755)
-    text = control(package, version, architecture, commit.maintainer, size_kib, glibc)
+    text = control(package, work.version, architecture, work.commit.maintainer, size_kib, glibc)
     (folder / "control").write_text(text, encoding="utf-8")
     (folder / "md5sums").write_text(md5sums(root), encoding="utf-8")
     for name, parts in package.scripts.items():
-        (folder / name).write_text(maintainer_script(package, parts, source), encoding="utf-8")
+        (folder / name).write_text(maintainer_script(package, parts, work.source), encoding="utf-8")
         (folder / name).chmod(0o755)
     return root
 
@@ -257,8 +270,8 @@ def starts_here(root: Path, architecture: str) -> str:
     ).stdout.strip()  # fmt: skip
 
 
-def build(package: Package, architecture: str, root: Path, version: str, commit: Commit) -> Path:
-    file = DIST / f"{package.name}_{version}_{architecture}.deb"
+def build(package: Package, architecture: str, root: Path, work: Work) -> Path:
+    file = work.dist / f"{package.name}_{work.version}_{architecture}.deb"
     # Debian's own tools refuse zstd; more than level 1 takes four times as long for a tenth
     subprocess.run(
         [
@@ -267,7 +280,7 @@ def build(package: Package, architecture: str, root: Path, version: str, commit:
         ],
         check=True,
         stdout=subprocess.DEVNULL,
-        env={**os.environ, "SOURCE_DATE_EPOCH": str(commit.at_s)},
+        env={**os.environ, "SOURCE_DATE_EPOCH": str(work.commit.at_s)},
     )  # fmt: skip
     return file
 
@@ -298,18 +311,18 @@ def main() -> int:
         old.unlink()
     source = export(BUILD / "source")
     own = build_wheel(source)
-    version = commit.version(own.name.split("-")[1])
+    work = Work(source, own, commit.version(own.name.split("-")[1]), commit)
     files = [own]
     for package in PACKAGES:
         for architecture in architectures if package.architecture == FOR_EACH else [FOR_ALL]:
-            root = stage(package, architecture, source, own, version, commit)
+            root = stage(package, architecture, work)
             wrong = wrong_in(root, package, architecture)
             if wrong:
                 print("\n".join(wrong), file=sys.stderr)
                 return 1
             if package.architecture == FOR_EACH and (said := starts_here(root, architecture)):
                 print(f"deb: {architecture} says {said}")
-            files.append(build(package, architecture, root, version, commit))
+            files.append(build(package, architecture, root, work))
     for file in files:
         print(f"{file.stat().st_size / 1e6:6.1f} MB  {file.relative_to(ROOT)}")
     return lint(files[1:])

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from scripts import vendored
-from scripts.deb import Commit, licences
+from scripts.deb import Commit, Work, build, licences, stage
 from scripts.deb_packages import (
     COLLECTOR,
     COMMON,
     GATE,
     PACKAGES,
+    Package,
     control,
     maintainer_script,
 )
@@ -240,3 +241,34 @@ def test_a_unit_without_its_configuration_does_not_start() -> None:
             if unit.endswith(".service"):
                 text = (ROOT / "systemd" / unit).read_text(encoding="utf-8")
                 assert f"ConditionPathExists=/etc/gated/{file}\n" in text
+
+
+# --- the files themselves ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", [GATE, COLLECTOR], ids=lambda package: package.name)
+def test_a_package_holds_what_was_said_for_everybody_to_read_and_is_the_same_twice(
+    package: Package, tmp_path: Path
+) -> None:
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("no dpkg-deb here to build with")
+    commit = Commit("abcdef012", 1_790_000_000, "Somebody <a@b.example>", is_tagged=False)
+    files = []
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        work = Work(ROOT, ROOT, "0.1.0~1", commit, tmp_path / "build", tmp_path / run)
+        files.append(build(package, "all", stage(package, "all", work), work))
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+    def dpkg(*arguments: str) -> str:
+        return subprocess.run(
+            ["dpkg-deb", *arguments, str(files[0])], check=True, capture_output=True, text=True
+        ).stdout
+
+    assert dpkg("--field").startswith(f"Package: {package.name}\n")
+    listing = [line.split(maxsplit=5) for line in dpkg("--contents").splitlines()]
+    modes = {path: (mode, owner) for mode, owner, _, _, _, path in listing}
+    for place in package.files.values():
+        assert modes[f"./{place}"] == ("-rw-r--r--", "root/root")
+    assert f"./usr/share/doc/{package.name}/copyright" in modes
+    assert not any(path.startswith(("./etc", "./var", "./run")) for path in modes)
