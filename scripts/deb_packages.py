@@ -110,8 +110,8 @@ COLLECTOR: Final = Package(
     FOR_ALL,
     "entry gates: the centre 闸机汇总端",
     (
-        "Receives what gates record through an MQTT broker, stores, acknowledges, reports",
-        "it and shows a page. It starts when /etc/gated/collector.toml is there and",
+        "Receives what gates record through an MQTT broker, stores, acknowledges and",
+        "reports it, shows a page. It starts when /etc/gated/collector.toml is there and",
         "the service was enabled.",
     ),
     depends=("gated-common (= @VERSION@)",),

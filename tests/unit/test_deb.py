@@ -195,7 +195,7 @@ def test_both_take_exactly_their_own_program() -> None:
 
 def test_every_line_of_a_description_fits() -> None:
     for package in PACKAGES:
-        assert all(len(line.encode()) <= 80 for line in package.description), package.name
+        assert all(len(line.encode()) <= 79 for line in package.description), package.name
 
 
 # --- what is installed, and when it runs ---------------------------------------------------------
