@@ -55,6 +55,7 @@ COMMON: Final = Package(
         "libc6 (>= @GLIBC@)",
         "libgcc-s1",
         "libstdc++6",
+        "zlib1g",
         "systemd",
         "tzdata",
     ),
