@@ -9,7 +9,7 @@ JOBS ?= 3
 
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test unit check bench bench-scanning fuzz faults fmt lock clean
+.PHONY: help setup demo test unit check bench bench-scanning fuzz faults deb fmt lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -72,6 +72,10 @@ fuzz: $(BASE) ## every reader of strangers' input under a fuzzer; SECONDS=600 ea
 # Goes on from where it stopped (build/faults); power cuts and full disks need root.
 faults: $(TEST) ## break everything between gate and collector, count what is lost; SEED=1 RUNS=20, ONLY=kill_any
 	@$(PY) scripts/faults.py $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ONLY:%=--only %) $(ARGS)
+
+# Wheels are kept in build/deb, each checked against the lock when it comes.
+deb: $(BASE) ## Debian packages for amd64 and arm64 and the wheel, into dist/; ARGS="--architecture arm64"
+	@$(PY) -m scripts.deb $(ARGS)
 
 fmt: $(BASE) ## mend style where a tool can
 	@$(VENV)/bin/ruff check --fix --quiet || true

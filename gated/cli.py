@@ -76,6 +76,10 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+_OF_A_GATE = ("cv2", "numpy", "serial")
+"""What the Debian package of a gate asks the distribution for, and that of a collector does not."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code (``gated.errors.ExitCode``)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -88,6 +92,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A service that cannot start: `systemctl status` shows the same sentence.
         sd_notify(f"STATUS={' '.join(str(exc).split())[:MAX_STATUS_CHARACTERS]}")
         return int(exc.exit_code)
+    except ModuleNotFoundError as exc:
+        if exc.name not in _OF_A_GATE:
+            raise
+        print(
+            f"gated: this needs {exc.name}, which a gate's machine has and a collector's need not: "
+            "apt install gated, or pip install gated",
+            file=sys.stderr,
+        )
+        return int(ExitCode.UNAVAILABLE)
     except BrokenPipeError:
         # The reader went away (`gated ledger list | head`): not an error, but nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

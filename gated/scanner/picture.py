@@ -21,6 +21,7 @@ from gated.scanner.headers import measure_picture
 
 # OpenCV reads these once, when it is loaded. Its own 10 s would starve the watchdog.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # the call for it differs between releases
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: our own line says what is wrong
 try:
     import cv2
@@ -29,7 +30,6 @@ except ImportError as exc:  # not installed, or a system library of it is missin
 else:
     _missing = ""
     cv2.setNumThreads(1)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     # A file on a network drive that has gone is waited for like this, and not for 30 s.
     _VIDEO_PARAMETERS = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 2_000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 1_000,

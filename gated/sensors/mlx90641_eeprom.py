@@ -61,7 +61,10 @@ def decoded(words: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
 
     Raises: ValueError: a word has two wrong bits.
     """
-    odd = np.bitwise_count(words[:, None] & PARITY_MASKS) % 2
+    odd = words[:, None] & PARITY_MASKS
+    for half in (8, 4, 2, 1):  # not bitwise_count: Debian 12 has NumPy 1.24
+        odd ^= odd >> half
+    odd &= 1
     syndromes = odd @ (1 << np.arange(PARITY_MASKS.size))
     beyond = np.flatnonzero((syndromes != 0) & (syndromes < SINGLE_ERROR))
     if beyond.size:

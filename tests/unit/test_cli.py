@@ -221,3 +221,17 @@ def test_the_levels_that_can_be_chosen_are_pythons() -> None:
         "info": "INFO",
         "warning": "WARNING",
     }
+
+
+def test_a_command_of_a_gate_on_a_collectors_machine_says_what_to_install(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['numpy'] = None; from gated.cli import main;"
+        f"sys.exit(main(['demo', '--visits', '1', '--state', {str(tmp_path / 'state')!r}]))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert said.returncode == ExitCode.UNAVAILABLE
+    assert said.stderr.startswith("gated: this needs numpy")
+    assert "apt install gated" in said.stderr
+    assert "Traceback" not in said.stderr

@@ -218,8 +218,8 @@ def test_whoever_has_devices_has_no_network_and_the_other_way_round(name: str) -
 
 
 ITS_OWN = re.compile(
-    r"Description|Documentation|After|PartOf|ReloadPropagatedFrom|WantedBy|Exec\w+|KillMode|User"
-    r"|Group|SupplementaryGroups|\w+Directory(Mode|Preserve)?|InaccessiblePaths|Device\w+"
+    r"Description|Documentation|After|ConditionPathExists|PartOf|ReloadPropagatedFrom|WantedBy"
+    r"|Exec\w+|KillMode|User|Group|SupplementaryGroups|\w+Directory(Mode|Preserve)?|InaccessiblePaths|Device\w+"
     r"|PrivateDevices|PrivateNetwork|IPAddress\w+|RestrictAddressFamilies|ProcSubset|MemoryMax"
     r"|TasksMax|OOMScoreAdjust|Nice"
 )
