@@ -203,7 +203,8 @@ class Sampling:
         if look.object_c < self._threshold_c:
             self._warm_samples = 0
             self._window.clear()
-            self._background.learn(look.object_c, look.taken_at)
+            is_empty = look.distance_m is None
+            self._background.learn(look.object_c, look.taken_at, is_empty=is_empty)
             return ()
         is_turning_away = look.object_c < before_c - rules.turning_away_c
         if is_turning_away or not look.sample.is_clear:

@@ -308,6 +308,28 @@ def test_somebody_on_the_way_is_no_sun(slow: Feeder) -> None:
     assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) == pytest.approx(22.0, abs=0.05)
 
 
+def test_a_chest_before_the_low_thermometer_is_no_sun(slow: Feeder) -> None:
+    slow.feed_at(None, *(22.0, 22.02) * 3)
+    slow.feed_at(0.3, *(27.9 + 0.02 * (i % 2) for i in range(8)))  # an adult stands at the other
+    assert not slow.sampling.is_present
+    assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) == pytest.approx(22.0, abs=0.05)
+
+
+def test_the_sun_is_seen_where_nothing_is_in_the_way(slow: Feeder) -> None:
+    slow.feed_at(None, *(29.0 + 0.02 * (i % 2) for i in range(8)))
+    slow.feed_at(0.3, *(27.9 + 0.02 * (i % 2) for i in range(8)))
+    assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) == pytest.approx(29.0, abs=0.05)
+
+
+def test_where_something_is_always_in_the_way_nothing_is_known_of_the_sun() -> None:
+    feeder = Feeder(SLOW, SLOW_S)
+    feeder.feed_at(1.2, *(29.0 + 0.02 * (i % 2) for i in range(8)))  # a fence in the sun
+    assert feeder.sampling.surroundings_c(MonoSeconds(feeder.at_s)) is None
+    assert "PresenceStarted" in {
+        type(one).__name__ for one in feeder.feed_at(0.3, *(36.0, 36.02) * 3)
+    }
+
+
 def test_surroundings_of_long_ago_say_nothing(slow: Feeder) -> None:
     assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s)) is not None
     assert slow.sampling.surroundings_c(MonoSeconds(slow.at_s + 31.0)) is None
