@@ -40,7 +40,7 @@ FOLLOWS_S = 1.8
 stand 0.9 m apart, and move when the lamp turns green."""
 SUN_C = 7.0
 """What a wall in the sun is warmer than the air; a face more than that is still told from it."""
-SUN_LEAD_S = 4.0
+SUN_LEAD_S = 6.0
 MODE_LEAD_S = 1.0
 ARRAY_SITE = SITES[Site.FOREHEAD_MAX]
 BREAK_LEAD_S = 3.5
