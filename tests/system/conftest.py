@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import BROKERS, BrokerUnderTest, Mosquitto
+from tests.collector_station import Station
 from tests.uplink_rig import GateRig, Subscriber
 
 Collect = Callable[[Subscriber], None]
@@ -23,6 +24,13 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerUnd
     broker.start()
     yield broker
     broker.kill()
+
+
+@pytest.fixture
+def station(broker: BrokerUnderTest) -> Iterator[Station]:
+    station = Station(broker.port)
+    yield station
+    station.close()
 
 
 @pytest.fixture

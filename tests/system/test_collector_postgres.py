@@ -11,11 +11,11 @@ import pytest
 
 from gated.collector.postgres_connection import PostgresAddress
 from gated.simulation.broker import free_port
-from tests.brokers import BROKERS, BrokerUnderTest, wait_until
+from tests.brokers import BrokerUnderTest, wait_until
 from tests.collector_gate import LedgerOfGate, Message
 from tests.collector_process import CollectorProcess
+from tests.collector_station import Station
 from tests.postgres import PostgresServer, postgres_server, rows
-from tests.system.test_collector_ingest import Station
 
 WAIT_S = 40.0
 
@@ -50,21 +50,6 @@ def address(server: PostgresServer) -> Iterator[PostgresAddress]:
     address = server.new_database()
     yield address
     server.give_back(address)
-
-
-@pytest.fixture(params=sorted(BROKERS))
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerUnderTest]:
-    broker = BROKERS[request.param](tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
-def station(broker: BrokerUnderTest) -> Iterator[Station]:
-    station = Station(broker.port)
-    yield station
-    station.close()
 
 
 @pytest.fixture

@@ -108,6 +108,14 @@ def queue_five(centre: Centre, gate: GateRig, collect: Collect) -> None:
     gate.record(5)
 
 
+@pytest.fixture
+def tls(centre: Centre, gate: GateRig, collect: Collect, old: Authority) -> TlsFiles:
+    """A gate with five records for a broker that takes its certificate, everything of one CA."""
+    centre.start(old, old)
+    queue_five(centre, gate, collect)
+    return files(gate, old.pair(GATE), old)
+
+
 def drained(gate: GateRig) -> bool:
     return wait_until(lambda: gate.backlog() == 0, PATIENCE_S)
 
@@ -267,15 +275,8 @@ def connections(centre: Centre) -> int:
 
 
 def test_with_a_clock_at_1970_records_wait_and_nobody_is_bothered(
-    centre: Centre,
-    gate: GateRig,
-    collect: Collect,
-    old: Authority,
-    caplog: pytest.LogCaptureFixture,
+    centre: Centre, gate: GateRig, tls: TlsFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tls = files(gate, old.pair(GATE), old)
-    centre.start(old, old)
-    queue_five(centre, gate, collect)
     before = connections(centre)  # the rig's own look whether it listens
     clock = WrongClock(speed=3)
     clock.offset_s = -clock.now().timestamp()
@@ -291,15 +292,8 @@ def test_with_a_clock_at_1970_records_wait_and_nobody_is_bothered(
 
 
 def test_a_record_from_the_future_does_not_keep_records_here_for_ever(
-    centre: Centre,
-    gate: GateRig,
-    collect: Collect,
-    old: Authority,
-    caplog: pytest.LogCaptureFixture,
+    centre: Centre, gate: GateRig, tls: TlsFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tls = files(gate, old.pair(GATE), old)
-    centre.start(old, old)
-    queue_five(centre, gate, collect)
     clock = WrongClock(offset_s=-86_400, speed=100)  # the floor is today, the clock says yesterday
     with running_uplink(gate, centre.broker.port, tls=tls, clock=clock):
         assert drained(gate)
