@@ -11,7 +11,7 @@ given so long ago that whoever had them has committed or given up.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 from gated.collector.alarm_queue import LATE_MS, OwedAlarm
 from gated.collector.postgres_connection import (
@@ -83,16 +83,14 @@ class PostgresAlarmQueue:
 
     def _open(self) -> Postgres:
         connection, _ = open_for_writing(self._address)
-        with translated(_QUEUEING):
-            try:
-                with connection.transaction():
-                    # Several may start at once, and IF NOT EXISTS alone does not stand that.
-                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (SENDER_LOCK + 1,))
-                    for statement in (*_TABLES, _BEGIN):
-                        connection.execute(statement)
-            except BaseException:  # whatever it is: nobody else knows of this connection
-                connection.close()
-                raise
+        with translated(_QUEUEING), ExitStack() as on_failure:
+            on_failure.callback(connection.close)
+            with connection.transaction():
+                # Several may start at once, and IF NOT EXISTS alone does not stand that.
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (SENDER_LOCK + 1,))
+                for statement in (*_TABLES, _BEGIN):
+                    connection.execute(statement)
+            on_failure.pop_all()
         return connection
 
     @contextmanager

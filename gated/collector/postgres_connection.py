@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, TypeAlias
 
@@ -108,14 +108,13 @@ def open_for_writing(address: PostgresAddress) -> tuple[Connection[Row], str]:
     """
     with translated("the database cannot be opened"):
         connection = address.connect(synchronous_commit="on")
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(connection.close)
             _check(connection)
             while _migrate_once(connection):
                 pass
             epoch = _recognise(connection)
-        except BaseException:  # whatever it is: nobody else knows of this connection
-            connection.close()
-            raise
+            on_failure.pop_all()
         return connection, epoch
 
 
@@ -203,7 +202,8 @@ def open_for_reading(address: PostgresAddress) -> Connection[Row]:
     """Return a connection that cannot write. Raises: StorageError: no tables, or not ours."""
     with translated("the database cannot be read"):
         connection = address.connect(default_transaction_read_only="on")
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(connection.close)
             version = _version(connection)
             if version == 0:
                 raise StorageError("the database has no tables: start `gated collector run` first")
@@ -211,9 +211,7 @@ def open_for_reading(address: PostgresAddress) -> Connection[Row]:
                 raise StorageError(
                     f"the database was written by a newer gated (schema {version}): update gated"
                 )
-        except BaseException:  # whatever it is: nobody else knows of this connection
-            connection.close()
-            raise
+            on_failure.pop_all()
         return connection
 
 

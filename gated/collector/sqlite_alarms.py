@@ -56,13 +56,12 @@ class SqliteAlarmQueue:
 
     def __init__(self, path: Path) -> None:
         self._connection = open_for_writing(path)
-        try:
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._connection.close)
             with self._transaction() as connection:
                 for statement in _TABLES:
                     connection.execute(statement)
-        except BaseException:  # whatever it is: nobody else knows of this connection
-            self._connection.close()
-            raise
+            on_failure.pop_all()
 
     def close(self) -> None:
         self._connection.close()
