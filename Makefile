@@ -77,7 +77,7 @@ faults: $(TEST) ## break everything between gate and collector, count what is lo
 machine: $(TEST) ## install the package on machines of its own, use and break it there; SHORT=1 in ten minutes
 	@rm -f build/machine/figures.jsonl
 	@$(PY) -m scripts.deb --architecture amd64
-	@$(PY) -m pytest -n 2 --dist loadgroup --machine $(if $(SHORT),--short) tests/machine $(ARGS); \
+	@$(PY) -m pytest -n 2 --dist loadgroup -p no:randomly --machine $(if $(SHORT),--short) tests/machine $(ARGS); \
 		code=$$?; $(PY) -m tests.machine.table; exit $$code
 
 # Wheels are kept in build/deb, each checked against the lock when it comes.

@@ -168,5 +168,5 @@ def test_a_full_disk_shuts_the_gate_and_loses_nothing(gate: Gate) -> None:
     gate.leave()
     assert len(gate.pulses()) == pulses
     gate.guest.run("rm /var/filled")
-    gate.wait_record(full, Kind.ALARM, alarm=AlarmName.LEDGER_FULL)
     gate.wait(lambda: is_let_in(gate), "records again")
+    gate.wait_record(full, Kind.ALARM, alarm=AlarmName.LEDGER_FULL)

@@ -86,7 +86,7 @@ def test_a_visit_before_a_camera_of_libcamera_by_picamera2(gate: Gate) -> None:
     drop_in = "/etc/systemd/system/gated-scanner.service.d/virtual.conf"
     before = len(gate.records(Kind.VISIT))
     gate.guest.run(
-        f"/usr/lib/gated/bin/python /opt/bench/frames.py '{gate.other_side.office.student()}'"
+        f"/usr/lib/gated/bin/python /opt/bench/screen.py '{gate.other_side.office.student()}'"
     )
     gate.guest.run(f"mkdir -p {drop_in.rpartition('/')[0]}")
     gate.guest.write(drop_in, "[Service]\nEnvironment=LIBCAMERA_PIPELINES_MATCH_LIST=virtual\n")

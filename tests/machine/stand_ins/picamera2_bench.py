@@ -1,8 +1,9 @@
+# ruff: noqa: ANN401  the library has no types
 """Lets Picamera2 0.3.38 run on libcamera 0.4's virtual cameras, which show pictures from a folder.
 
-Everything else is Picamera2's own. So it proves our calls and what is done with frames; a Pi's sensor,
-its image processor and its buffers only a Pi can show. Loaded by a line that the guest's picamera2
-package has at its end.
+Everything else is Picamera2's own. So it proves our calls and what is done with frames; a Pi's
+sensor, image processor and buffers only a Pi can show. Loaded by a line at the end of the guest's
+picamera2 package.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class WholeBuffer:
             pass  # an array still looks into it, and frees it
 
 
-class Allocator(LibcameraAllocator):
+class Allocator(LibcameraAllocator):  # type: ignore[misc]  # it has no types
     """The pipeline refuses buffers of one plane, which Picamera2's own allocator makes."""
 
     def __init__(self, camera: Any) -> None:
@@ -47,7 +48,7 @@ class Allocator(LibcameraAllocator):
         self.sync = WholeBuffer
 
 
-class VirtualCamera(Picamera2):
+class VirtualCamera(Picamera2):  # type: ignore[misc]  # it has no types
     """A Picamera2 of 640 x 480 in grey."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
