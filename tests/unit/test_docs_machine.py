@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from gated import cli
+from gated.optics import reach_m
+from gated.sensors.mlx90614 import FOV_DEG
 from tests.pages import spans, table
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -65,6 +67,18 @@ def test_a_command_on_the_page_is_one_of_ours(page: str) -> None:
 def test_every_section_speaks_both_languages(page: str) -> None:
     for section in re.split(r"^## ", text_of(page), flags=re.MULTILINE):
         assert re.search("[\u4e00-\u9fff]", section), section[:60]
+
+
+def test_the_distances_of_the_lane_are_those_of_the_optics() -> None:
+    rows = table(text_of("mounting"), "lens 镜头", "floor mark 地贴", "judged up to 有效距离")
+    reach_cm = {}
+    for row in rows:
+        mark_cm, judged_cm = (int(row[name].split()[0]) for name in list(row)[1:])
+        assert mark_cm == pytest.approx(0.75 * judged_cm, abs=3), row
+        reach_cm[row["lens 镜头"].partition(",")[0]] = judged_cm
+    for variant, letter in (("DCI", "I"), ("DCH", "H")):
+        assert reach_cm[f"MLX90614 {variant}"] == round(reach_m(FOV_DEG[letter]) * 100)
+    assert f"**{reach_cm['MLX90640 BAB']} cm**" in text_of("sensors")
 
 
 def test_a_pi_is_installed_by_the_packages_own_steps_which_stand_elsewhere() -> None:
