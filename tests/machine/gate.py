@@ -17,7 +17,7 @@ from tests.machine.figures import measure
 from tests.machine.guest import HOST_SEEN_FROM_GUEST, ROOT, Guest, Level
 from tests.machine.page import commands
 
-FOLDER: Final = "/root/gated"
+FOLDER: Final = "/opt/hand-out"
 PATIENCE_S: Final = 120.0
 UNITS: Final = ("gated-controller", "gated-scanner", "gated-uplink")
 PULSE_S: Final = 2.0
