@@ -55,10 +55,6 @@ class VirtualCamera(Picamera2):  # type: ignore[misc]  # it has no types
         super().__init__(*given, **named)
         self.allocator = Allocator(self.camera)
 
-    @property
-    def sensor_resolution(self) -> tuple[int, int]:
-        return SIZE
-
     def _get_raw_modes(self) -> list[dict[str, Any]]:
         return [{"format": "SBGGR8", "size": SIZE}]  # the pipeline knows no raw stream
 
