@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ UNITS: Final = ("gated-controller", "gated-scanner", "gated-uplink")
 PULSE_S: Final = 2.0
 """As in gate.toml: long enough to break something while the relay is energised."""
 
+EMPTY_S: Final = 10.0
 LINES: Final = {"passage": 16, "attendant_button": 13}
 """Not the gate's contact: in gpio-sim the bias that is asked for wins over what is soldered on."""
 
@@ -100,7 +102,14 @@ class Gate:
         return states == ["active"] * len(UNITS)
 
     def wait_ready(self, within_s: float = PATIENCE_S) -> float:
+        """Wait until all units are active; return for how long."""
         return wait_for(self.is_ready, "all units active", within_s, log=self.log)
+
+    def wait_for_visitors(self) -> None:
+        """Let a thermometer that has just started see an empty place, as it needs to."""
+        self.leave()
+        self.wait_ready()
+        threading.Event().wait(EMPTY_S)
 
     def _is_well(self) -> bool:
         return self.guest.try_to("gated status")[0] == 0

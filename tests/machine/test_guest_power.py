@@ -44,6 +44,7 @@ def test_power_cuts_in_the_middle_of_visits_lose_nothing(
     pause = threading.Event()
     number, longest_s = cuts(pytestconfig), 0.0
     for _ in range(number):
+        gate.wait_for_visitors()
         gate.come(gate.other_side.office.student())
         pause.wait(chance.uniform(0.0, LONGEST_WAIT_S))
         acknowledged = delivered(gate)
@@ -57,6 +58,7 @@ def test_power_cuts_in_the_middle_of_visits_lose_nothing(
         kept = delivered(gate)
         assert all(kept[epoch] >= count for epoch, count in acknowledged.items())
     measure(f"{number} power cuts: ready again at most after (emulated)", longest_s, "s")
+    gate.wait_for_visitors()
     verify(gate)
     note("records lost over them", 0, "", 0, Verdict.HELD)
     assert gate.visit(gate.other_side.office.student())["outcome"] == Outcome.GRANTED
@@ -77,6 +79,7 @@ def test_a_clock_far_in_the_past_at_boot_loses_nothing(gate: Gate) -> None:
     before = len(gate.records(Kind.VISIT))
     gate.guest.start(at="1970-01-02")
     measure("ready after a boot in 1970 (emulated)", gate.wait_ready(), "s")
+    gate.wait_for_visitors()
     gate.opens_for(gate.other_side.office.student())
     gate.guest.run(
         f"date -s @{SystemClock().now().timestamp():.0f}"
@@ -92,6 +95,7 @@ def test_without_a_network_at_boot_the_gate_works_and_delivers_later(gate: Gate)
     gate.guest.shut_down()
     gate.guest.start(has_network=False)
     measure("ready after a boot without a network (emulated)", gate.wait_ready(), "s")
+    gate.wait_for_visitors()
     gate.opens_for(gate.other_side.office.student())
     assert len(gate.records(Kind.VISIT)) == before
     gate.guest.network(is_up=True)

@@ -95,7 +95,7 @@ def test_a_visit_before_a_camera_of_libcamera_by_picamera2(gate: Gate) -> None:
         gate.guest.run(
             "systemctl daemon-reload && systemctl restart gated-controller gated-scanner"
         )
-        gate.wait_ready()
+        gate.wait_for_visitors()
         gate.come()
         assert gate.wait_record(before, Kind.VISIT)["outcome"] == "granted"
         gate.touch("passage")
