@@ -30,7 +30,7 @@ PULSE_S = 2.0
 BROKER = "mqtt://127.0.0.1"
 STAGE = "/srv/stage"
 """Where the container has the stage's folder."""
-DESK = "/root/gated"
+DESK = "/srv/desk"
 """Where the technician has put packages, keys and lists."""
 PATIENCE_S = 60.0
 SIMULATED = """[Service]
