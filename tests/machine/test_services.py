@@ -6,6 +6,7 @@ one late now and then; the table has the worst one too, with its mark.
 
 from __future__ import annotations
 
+import json
 import signal
 import statistics
 import time
@@ -237,6 +238,37 @@ def test_the_doctor_finds_only_what_a_container_lacks(calm: Site) -> None:
     wrong = [line.strip() for line in answer.stdout.splitlines() if line.strip().startswith("! ")]
     assert all("overlay" in line for line in wrong), answer.stdout
     note("container: doctor", answer.stdout.strip().splitlines()[-1], "", None, Verdict.NOTED)
+
+
+def test_every_line_of_the_journal_says_which_process_wrote_it(calm: Site) -> None:
+    calm.energise()
+    for unit in UNITS:
+        name = unit.removeprefix("gated-")
+        calm.wait(lambda name=name: bool(lines_of(calm, f"GATED_PROCESS={name}")), name)  # type: ignore[misc]
+        assert {line["_SYSTEMD_UNIT"] for line in lines_of(calm, f"GATED_PROCESS={name}")} == {
+            f"{unit}.service"
+        }
+    visits = [line for line in lines_of(calm, "GATED_PROCESS=controller") if "GATED_VISIT" in line]
+    calm.wait(lambda: bool(visits), "a visit's line")
+    (found,) = lines_of(calm, f"GATED_VISIT={visits[-1]['GATED_VISIT']}")
+    assert found["MESSAGE"].startswith(f"visit {found['GATED_VISIT']}")
+
+
+def lines_of(site: Site, match: str) -> list[dict[str, str]]:
+    lines = site.container.run(f"journalctl -b -o json --no-pager {match}").stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_no_process_sees_what_another_was_handed(calm: Site) -> None:
+    """All three of a gate run as one user."""
+    for unit in GATE_UNITS:
+        pid = calm.main_pid(unit)
+        seen = calm.container.run(
+            f"nsenter --target={pid} --mount setpriv --reuid=gated --regid=gated --clear-groups"
+            f" cat /run/credentials/gated-controller.service/site.key /etc/gated/site.key",
+            check=False,
+        )
+        assert (seen.stdout != "") == (unit == "gated-controller"), seen.stderr
 
 
 # --- the life of an installation -----------------------------------------------------------------

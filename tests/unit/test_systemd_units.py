@@ -17,6 +17,7 @@ from gated.clock import FakeClock
 from gated.commands import collector as collector_command
 from gated.config import CredentialSettings, PathSettings
 from gated.config.collector import CollectorSettings
+from gated.config.files import HANDED_OVER, NOT_THERE
 from gated.config.load import DEFAULT_FILE
 from gated.doctor.services import MOST_EXPOSED
 from gated.errors import ExitCode
@@ -221,7 +222,7 @@ def test_whoever_has_devices_has_no_network_and_the_other_way_round(name: str) -
 
 
 ITS_OWN = re.compile(
-    r"Description|Documentation|After|ConditionPathExists|PartOf|ReloadPropagatedFrom|WantedBy"
+    r"Description|Documentation|After|LoadCredential|SetCredential|ConditionPathExists|PartOf|ReloadPropagatedFrom|WantedBy"
     r"|Exec\w+|KillMode|User|Group|SupplementaryGroups|\w+Directory(Mode|Preserve)?|InaccessiblePaths|Device\w+"
     r"|PrivateDevices|PrivateNetwork|IPAddress\w+|RestrictAddressFamilies|ProcSubset|MemoryMax"
     r"|TasksMax|OOMScoreAdjust|Nice"
@@ -261,11 +262,31 @@ def test_every_user_and_group_that_is_named_is_made_or_debians_own() -> None:
     assert named <= made
 
 
-def test_no_secret_is_left_open_to_everybody() -> None:
+SECRETS = {
+    "controller": {"site.key"},
+    "scanner": set(),
+    "uplink": {"mqtt.password", "gate.key", "verifier.key"},
+    "collector": {
+        "mqtt.password", "collector.key", "database.password", "page.token", "webhook.secret",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_process_is_handed_its_own_secrets_whether_or_not_they_are_there(name: str) -> None:
+    unit = UNITS[name]
+    assert set(unit["LoadCredential"]) == {f"{s}:{HANDED_OVER}/{s}" for s in SECRETS[name]}
+    # without the default a file that is not there would keep the unit from starting
+    assert set(unit["SetCredential"]) == {f"{s}:{NOT_THERE.decode()}" for s in SECRETS[name]}
+
+
+def test_secrets_are_roots_alone() -> None:
+    assert DEFAULT_FILE.parent == collector_command.DEFAULT_FILE.parent == HANDED_OVER
+    assert CredentialSettings().site_key_file == HANDED_OVER / "site.key"
     lines = (FOLDER / "gated.tmpfiles").read_text(encoding="utf-8").splitlines()
-    modes = {f[1]: f[2] for f in map(str.split, lines) if f and f[0] == "z"}
-    assert str(CredentialSettings().site_key_file) in modes
-    assert set(modes.values()) == {"0640"}
+    made = {f[1]: f[2:5] for f in map(str.split, lines) if f and f[0] == "z"}
+    assert set(made) == {f"{HANDED_OVER}/{s}" for names in SECRETS.values() for s in names}
+    assert all(mode == ["0600", "root", "root"] for mode in made.values())
 
 
 # --- systemd's own opinion -----------------------------------------------------------------------
@@ -315,8 +336,8 @@ def test_every_sandbox_is_as_tight_as_was_promised(file: str, installed: Path) -
     assert "Overall exposure level" in judged.stdout
 
 
-def test_the_marks_are_those_of_the_task() -> None:
-    assert {MOST_EXPOSED[name] for name in ("controller", "scanner")} == {1.0}  # no network
+def test_whoever_has_no_network_is_rated_one_at_most() -> None:
+    assert {MOST_EXPOSED[name] for name in ("controller", "scanner")} == {1.0}
     assert set(MOST_EXPOSED.values()) <= {1.0, MOST_EXPOSED_AT_ALL}
 
 
@@ -339,8 +360,7 @@ def test_users_groups_and_folders_are_made_as_they_are_written(tmp_path: Path) -
     assert {"gated", "gated-collector"} <= set(users)
     assert {"gpio", "i2c"} <= set(groups)
     stat = secret.stat()
-    assert (stat.st_uid, stat.st_gid) == (0, groups["gated"])
-    assert stat.st_mode & 0o777 == 0o640
+    assert (stat.st_uid, stat.st_gid, stat.st_mode & 0o777) == (0, 0, 0o600)
     run = (tmp_path / "run/gated").stat()
     assert (run.st_uid, run.st_mode & 0o777) == (users["gated"], 0o750)
 
