@@ -16,6 +16,7 @@ from gated.commands.running import CertificateDue, ControllerStatus, Silent
 from gated.commands.status_advice import LAMP, Text, advice
 from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
 from gated.contents import Kind
+from gated.controller.crashes import sentence
 from gated.errors import ExitCode
 from gated.mqtt.certificate_life import LifeStage
 from gated.texts import MODES, OUTCOMES, PROMPTS, Language, say
@@ -107,8 +108,9 @@ def _controller(status: GateStatus, language: Language) -> str:
 def _running(
     controller: ControllerStatus, ledger: LedgerFacts | None, language: Language
 ) -> Iterator[tuple[Text, str]]:
-    mode = say(MODES[controller.mode], language)
-    if ledger is not None and ledger.mode_until is not None:
+    is_safe = controller.safe_mode_after is not None
+    mode = say(("安全模式", "safe mode") if is_safe else MODES[controller.mode], language)
+    if ledger is not None and ledger.mode_until is not None and not is_safe:
         until = f"{ledger.mode_until:%Y-%m-%d %H:%M}"
         mode += say((f"，到 {until}", f" until {until}"), language)
     if controller.drill:
@@ -252,6 +254,8 @@ def not_running(status: GateStatus, silent: Silent | None) -> Text:
 def _problems_of_controller(
     controller: ControllerStatus, serial: Collection[str]
 ) -> Iterator[Text]:
+    if controller.safe_mode_after is not None:
+        yield sentence(controller.safe_mode_after)
     for name, state in controller.devices.items():
         if state != "ok":
             zh, en = advice(name, serial)
