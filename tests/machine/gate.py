@@ -66,8 +66,8 @@ class Gate:
             if command.startswith("sudo nano"):
                 self.write_configuration()
                 self.guest.run(
-                    f"cd {FOLDER} && install -m 644 ca.pem persons.list /etc/gated/"
-                    " && install -m 640 -g gated gate.pem /etc/gated/"
+                    f"cd {FOLDER} && install -m 644 ca.pem gate.pem persons.list /etc/gated/"
+                    " && install -m 600 gate.key /etc/gated/"
                 )
                 continue
             for machine in ("arm64", "amd64"):
