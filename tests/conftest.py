@@ -31,6 +31,7 @@ def _logging_as_it_was() -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--hw", action="store_true", help="also run the tests that need real hardware")
     parser.addoption("--machine", action="store_true", help="also run the tests of a whole machine")
+    parser.addoption("--short", action="store_true", help="fewer rounds of what is done many times")
 
 
 def pytest_configure() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.machine.centre import OtherSide
-from tests.machine.figures import measure
+from tests.machine.figures import Verdict, measure, note
 from tests.machine.gate import Gate
 from tests.machine.guest import FOLDER, ROOT, Guest, build, why_not
 
@@ -17,6 +17,7 @@ from tests.machine.guest import FOLDER, ROOT, Guest, build, why_not
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     """A gate that was installed into a new machine by the page, and is running."""
     if reason := why_not():
+        note("guest with kernel devices", reason, "", None, Verdict.LEFT_OUT)
         pytest.skip(reason)
     packages = newest_packages()
     build()

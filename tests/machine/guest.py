@@ -25,7 +25,7 @@ FOLDER: Final = ROOT / "build/machine"
 BUILDS_WITHIN_S: Final = 1800
 BOOTS_WITHIN_S: Final = 300
 ANSWERS_WITHIN_S: Final = 300
-HOST_SEEN_FROM_GUEST: Final = "10.0.2.2"
+HOST_SEEN_FROM_GUEST: Final = "10.0.3.2"
 KERNEL_OPTIONS: Final = (
     "console=ttyS0 quiet loglevel=4 net.ifnames=0 mitigations=off panic=-1 systemd.show_status=0"
 )
@@ -81,8 +81,13 @@ class Guest:
         self._boots = 0
         self._pause = threading.Event()
 
-    def start(self) -> float:
-        """Boot, from the disk as it is; return the seconds until it could be told something."""
+    def start(self, *, at: str | None = None, has_network: bool = True) -> float:
+        """Boot, from the disk as it is; return the seconds until it could be told something.
+
+        Args:
+            at: what its clock chip says, such as "1970-01-02"; the host's time otherwise.
+            has_network: whether the cable is plugged in (not that of our own commands).
+        """
         disk = self._folder / "disk.qcow2"
         if not disk.exists():
             base = FOLDER / "guest.ext4"
@@ -92,8 +97,14 @@ class Guest:
         self._port = free_port()
         with (self._folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(disk), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [*self._command(disk), *(["-rtc", f"base={at}"] if at else [])],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
+        if not has_network:
+            self.network(is_up=False)
+        self.plug("cont")
         self.wait_until_up()
         return time.monotonic() - began_s
 
@@ -116,7 +127,19 @@ class Guest:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+            (self._folder / "qmp.sock").unlink(missing_ok=True)
         self._forget_connection()
+
+    def hang(self) -> None:
+        """Let its kernel stop for ever."""
+        self._ssh("echo c >/proc/sysrq-trigger", 5)
+
+    def shut_down(self) -> None:
+        """Let it end in good order."""
+        self._ssh("systemctl poweroff --no-block", ANSWERS_WITHIN_S)
+        assert self._process is not None
+        self._process.wait(BOOTS_WITHIN_S)
+        self.cut_power()
 
     def run(self, command: str, *, within_s: float = ANSWERS_WITHIN_S) -> str:
         """Return what ``command`` prints, run by root's shell.
@@ -158,9 +181,12 @@ class Guest:
 
         Raises: GuestFailed: it refuses.
         """
+        path = self._folder / "qmp.sock"
+        while not path.exists():
+            self._pause.wait(0.05)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(30)
-            connection.connect(str(self._folder / "qmp.sock"))
+            connection.connect(str(path))
             lines = connection.makefile("rw")
             lines.readline()  # its greeting
             for name, given in (("qmp_capabilities", {}), (command, arguments)):
@@ -171,8 +197,8 @@ class Guest:
                         raise GuestFailed(f"{command}: {answer['error']}")
 
     def network(self, *, is_up: bool) -> None:
-        """Plug the network's cable in, or pull it. Commands need it, too."""
-        self.plug("set_link", name="net0", up=is_up)
+        """Plug the network's cable in, or pull it. Our own commands go another way."""
+        self.plug("set_link", name="net1", up=is_up)
 
     def connect_serial(self) -> socket.socket:
         """Return the far end of the serial line of a USB adapter in the guest."""
@@ -200,19 +226,20 @@ class Guest:
 
     def _command(self, disk: Path) -> list[str]:
         files = self._folder
-        net = f"user,id=net0,hostfwd=tcp:{HOST}:{self._port}-:22"
+        own = f"user,id=net0,restrict=on,hostfwd=tcp:{HOST}:{self._port}-:22"
         command = f"""
-            qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu max -smp 2 -m 1536
+            qemu-system-x86_64 -S -accel tcg,thread=multi -machine q35 -cpu max -smp 2 -m 1536
             -nodefaults -display none -no-user-config
             -kernel {FOLDER}/vmlinuz -initrd {FOLDER}/initrd.gz
             -drive file={disk},if=virtio,cache=unsafe
-            -netdev {net} -device virtio-net-pci,netdev=net0,id=nic,romfile=
+            -netdev {own} -device virtio-net-pci,netdev=net0,romfile=
+            -netdev user,id=net1,net=10.0.3.0/24 -device virtio-net-pci,netdev=net1,romfile=
             -device virtio-rng-pci
             -chardev file,id=console,path={self.console},append=on -serial chardev:console
             -chardev file,id=levels,path={self._levels},append=on -serial chardev:levels
             -device qemu-xhci,id=xhci
             -chardev socket,id=usb,path={files}/usb.sock,server=on,wait=off
-            -device usb-serial,chardev=usb,id=scanner
+            -device usb-serial,chardev=usb,id=scanner,serial=PAPER
             -device i6300esb -action watchdog=reset,panic=shutdown,reboot=reset
             -qmp unix:{files}/qmp.sock,server=on,wait=off
         """

@@ -54,7 +54,7 @@ def test_a_serial_scanner_reads_is_unplugged_and_reads_again(gate: Gate) -> None
     lost = len(gate.records(Kind.ALARM, alarm=AlarmName.DEVICE_LOST, device="paper"))
     gate.guest.plug("device_del", id="scanner")
     gate.wait_record(lost, Kind.ALARM, alarm=AlarmName.DEVICE_LOST, device="paper")
-    gate.guest.plug("device_add", driver="usb-serial", chardev="usb", id="scanner")
+    gate.guest.plug("device_add", driver="usb-serial", chardev="usb", id="scanner", serial="PAPER")
     gate.wait_record(0, Kind.ALARM, alarm=AlarmName.DEVICE_RETURNED, device="paper")
     gate.come()
     gate.read_by_serial(gate.other_side.office.student())
@@ -80,3 +80,27 @@ def _since(gate: Gate, line: str, moment: Level) -> list[Level]:
         for level in gate.guest.levels(line)
         if level.boot == moment.boot and level.at_s >= moment.at_s - SAMPLING_S * 2
     ]
+
+
+def test_a_visit_before_a_camera_of_libcamera_by_picamera2(gate: Gate) -> None:
+    drop_in = "/etc/systemd/system/gated-scanner.service.d/virtual.conf"
+    before = len(gate.records(Kind.VISIT))
+    gate.guest.run(
+        f"/usr/lib/gated/bin/python /opt/bench/screen.py '{gate.other_side.office.student()}'"
+    )
+    gate.guest.run(f"mkdir -p {drop_in.rpartition('/')[0]}")
+    gate.guest.write(drop_in, "[Service]\nEnvironment=LIBCAMERA_PIPELINES_MATCH_LIST=virtual\n")
+    gate.write_configuration(**{'camera = "v4l2"': 'camera = "picamera2"\ncolour = "off"'})
+    try:
+        gate.guest.run(
+            "systemctl daemon-reload && systemctl restart gated-controller gated-scanner"
+        )
+        gate.wait_for_visitors()
+        gate.come()
+        assert gate.wait_record(before, Kind.VISIT)["outcome"] == "granted"
+        gate.touch("passage")
+    finally:
+        gate.leave()
+        gate.write_configuration()
+        gate.guest.run(f"rm {drop_in} && systemctl daemon-reload && systemctl restart gated.target")
+        gate.wait_ready()
