@@ -31,7 +31,11 @@ from tests.machine.installed import (
 )
 from tests.machine.packages import as_update, newest, version_of
 
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.machine,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("container"),
+]
 
 ROUNDS = 3
 APART_S = 1.5
