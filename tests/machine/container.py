@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from scripts.deb_packages import COLLECTOR, COMMON, GATE
@@ -27,6 +27,7 @@ SUITE_VARIABLE = "GATED_MACHINE_SUITE"
 """bookworm or trixie; by default this machine's own."""
 BESIDE = ("systemd-sysv", "dbus", "sudo", "nano", "mosquitto", "ca-certificates")
 """What a machine that is to become a gate, or a centre, has already."""
+TOOLS = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap"}
 HOST = "gate"
 BOOTS_WITHIN_S = 90.0
 _ENVIRONMENT = {
@@ -38,20 +39,33 @@ _ENVIRONMENT = {
 
 
 def why_not() -> str:
-    """Return why no container can run here, or nothing."""
+    """Return why no container can run here, or nothing. Installs the tools that are missing."""
     if os.geteuid() != 0:
-        return "containers need root"
-    for program, package in (
-        ("systemd-nspawn", "systemd-container"),
-        ("mmdebstrap", "mmdebstrap"),
-        ("nsenter", "util-linux"),
-        ("apt-get", "a Debian"),
-    ):
-        if shutil.which(program) is None:
-            return f"{program} is missing: {package}"
+        return "containers need root: sudo make machine"
+    if shutil.which("apt-get") is None:
+        return "this is no Debian: there is no apt-get"
     if "overlay" not in Path("/proc/filesystems").read_text(encoding="ascii").split():
         return "this kernel has no overlay file system"
-    return "" if suite() else f"no Debian archive is known to apt; {SUITE_VARIABLE} names a suite"
+    if not suite():
+        return f"no Debian archive is known to apt; {SUITE_VARIABLE} names a suite"
+    packages = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+    return _install(packages) if packages else ""
+
+
+def _install(packages: Sequence[str]) -> str:
+    """Install ``packages`` on this machine; return why not, or nothing."""
+    apt = ["apt-get", "-qq", "-y", "-o", "DPkg::Lock::Timeout=600"]
+    for command in (["update"], ["install", "--no-install-recommends", *packages]):
+        done = subprocess.run(
+            [*apt, *command],
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            return f"apt-get {' '.join(command)}: {done.stderr.strip().splitlines()[-1:]}"
+    return ""
 
 
 def suite() -> str:
