@@ -20,7 +20,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    """A command run in the test's own process sets up the root logger; the next test has its own."""
+    """A command run in the test's process sets up the root logger; the next test has its own."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield

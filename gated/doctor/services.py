@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from gated.commands.running import ControllerStatus, Silent
-from gated.commands.status_facts import GateStatus
-from gated.commands.status_output import not_running
 from gated.doctor.findings import Finding, error, ok, same, unknown, warning
 from gated.doctor.host import Host
+from gated.facts.problems import not_running
+from gated.facts.running import ControllerStatus, Silent
+from gated.facts.status import GateStatus
 
 CONTROLLER, WATCHDOG, UNIT, SANDBOX = "controller", "watchdog", "unit_{}", "sandbox_{}"
 GATE_UNITS = ("controller", "scanner", "uplink")

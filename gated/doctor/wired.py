@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from gated.commands.probe_output import complaint, title
-from gated.commands.running import ControllerStatus
-from gated.commands.status_advice import advice
 from gated.config import GateConfig
 from gated.config.sensors import DriverSettings
 from gated.controller.sensors import AMBIENT
 from gated.doctor.findings import Finding, Text, error, ok, same, warning
 from gated.errors import ConfigError, DeviceError
+from gated.facts.advice import advice
+from gated.facts.running import ControllerStatus
 from gated.probe.bounded import bounded
 from gated.probe.check import Bench, check_devices
 from gated.probe.findings import Answer, Checked, Kind, State
 from gated.probe.i2c import Bus, list_buses, scan
+from gated.probe.words import complaint, title
 from gated.sensors.calibration import FOLDER, CalibrationFolder
 from gated.texts import Language
 

@@ -10,12 +10,12 @@ import pytest
 
 from gated.actuators.alsa import AlsaSoundCard
 from gated.clock import TimeQuality
-from gated.commands.probe_output import complaint
-from gated.commands.running import ControllerStatus
 from gated.doctor.findings import Finding, Level
 from gated.doctor.wired import implausible, look_at_devices, told_by_gate
+from gated.facts.running import ControllerStatus
 from gated.probe.check import Bench
 from gated.probe.findings import Checked, Kind, State
+from gated.probe.words import complaint
 from gated.scanner.picture import encode_picture
 from gated.sensors.calibration import FOLDER, Calibration, CalibrationFolder
 from gated.vocabulary import Mode, Prompt

@@ -13,9 +13,6 @@ import pytest
 from gated.actuators.alsa import MixerControl
 from gated.actuators.relay import Relay
 from gated.commands.probe_output import (
-    KINDS,
-    MEND_ZH,
-    STATES,
     CheckResult,
     check_code,
     check_lines,
@@ -33,6 +30,7 @@ from gated.probe.findings import (
     State,
 )
 from gated.probe.start import look_at_start
+from gated.probe.words import KINDS, MEND_ZH, STATES
 from tests.probe_gate import LINES, Port, ProbedGate, pictures
 from tests.relay_wire import wire
 
