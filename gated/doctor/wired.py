@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from gated.config import GateConfig
-from gated.config.sensors import DriverSettings
 from gated.controller.sensors import AMBIENT
 from gated.doctor.findings import Finding, Text, error, ok, same, warning
 from gated.errors import ConfigError, DeviceError
 from gated.facts.advice import advice
 from gated.facts.running import ControllerStatus
 from gated.probe.bounded import bounded
-from gated.probe.check import Bench, check_devices
+from gated.probe.check import Bench, check_devices, settings_of
 from gated.probe.findings import Answer, Checked, Kind, State
 from gated.probe.i2c import Bus, list_buses, scan
 from gated.probe.words import complaint, title
@@ -198,16 +197,3 @@ def _at_another_address(key: str, driver: str, answers: Sequence[Answer]) -> Tex
             f"something answers at {where}: if it is the {driver}, write that as address of {key}",
         )
     return None
-
-
-def settings_of(key: str, config: GateConfig) -> DriverSettings | None:
-    """Return the settings that a device's ``key`` names; None: it is on no bus."""
-    temperature = config.temperature
-    named: dict[str, DriverSettings | None] = {
-        "temperature.ambient": temperature.ambient,
-        "temperature.reference": temperature.reference,
-    }
-    for spot in temperature.thermometers:
-        at = f"temperature.thermometers[{spot.name}]"
-        named |= {at: spot, f"{at}.distance": spot.distance}
-    return named.get(key)

@@ -50,7 +50,7 @@ def alone(paths: PathSettings, clock: Clock) -> Iterator[None]:
     """
     gate = running_gate(paths, clock)
     if gate is not None:
-        raise Busy(f"the gate runs (process {gate.pid}) and measures with these devices; {STOP}")
+        raise Busy(f"the gate runs (process {gate.pid}) and holds these devices; {STOP}")
     ledger = paths.state / "ledger.db"
     if not ledger.with_name(f"{ledger.name}.lock").exists():  # never any controller here
         yield
@@ -66,6 +66,6 @@ def alone(paths: PathSettings, clock: Clock) -> Iterator[None]:
 
 
 STOP = (
-    "stop it: sudo systemctl stop gated.target, and afterwards start it again "
-    "(先停止闸机: sudo systemctl stop gated.target)"
+    "stop it, the gate is shut meanwhile: sudo systemctl stop gated.target; afterwards start it "
+    "again: sudo systemctl start gated.target (先停止闸机，期间不放行；之后再启动)"
 )

@@ -149,24 +149,25 @@ def _sensors(bench: Bench) -> Iterator[Target]:
 
 
 def _read_spot(settings: DriverSettings, bench: Bench) -> Shown:
-    with _opened(load_thermometer_driver(settings.driver), settings, bench) as thermometer:
+    with opened(load_thermometer_driver(settings.driver), settings, bench) as thermometer:
         sample = thermometer.read()
         return Shown(in_words(sample), thermometer.chip_id, air_c=sample.die_c)
 
 
 def _read_air(settings: DriverSettings, bench: Bench) -> Shown:
-    with _opened(load_ambient_driver(settings.driver), settings, bench) as ambient:
+    with opened(load_ambient_driver(settings.driver), settings, bench) as ambient:
         sample = ambient.read()
         return Shown(in_words(sample), ambient.chip_id, air_c=sample.ambient_c)
 
 
 def _read_distance(settings: DriverSettings, bench: Bench) -> Shown:
-    with _opened(load_distance_driver(settings.driver), settings, bench) as distance:
+    with opened(load_distance_driver(settings.driver), settings, bench) as distance:
         return Shown(in_words(distance.read()))
 
 
 @contextmanager
-def _opened(driver: Driver[DeviceT], settings: DriverSettings, bench: Bench) -> Iterator[DeviceT]:
+def opened(driver: Driver[DeviceT], settings: DriverSettings, bench: Bench) -> Iterator[DeviceT]:
+    """Give one sensor, open. Raises: ConfigError: its driver refuses a key; DeviceError."""
     try:
         options = driver.options.model_validate(settings.options)
     except ValidationError as exc:
@@ -177,6 +178,19 @@ def _opened(driver: Driver[DeviceT], settings: DriverSettings, bench: Bench) -> 
         driver.make(bus, options, bench.clock, bench.pause) as device,
     ):
         yield device
+
+
+def settings_of(key: str, config: GateConfig) -> DriverSettings | None:
+    """Return the settings that a device's ``key`` names; None: it is on no bus."""
+    temperature = config.temperature
+    named: dict[str, DriverSettings | None] = {
+        "temperature.ambient": temperature.ambient,
+        "temperature.reference": temperature.reference,
+    }
+    for spot in temperature.thermometers:
+        at = f"temperature.thermometers[{spot.name}]"
+        named |= {at: spot, f"{at}.distance": spot.distance}
+    return named.get(key)
 
 
 def _chip(settings: DriverSettings) -> str:
