@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     from gated.clock import SystemClock
     from gated.config.overlay import load_in_force
+    from gated.controller.driver_keys import refuse_driver_keys
     from gated.controller.main import Controller
     from gated.devices import real_devices, simulated_devices
     from gated.logs import start_logging
@@ -33,4 +34,5 @@ def run(args: argparse.Namespace) -> int:
     in_force = load_in_force(args.config)
     if in_force.problem:
         logging.getLogger(__name__).error("%s", in_force.problem)
+    refuse_driver_keys(in_force.config, args.config)
     return Controller(in_force.config, args.config, make, SystemClock()).run()

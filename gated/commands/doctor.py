@@ -83,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
 
 def load(path: Path) -> Loaded:
     """Return the gate's configuration at ``path``, or what is wrong with it. Never raises."""
-    from gated.commands.config import ask_drivers
     from gated.config.gate import GateConfig
     from gated.config.load import parse_toml, read_text, validate
+    from gated.controller.driver_keys import ask_drivers
     from gated.doctor.checkup import Loaded
 
     try:

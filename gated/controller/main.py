@@ -48,16 +48,18 @@ from gated.controller.sensors import (
 )
 from gated.controller.site_uses import UsesTranslator, sharing_of
 from gated.controller.start_records import boot_content, ledger_alarm
-from gated.controller.status import StatusWriter, one_line, write_atomically
+from gated.controller.status import Losses, StatusWriter, one_line, write_atomically
 from gated.controller.timekeeper import Timekeeper
 from gated.credentials.questions import ANSWER_SOCKET, QUESTION_SOCKET
 from gated.datagrams import Receiver, Sender
+from gated.durable import make_folder
 from gated.errors import ConfigError, GatedError
 from gated.ledger.mailbox import MailboxReader
 from gated.ledger.reader import LedgerReader
 from gated.ledger.room import RoomLimits
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Ledger, Opened
+from gated.messages import DeviceChanged
 from gated.supervisor import Supervisor
 from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged
 from gated.vocabulary import Mode
@@ -89,6 +91,7 @@ class Controller:
         self._clock = clock
         self._timezone = ZoneInfo(config.gate.timezone)
         self._events: queue.Queue[DeciderItem] = queue.Queue(EVENTS_BOUND)
+        self._losses = Losses()
         self._actions: queue.Queue[Action] = queue.Queue(ACTIONS_BOUND)
         self._ledger_requests: queue.Queue[LedgerRequest] = queue.Queue(LEDGER_BOUND)
         self._lists = CodeLists(
@@ -105,7 +108,7 @@ class Controller:
             status=self._one_line,
             each_second=self._each_second,
         )
-        config.paths.run.mkdir(parents=True, exist_ok=True)
+        make_folder(config.paths.run)
         opened = Ledger.open(
             config.paths.state / "ledger.db",
             site=config.gate.site,
@@ -166,6 +169,7 @@ class Controller:
             boot_nonce=self._nonces.current,
             chips=self._sensors.chips,
             lane_state=self._lane_state,
+            losses=self._losses,
             certificates=lambda: self._certificates.due,
             publish=self._publish,
         )
@@ -303,6 +307,8 @@ class Controller:
     # --- between the threads ------------------------------------------------------------------
 
     def _publish(self, item: DeciderItem) -> None:
+        if isinstance(item, DeviceChanged):
+            self._losses.hear(item)
         try:
             self._events.put(item, timeout=PUBLISH_WITHIN_S)
         except queue.Full as exc:
@@ -314,7 +320,7 @@ class Controller:
 
     def _one_line(self) -> str:
         """Return how the gate is doing, for whoever asks the service manager."""
-        return one_line(self._decider.state)
+        return one_line(self._decider.state, self._losses)
 
     def _lane_state(self) -> LaneState:
         return self._decider.state

@@ -14,9 +14,9 @@ from gated.probe.bounded import bounded
 from gated.probe.check import Bench, check_devices, settings_of
 from gated.probe.findings import Answer, Checked, Kind, State
 from gated.probe.i2c import Bus, list_buses, scan
-from gated.probe.words import complaint, title
+from gated.probe.words import title, where
 from gated.sensors.calibration import FOLDER, CalibrationFolder
-from gated.texts import Language
+from gated.texts import Language, device_lost
 
 SUBJECT, CALIBRATION = "device_{}", "calibration_{}"
 LOWEST_AIR_C, HIGHEST_AIR_C = -30.0, 60.0
@@ -49,9 +49,8 @@ def told_by_gate(running: ControllerStatus, config: GateConfig) -> Iterator[Find
                 ),
             )
         else:
-            yield error(
-                subject, says=(f"{name} 失联", f"{name} is lost"), mend=advice(name, serial)
-            )
+            says = device_lost(name, running.why.get(name, ""))
+            yield error(subject, says=says, mend=advice(name, serial))
     yield from look_at_calibrations(config, running.chips)
 
 
@@ -65,9 +64,9 @@ def look_at_devices(bench: Bench) -> Iterator[Finding]:
         if device.state is State.OK:
             yield from _judged(device, checked)
         else:
-            both = (complaint(device, "zh-Hans"), complaint(device, "en"))
             mend = _elsewhere(device, bench) if device.state is State.MISSING else None
-            yield error(SUBJECT.format(device.name), says=both, mend=mend)
+            says = device_lost(device.name, device.detail)
+            yield error(SUBJECT.format(device.name), says=says, mend=mend or where(device))
     chips = {d.name: d.chip_id for d in checked if d.kind is Kind.THERMOMETER and d.chip_id}
     yield from look_at_calibrations(bench.config, chips)
 

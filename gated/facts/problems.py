@@ -10,7 +10,7 @@ from gated.facts.advice import Text, advice
 from gated.facts.running import CertificateDue, ControllerStatus, Silent
 from gated.facts.status import GateStatus, LedgerFacts
 from gated.mqtt.certificate_life import LifeStage
-from gated.texts import Language, say
+from gated.texts import Language, device_lost, say
 
 LATE_AFTER = timedelta(minutes=5)
 """A record that waits longer is held up: an ack takes about a second where all is well."""
@@ -61,8 +61,8 @@ def _problems_of_controller(
 ) -> Iterator[Text]:
     for name, state in controller.devices.items():
         if state != "ok":
-            zh, en = advice(name, serial)
-            yield f"{name} 失联，{zh}", f"{name} is lost, {en}"
+            lost, mend = device_lost(name, controller.why.get(name, "")), advice(name, serial)
+            yield f"{lost[0]}；{mend[0]}", f"{lost[1]}; {mend[1]}"
     for due in controller.certificates:
         yield _problem_of_certificate(due)
     if controller.time_quality is TimeQuality.UNKNOWN:

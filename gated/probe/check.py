@@ -35,6 +35,7 @@ from gated.probe.bounded import Overdue, bounded
 from gated.probe.cameras import FRAME_WITHIN_S, look
 from gated.probe.findings import Checked, Kind, Shown, State
 from gated.probe.i2c import in_words
+from gated.scanner.sighting import CAMERA
 from gated.sensors.port import Device, Driver, Pause
 from gated.sensors.registry import (
     load_ambient_driver,
@@ -204,7 +205,7 @@ def _scanners(bench: Bench) -> Iterator[Target]:
     settings = bench.config.scanner
     if settings.camera is not Camera.NONE:
         frame = partial(_take_frame, bench)
-        yield Target(Kind.CAMERA, "camera", "scanner.camera", _camera(settings), frame)
+        yield Target(Kind.CAMERA, CAMERA, "scanner.camera", _camera(settings), frame)
     for reader in settings.serial:
         key = f"scanner.serial[{reader.name}]"
         open_port = partial(_open_port, reader, bench)

@@ -56,6 +56,11 @@ def title(device: Checked, language: Language) -> str:
     return f"{device.name} ({what})"
 
 
+def where(device: Checked) -> Text:
+    """Return what to look at if ``device`` is not there, and where it is configured."""
+    return f"{MEND_ZH[device.kind]} ({device.key})", f"see {device.key}: {device.expected}"
+
+
 def complaint(device: Checked, language: Language) -> str:
     """Return one sentence: which device, what is wrong with it, what to do, and where it is set."""
     what, state = title(device, language), say(STATES[device.state], language)

@@ -15,6 +15,7 @@ from gated.config import Camera, GateConfig, VoiceDriver
 from gated.config.devices import InputSettings
 from gated.config.sensors import DriverSettings
 from gated.controller.sensors import AMBIENT, PLATE, distance_name
+from gated.scanner.sighting import CAMERA
 from gated.vocabulary import Button, Key
 
 
@@ -143,7 +144,7 @@ def _chip(settings: DriverSettings | None) -> str:
 def _eyes(config: GateConfig) -> Iterator[Step]:
     scanner = config.scanner
     has_camera = scanner.camera is not Camera.NONE
-    yield Step(What.CAMERA, "scanner", "scanner.camera", scanner.camera.value if has_camera else "")
+    yield Step(What.CAMERA, CAMERA, "scanner.camera", scanner.camera.value if has_camera else "")
     for reader in scanner.serial:
         key = f"scanner.serial[{reader.name}]"
         yield Step(What.SERIAL_SCANNER, reader.name, key, reader.device)
