@@ -31,6 +31,7 @@ from gated.controller.start_records import newest_record, open_ledger, start_con
 from gated.controller.status import STATUS_FILE, device_states, status_words, write_atomically
 from gated.controller.timekeeper import timekeeper_of
 from gated.datagrams import Receiver, Sender
+from gated.durable import make_folder
 from gated.errors import StorageError
 from gated.messages import DeviceChanged, ShowPrompt
 from gated.supervisor import Supervisor
@@ -109,7 +110,7 @@ class Shut:
         self._is_failing = False
         outputs = make_devices(config, clock).outputs
         self._names = outputs.names()
-        config.paths.run.mkdir(parents=True, exist_ok=True)
+        make_folder(config.paths.run)
         write_atomically(config.paths.run / SPEC_FILE, outputs.relay.spec.encode())
         self._actions: queue.Queue[Action] = queue.Queue(SHOWN_BOUND)
         self.actuators = ActuatorWorker(outputs, self._actions, clock, self._note_device)
