@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,10 +30,10 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     other_side = OtherSide(tmp_path_factory.mktemp("centre"))
     try:
         measure("guest booted", guest.start(), "s")
-        gate = Gate(guest, other_side, packages)
-        gate.plug_serial()
-        gate.install()
-        yield gate
+        with contextlib.closing(Gate(guest, other_side, packages)) as gate:
+            gate.plug_serial()
+            gate.install()
+            yield gate
     finally:
         guest.close()
         other_side.close()
