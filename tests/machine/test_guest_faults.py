@@ -86,7 +86,7 @@ def test_a_hung_controller_never_holds_the_relay_beyond_the_pulse(gate: Gate) ->
     assert len(gate.pulses()) == before + 1
 
 
-@pytest.mark.parametrize("signal", ["KILL", "STOP"])
+@pytest.mark.parametrize("signal", ["KILL", pytest.param("STOP", marks=pytest.mark.long)])
 @pytest.mark.parametrize("unit", UNITS[1:])
 def test_a_killed_or_hung_process_comes_back(gate: Gate, unit: str, signal: str) -> None:
     ended = restarts(gate, unit)
@@ -123,10 +123,19 @@ def told(gate: Gate, lost: AlarmName, returned: AlarmName, device: str) -> Itera
     ("device", "state"),
     [
         pytest.param("face", {"faults": {"0x5A": "nack"}}, id="a NACK storm"),
-        pytest.param("face", {"faults": {"0x5A": "bad check"}}, id="wrong checksums"),
-        pytest.param("face", {"faults": {"0x5A": "timeout"}}, id="a held clock"),
+        pytest.param(
+            "face", {"faults": {"0x5A": "bad check"}}, id="wrong checksums", marks=pytest.mark.long
+        ),
+        pytest.param(
+            "face", {"faults": {"0x5A": "timeout"}}, id="a held clock", marks=pytest.mark.long
+        ),
         pytest.param("face", {"unplugged": ["0x5A"]}, id="the thermometer pulled out"),
-        pytest.param("ambient", {"unplugged": ["0x44"]}, id="the air's thermometer pulled out"),
+        pytest.param(
+            "ambient",
+            {"unplugged": ["0x44"]},
+            id="the air's thermometer pulled out",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_sensor_that_cannot_be_read_keeps_the_gate_shut(
@@ -144,7 +153,7 @@ def test_a_sensor_that_cannot_be_read_keeps_the_gate_shut(
     assert is_let_in(gate)
 
 
-@pytest.mark.parametrize("how", ["stalled", "unplugged"])
+@pytest.mark.parametrize("how", ["stalled", pytest.param("unplugged", marks=pytest.mark.long)])
 def test_a_camera_without_frames_is_told_and_its_return_too(gate: Gate, how: str) -> None:
     lost, returned = AlarmName.SCANNER_LOST, AlarmName.SCANNER_RETURNED
     before = len(gate.records(Kind.ALARM, alarm=lost))
