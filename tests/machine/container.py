@@ -186,15 +186,18 @@ class Container:
         if self._nspawn is not None:
             self.run("systemctl poweroff", check=False)
             self._nspawn.wait(BOOTS_WITHIN_S)
-            self._nspawn = None
+            self._nspawn, self._leader = None, 0
 
     def cut_power(self) -> None:
         """End every process of it at once."""
         if self._nspawn is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._leader, signal.SIGKILL)
+            if self._leader:  # never 0: that would be our own process group
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._leader, signal.SIGKILL)
+            else:
+                self._nspawn.kill()
             self._nspawn.wait(BOOTS_WITHIN_S)
-            self._nspawn = None
+            self._nspawn, self._leader = None, 0
 
     def close(self) -> None:
         try:
