@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from gated.clock import SystemClock
     from gated.config.overlay import load_in_force
     from gated.controller.crashes import SAFE_AFTER, counted
+    from gated.controller.driver_keys import refuse_driver_keys
     from gated.devices import real_devices, simulated_devices
     from gated.logs import start_logging
 
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
             return run_safe_mode(crashes, load, make, clock)
         from gated.controller.main import Controller
 
-        return Controller(load(), args.config, make, clock).run()
+        config = load()
+        refuse_driver_keys(config, args.config)
+        return Controller(config, args.config, make, clock).run()
 
     return counted(start, clock)

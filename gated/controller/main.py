@@ -53,14 +53,16 @@ from gated.controller.start_records import (
     open_ledger,
     start_contents,
 )
-from gated.controller.status import StatusWriter, one_line, write_atomically
+from gated.controller.status import Losses, StatusWriter, one_line, write_atomically
 from gated.controller.timekeeper import timekeeper_of
 from gated.credentials.questions import ANSWER_SOCKET, QUESTION_SOCKET
 from gated.datagrams import Receiver, Sender
+from gated.durable import make_folder
 from gated.errors import ConfigError, GatedError
 from gated.ledger.mailbox import MailboxReader
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Opened
+from gated.messages import DeviceChanged
 from gated.supervisor import Supervisor
 from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged
 from gated.vocabulary import Mode
@@ -91,6 +93,7 @@ class Controller:
         self._clock = clock
         self._timezone = ZoneInfo(config.gate.timezone)
         self._events: queue.Queue[DeciderItem] = queue.Queue(EVENTS_BOUND)
+        self._losses = Losses()
         self._actions: queue.Queue[Action] = queue.Queue(ACTIONS_BOUND)
         self._ledger_requests: queue.Queue[LedgerRequest] = queue.Queue(LEDGER_BOUND)
         self._lists = CodeLists(
@@ -107,7 +110,7 @@ class Controller:
             status=self._one_line,
             each_second=self._each_second,
         )
-        config.paths.run.mkdir(parents=True, exist_ok=True)
+        make_folder(config.paths.run)
         opened = open_ledger(config, clock)
         self._ledger = opened.ledger
         self._ledger.sharing = sharing_of(config)
@@ -157,6 +160,7 @@ class Controller:
             boot_nonce=self._nonces.current,
             chips=self._sensors.chips,
             lane_state=self._lane_state,
+            losses=self._losses,
             certificates=lambda: self._certificates.due,
             publish=self._publish,
         )
@@ -279,6 +283,8 @@ class Controller:
     # --- between the threads ------------------------------------------------------------------
 
     def _publish(self, item: DeciderItem) -> None:
+        if isinstance(item, DeviceChanged):
+            self._losses.hear(item)
         try:
             self._events.put(item, timeout=PUBLISH_WITHIN_S)
         except queue.Full as exc:
@@ -290,7 +296,7 @@ class Controller:
 
     def _one_line(self) -> str:
         """Return how the gate is doing, for whoever asks the service manager."""
-        return one_line(self._decider.state)
+        return one_line(self._decider.state, self._losses)
 
     def _lane_state(self) -> LaneState:
         return self._decider.state

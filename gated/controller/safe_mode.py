@@ -32,6 +32,7 @@ from gated.controller.start_records import newest_record, open_ledger, start_con
 from gated.controller.status import STATUS_FILE, device_states, status_words, write_atomically
 from gated.controller.timekeeper import timekeeper_of
 from gated.datagrams import Receiver, Sender
+from gated.durable import make_folder
 from gated.errors import StorageError
 from gated.messages import DeviceChanged, ShowPrompt
 from gated.supervisor import Supervisor
@@ -114,7 +115,7 @@ class Shut:
         outputs, voice = devices.outputs, devices.voice
         self.speak = None if voice is None else partial(voice.run, publish=self._note_device)
         self._works: dict[str, bool] = dict.fromkeys(outputs.names(), True)
-        config.paths.run.mkdir(parents=True, exist_ok=True)
+        make_folder(config.paths.run)
         write_atomically(config.paths.run / SPEC_FILE, outputs.relay.spec.encode())
         self._actions: queue.Queue[Action] = queue.Queue(SHOWN_BOUND)
         self.actuators = ActuatorWorker(outputs, self._actions, clock, self._note_device)

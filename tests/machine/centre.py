@@ -19,7 +19,6 @@ from tests.machine.guest import HOST_SEEN_FROM_GUEST
 ACL: Final = Path(__file__).resolve().parents[2] / "config/mosquitto.acl"
 GATE: Final = "east-1"
 SEED: Final = 7
-FILES: Final = ("site.key", "ca.pem", "gate.pem", "office.jwks.json", "persons.list")
 
 
 class OtherSide:
@@ -40,7 +39,9 @@ class OtherSide:
         )
         authority = Authority("school CA")
         (self.hand_out / "ca.pem").write_bytes(authority.pem)
-        (self.hand_out / "gate.pem").write_bytes(authority.pair(GATE))
+        key, begins, certificate = authority.pair(GATE).partition(b"-----BEGIN CERTIFICATE")
+        (self.hand_out / "gate.key").write_bytes(key)
+        (self.hand_out / "gate.pem").write_bytes(begins + certificate)
         address = x509.IPAddress(ipaddress.ip_address(HOST_SEEN_FROM_GUEST))
         pem, ca = authority.server(folder / "broker", address), self.hand_out / "ca.pem"
         acl = folder / "broker/acl"

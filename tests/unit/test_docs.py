@@ -15,10 +15,10 @@ import pytest
 from gated import cli
 from gated.actuators.signals import SIGNALS
 from gated.clock import TimeQuality
-from gated.commands.running import SILENT_AFTER_MS
 from gated.config import Camera, CollectorConfig, GateConfig
 from gated.contents import AlarmName, Kind
 from gated.errors import ExitCode
+from gated.facts.running import SILENT_AFTER_MS
 from gated.judgement import Judgement, TemperatureRules, admit_reading, judge_temperature
 from gated.messages import Credential, Reading
 from gated.policy import NOT_JUDGED_REASONS, Context, Decision, Rules, decide

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gated.collector.overview import ENDED_BY
-from gated.commands import status_advice
 from gated.contents import AlarmName
 from gated.controller.sensors import AMBIENT, PLATE, distance_name
+from gated.facts import advice
 from gated.judgement import Judgement
 from gated.messages import Credential
 from gated.policy import (
@@ -79,8 +79,8 @@ def test_every_code_has_one_row(rows: list[dict[str, str]], vocabulary: Iterable
 
 def test_every_device_that_can_be_lost_has_its_row() -> None:
     named = {word for row in DEVICES for word in spans(row["device 设备"])}
-    lamps = {f"{status_advice.LAMP}{name}" for name in ("go", "wait", "code", "observe")}
-    assert set(status_advice._BY_NAME) | lamps | {AMBIENT, PLATE, distance_name("NAME")} == named
+    lamps = {f"{advice.LAMP}{name}" for name in ("go", "wait", "code", "observe")}
+    assert set(advice._BY_NAME) | lamps | {AMBIENT, PLATE, distance_name("NAME")} == named
     assert "a thermometer's name" in PAGE
     assert "a serial scanner's name" in PAGE
 

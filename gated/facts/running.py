@@ -45,6 +45,7 @@ class ControllerStatus(BaseModel):
     chips: dict[str, str] = {}  # identity of each thermometer's chip
     time_quality: TimeQuality
     devices: dict[str, str]  # name → ok | lost
+    why: dict[str, str] = {}  # of each that is lost, what its adapter says
     threshold_c: float
     rules: str
     certificates: tuple[CertificateDue, ...] = ()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from gated.commands.running import ControllerStatus, Silent
 from gated.contents import AlarmName
+from gated.facts.running import ControllerStatus, Silent
 
 FAULTS = (
     AlarmName.DEVICE_LOST,
