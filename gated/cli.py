@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "status",
     "diagnose": "diagnose",
     "mode": "mode",
+    "setup": "setup",
     "config": "config",
     "probe": "probe",
     "doctor": "doctor",
