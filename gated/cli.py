@@ -23,6 +23,8 @@ COMMANDS = {
     "diagnose": "diagnose",
     "mode": "mode",
     "setup": "setup",
+    "backup": "backup",
+    "restore": "restore",
     "config": "config",
     "probe": "probe",
     "doctor": "doctor",

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
         setup = read_setup_file(args.file)
         planned = plan(setup.wishes, config_file, str(args.file))
-        return _write(planned, dialog, replaces=args.replace or setup.settings.replace)
+        return write_and_report(planned, dialog, replaces=args.replace or setup.settings.replace)
     return _ask(config_file, dialog, replaces=args.replace)
 
 
@@ -79,10 +79,11 @@ def _ask(config_file: Path, dialog: Dialog, *, replaces: bool) -> int:
     for file in planned.files:
         dialog.note((f"将写入 {file.path}", f"will be written: {file.path}"))
     dialog.confirm(("写入？", "write it?"), is_sure=False)
-    return _write(planned, dialog, replaces=replaces)
+    return write_and_report(planned, dialog, replaces=replaces)
 
 
-def _write(planned: Plan, dialog: Dialog, *, replaces: bool) -> int:
+def write_and_report(planned: Plan, dialog: Dialog, *, replaces: bool) -> int:
+    """Write what was planned; say what was written, and what to do next."""
     from gated.clock import SystemClock
     from gated.setup.report import next_steps, what_was_done
     from gated.setup.writing import write

@@ -17,9 +17,12 @@ from gated.credentials.pseudonym import new_site_key, parse_site_key
 from gated.credentials.trust import parse_key_file
 from gated.errors import ConfigError
 from gated.mqtt.certificates import parse_certificates
+from gated.sensors.calibration import FOLDER as CALIBRATIONS
+from gated.sensors.calibration import Calibration
 
 PASSWORD_FILE, SITE_KEY_FILE, TRUST_FOLDER = "mqtt.password", "site.key", "trust"
 CA_FILE, CERTIFICATE_FILE, KEY_FILE = "ca.pem", "gate.pem", "gate.key"
+PLATFORM_CA_FILE = "platform-ca.pem"
 """Beside the configuration, unless it names other places."""
 
 
@@ -34,6 +37,9 @@ class Wishes:
     trust: Mapping[str, bytes] = field(default_factory=dict)
     certificate: bytes | None = None
     key: bytes | None = field(default=None, repr=False)
+    platform_ca: bytes | None = None
+    calibrations: Mapping[str, bytes] = field(default_factory=dict)
+    recordings: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,15 @@ def plan(wishes: Wishes, config_file: Path, origin: str) -> Plan:
     return Plan(config, tuple(files), tuple(doubts), makes_site_key)
 
 
+def with_key(tables: Mapping[str, Any], section: str, name: str, value: str) -> dict[str, Any]:
+    """Return ``tables`` with one key set."""
+    changed = deepcopy(dict(tables))
+    table = changed.setdefault(section, {})
+    if isinstance(table, dict):  # else the configuration's own error says so
+        table[name] = value
+    return changed
+
+
 def is_plain_name(name: str) -> bool:
     """Return whether ``name`` can only be a file in the folder that it is looked for in."""
     return name.isprintable() and Path(name).name == name and not name.startswith(".")
@@ -103,6 +118,8 @@ def _with_places(wishes: Wishes, folder: Path) -> dict[str, Any]:
         places["uplink", "password_file"] = folder / PASSWORD_FILE
     if wishes.ca is not None:
         places["uplink", "ca_file"] = folder / CA_FILE
+    if wishes.platform_ca is not None:
+        places["verifier", "ca_file"] = folder / PLATFORM_CA_FILE
     if wishes.certificate is not None:
         places["uplink", "cert_file"] = folder / CERTIFICATE_FILE
         places["uplink", "key_file"] = folder / KEY_FILE
@@ -122,6 +139,11 @@ def _faults_of_files(wishes: Wishes) -> Iterator[str]:
             parse_certificates(wishes.ca, CA_FILE)
     except ConfigError as exc:
         yield str(exc)
+    for name, data in wishes.calibrations.items():
+        try:
+            Calibration.model_validate_json(data)
+        except ValueError:
+            yield f"calibrations/{name}: no calibration (标定文件已损坏)"
     if wishes.mqtt_password is not None and not wishes.mqtt_password.strip():
         yield "the MQTT password is empty (MQTT 密码为空)"
     for name, data in wishes.trust.items():
@@ -139,6 +161,13 @@ def _faults_of_files(wishes: Wishes) -> Iterator[str]:
 
 def _files(wishes: Wishes, config: GateConfig, site_key: bytes | None) -> Iterator[PlannedFile]:
     uplink, credentials = config.uplink, config.credentials
+    for name, data in wishes.calibrations.items():
+        yield PlannedFile(config.paths.state / CALIBRATIONS / name, data)
+    if config.outputs.voice is not None:
+        for name, data in wishes.recordings.items():
+            yield PlannedFile(config.outputs.voice.folder / name, data)
+    if wishes.platform_ca is not None and config.verifier.ca_file is not None:
+        yield PlannedFile(config.verifier.ca_file, wishes.platform_ca)
     for name, data in wishes.trust.items():
         yield PlannedFile(credentials.trust / name, data)
     if site_key is not None:
