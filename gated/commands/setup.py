@@ -1,9 +1,10 @@
-"""``gated setup``: a new gate's configuration, keys and credentials, asked for or from a file."""
+"""``gated setup``: a new gate's configuration and keys: asked for, from a file, or claimed."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,23 @@ from gated.errors import ExitCode
 
 if TYPE_CHECKING:
     from gated.calibrate.dialog import Dialog
+    from gated.claims import Offer
+    from gated.setup.claim import Claimant
     from gated.setup.plan import Plan
 
-HELP = "set up a gate: by questions, or by a file 设置闸机"
+HELP = "set up a gate: by questions, by a file, or by a code of the centre 设置闸机"
 EPILOG = """\
-without options  asks, checks each answer, writes /etc/gated/gated.toml 逐项询问
---file FILE      takes the answers from a file; docs/setup.md shows one 从文件读取
---boot           the same, from gated-setup.toml on the boot partition; the service
-                 gated-setup does so at each start 从启动分区读取
+without options    asks, checks each answer, writes /etc/gated/gated.toml 逐项询问
+--file FILE        takes the answers from a file; docs/setup.md shows one 从文件读取
+--claim CODE       takes everything from the centre, which made the one-time code 凭认领码
+--claim-by-camera  the same, with the code's picture held before the camera 摄像头读取认领码
+--boot             from gated-setup.toml on the boot partition; the service gated-setup does so at
+                   each start 从启动分区读取
 
 Nothing is written unless all of it is right, and nothing that is there is lost.
 """
+SHOWN_WITHIN_S = 180.0
+ANSWERED_WITHIN_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--file", type=Path, metavar="FILE", help="the answers 设置文件")
+    source.add_argument("--claim", metavar="CODE", help="one-time code of the centre 认领码")
+    source.add_argument(
+        "--claim-by-camera", action="store_true", help="its picture, before the camera 摄像头"
+    )
     source.add_argument(
         "--boot",
         nargs="*",
@@ -36,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="look there for gated-setup.toml; default: /boot/firmware, /boot",
     )
+    claim = parser.add_argument_group("for a claim 认领")
+    claim.add_argument("--broker", metavar="URL", help="where the centre is: mqtts://HOST:PORT")
+    claim.add_argument("--ca", type=Path, metavar="FILE", help="believe these CAs' broker alone")
+    claim.add_argument("--gate", metavar="SITE/GATE", help="refuse a code for another gate")
+    claim.add_argument("--camera", default="auto", help="as scanner.camera; default: auto")
+    claim.add_argument("--device", metavar="PATH", help="as scanner.device")
     parser.add_argument(
         "--config",
         type=Path,
@@ -59,12 +76,9 @@ def run(args: argparse.Namespace) -> int:
     if args.boot is not None:
         return _from_boot_partition(args, config_file, dialog)
     if args.file is not None:
-        from gated.setup.file import read_setup_file
-        from gated.setup.plan import plan
-
-        setup = read_setup_file(args.file)
-        planned = plan(setup.wishes, config_file, str(args.file))
-        return write_and_report(planned, dialog, replaces=args.replace or setup.settings.replace)
+        return _from_file(args, config_file, dialog)
+    if args.claim is not None or args.claim_by_camera:
+        return _claim(args, config_file, dialog)
     return _ask(config_file, dialog, replaces=args.replace)
 
 
@@ -80,6 +94,66 @@ def _ask(config_file: Path, dialog: Dialog, *, replaces: bool) -> int:
         dialog.note((f"将写入 {file.path}", f"will be written: {file.path}"))
     dialog.confirm(("写入？", "write it?"), is_sure=False)
     return write_and_report(planned, dialog, replaces=replaces)
+
+
+def _from_file(args: argparse.Namespace, config_file: Path, dialog: Dialog) -> int:
+    from gated.setup.claim import wishes_of_file
+    from gated.setup.file import read_setup_file
+    from gated.setup.plan import plan
+
+    setup = read_setup_file(args.file)
+    replaces = args.replace or setup.settings.replace
+    wishes = wishes_of_file(setup, _claimant(args, dialog), config_file, replaces=replaces)
+    return write_and_report(plan(wishes, config_file, str(args.file)), dialog, replaces=replaces)
+
+
+def _claim(args: argparse.Namespace, config_file: Path, dialog: Dialog) -> int:
+    from gated.setup.claim import offer_of
+    from gated.setup.plan import plan
+    from gated.setup.writing import refuse_to_replace
+
+    if not args.replace:
+        refuse_to_replace(config_file)  # before the code is used up
+    offer = _show_to_camera(args, dialog) if args.claim is None else offer_of(args.claim)
+    wishes = _claimant(args, dialog).claim(offer)
+    planned = plan(wishes, config_file, "the centre's configuration (中心的配置)")
+    return write_and_report(planned, dialog, replaces=args.replace)
+
+
+def _claimant(args: argparse.Namespace, dialog: Dialog) -> Claimant:
+    from gated.clock import SystemClock
+    from gated.setup.claim import Claimant
+
+    return Claimant(
+        SystemClock(),
+        ANSWERED_WITHIN_S,
+        dialog.note,
+        threading.Event().wait,
+        broker=args.broker,
+        ca=args.ca,
+        gate=args.gate,
+    )
+
+
+def _show_to_camera(args: argparse.Namespace, dialog: Dialog) -> Offer:
+    from gated.clock import SystemClock
+    from gated.config import ScannerSettings
+    from gated.config.load import refuse, validate
+    from gated.setup.claim_camera import read_offer
+
+    wanted = {"camera": args.camera} | ({} if args.device is None else {"device": args.device})
+    settings = validate(ScannerSettings, wanted)
+    if isinstance(settings, tuple):
+        refuse(settings, "--camera")
+    dialog.note(
+        (
+            "请把认领码放到摄像头前 (约 15 厘米)",
+            "hold the code's picture before the camera, at about 15 cm",
+        )
+    )
+    offer = read_offer(settings, SystemClock(), SHOWN_WITHIN_S)
+    dialog.note((f"已读取认领码 {offer.code.id}…", f"read the code {offer.code.id}…"))
+    return offer
 
 
 def write_and_report(planned: Plan, dialog: Dialog, *, replaces: bool) -> int:
@@ -99,7 +173,7 @@ def _from_boot_partition(args: argparse.Namespace, config_file: Path, dialog: Di
     from gated.setup.boot import BOOT_FOLDERS, BootSetup
 
     boot = BootSetup(config_file, folders=args.boot or BOOT_FOLDERS)
-    code, lines = boot.apply(SystemClock().now())
+    code, lines = boot.apply(SystemClock(), dialog.note)
     for line in lines:
         dialog.tell(line)
     return int(code)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gated.config.explain import toml_value
+from gated.config.explain import dump_tables
 from gated.config.gate import GateConfig
 from gated.config.load import parse_gate, parse_toml, read_text
 from gated.credentials.trust import MAX_FILE_BYTES, parse_key_file
@@ -79,8 +79,8 @@ def make_backup(config_file: Path) -> Backup:
     """
     text = read_text(config_file)
     config = parse_gate(text, str(config_file))
-    tables = _without_identity(parse_toml(text, str(config_file)), config_file.parent)
-    members = {ABOUT: _ABOUT_TEXT.encode(), TABLES: _to_toml(tables).encode()}
+    tables = without_identity(parse_toml(text, str(config_file)), config_file.parent)
+    members = {ABOUT: _ABOUT_TEXT.encode(), TABLES: dump_tables(tables).encode()}
     members |= {name: read_beside(path) for name, path in _files(config)}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -89,7 +89,8 @@ def make_backup(config_file: Path) -> Backup:
     return Backup(packed.getvalue(), tuple(members), tuple(_left_out(config)))
 
 
-def _without_identity(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def without_identity(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return ``tables`` without who the gate is; ``folder``: where its configuration lies."""
     left = deepcopy(dict(tables))
     for section, names in _IDENTITY.items():
         for name in names:
@@ -99,14 +100,6 @@ def _without_identity(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]
         if credentials.get(name) == str(folder / place):
             del credentials[name]  # where every gate has it
     return {section: table for section, table in left.items() if table}
-
-
-def _to_toml(tables: Mapping[str, Any]) -> str:
-    lines = [f"# {_ABOUT_TEXT.splitlines()[0]}"]
-    for section, table in tables.items():
-        lines += ["", f"[{section}]"]
-        lines += [f"{name} = {toml_value(value)}" for name, value in table.items()]
-    return "\n".join(lines) + "\n"
 
 
 def _files(config: GateConfig) -> Iterator[tuple[str, Path]]:

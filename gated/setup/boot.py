@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from gated.clock import Clock
 from gated.doctor.host import CannotLook, Run, run_program
 from gated.durable import sync_folder, write_private_file
 from gated.errors import ExitCode, GatedError
+from gated.setup.claim import Claimant, wishes_of_file
 from gated.setup.file import read_setup_file
 from gated.setup.plan import plan
 from gated.setup.report import what_was_done
@@ -24,6 +27,8 @@ from gated.texts import Pair as Text
 BOOT_FOLDERS = (Path("/boot/firmware"), Path("/boot"))
 """Raspberry Pi OS since Debian 12, and before."""
 SETUP_FILE, RESULT_FILE = "gated-setup.toml", "gated-setup.result.txt"
+CLAIM_WITHIN_S = 600.0
+"""A network may take its time at a first start."""
 _SYSTEMD_RUNS = Path("/run/systemd/system")
 _NEW_LINE = "\r\n"
 """A PC with Windows opens the result, too."""
@@ -45,8 +50,12 @@ class BootSetup:
     run: Run = run_program
     has_systemd: bool = _SYSTEMD_RUNS.is_dir()
 
-    def apply(self, now: datetime) -> tuple[ExitCode, list[Text]]:
+    def apply(self, clock: Clock, tell: Callable[[Text], None]) -> tuple[ExitCode, list[Text]]:
         """Set the gate up as the file says, and leave the result beside it; return it as well.
+
+        Args:
+            clock: for the names of what is kept, and for a claim.
+            tell: hears what a claim waits for.
 
         Raises: GatedError: the boot partition cannot be written.
         """
@@ -57,7 +66,7 @@ class BootSetup:
                 (f"没有 {places}，无事可做", f"there is no {places}: nothing to do")
             ]
         try:
-            lines = self._apply(file, now)
+            lines = self._apply(file, clock, tell)
             code = ExitCode.OK
         except GatedError as exc:
             code = exc.exit_code
@@ -70,13 +79,15 @@ class BootSetup:
                     "it holds secrets: delete it when it is no longer needed",
                 ),
             ]
-        write_private_file(file.with_name(RESULT_FILE), _page(lines, now))
+        write_private_file(file.with_name(RESULT_FILE), _page(lines, clock.now()))
         return code, lines
 
-    def _apply(self, file: Path, now: datetime) -> list[Text]:
+    def _apply(self, file: Path, clock: Clock, tell: Callable[[Text], None]) -> list[Text]:
         setup = read_setup_file(file)
-        planned = plan(setup.wishes, self.config_file, str(file))
-        done = write(planned, now, replaces=setup.settings.replace)
+        claimant = Claimant(clock, CLAIM_WITHIN_S, tell, threading.Event().wait)
+        wishes = wishes_of_file(setup, claimant, self.config_file, replaces=setup.settings.replace)
+        planned = plan(wishes, self.config_file, str(file))
+        done = write(planned, clock.now(), replaces=setup.settings.replace)
         wipe(file)
         lines = [
             ("设置成功", "it was set up"),

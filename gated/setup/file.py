@@ -26,6 +26,12 @@ class SetupSettings(Settings):
     trust: tuple[str, ...] = setting(
         (), max_length=64, en="Files with the issuers' public keys.", zh="签发者公钥的文件名"
     )
+    claim: str | None = setting(
+        None, en="One-time code of the centre, in place of everything else.", zh="认领码"
+    )
+    claim_broker: str | None = setting(
+        None, en="Where to claim, if the code does not say.", zh="认领时连接的服务器"
+    )
     replace: StrictBool = setting(
         False, en="Replace a configuration that is there, and keep it beside.", zh="替换已有配置"
     )
@@ -67,6 +73,8 @@ def read_setup_file(path: Path) -> SetupFile:
     if isinstance(found, tuple):
         refuse(found, str(path))
     settings = found.setup
+    if settings.claim is not None and tables:
+        refuse((f"with claim the centre sends [{next(iter(tables))}] (配置由中心提供)",), str(path))
     folder = path.parent
     wishes = Wishes(
         tables=tables,

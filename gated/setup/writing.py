@@ -41,10 +41,13 @@ def write(plan: Plan, now: datetime, *, replaces: bool) -> Done:
         refuse_to_replace(plan.config_file)
     for folder in {file.path.parent for file in changed}:
         _make(folder)
-    kept = [_keep(file.path, now) for file in changed if file.path.exists()]
+    kept = [(_keep(file.path, now), file) for file in changed if file.path.exists()]
     group = _group()
     replace_files([_new(file, group) for file in changed])
-    return Done(tuple(file.path for file in changed), tuple(kept))
+    for old, file in kept:
+        if file.is_secret:
+            old.chmod(_ROOT_ONLY)  # no process reads it any more
+    return Done(tuple(file.path for file in changed), tuple(old for old, _ in kept))
 
 
 def refuse_to_replace(config_file: Path) -> None:

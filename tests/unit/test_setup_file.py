@@ -19,8 +19,6 @@ from tests.authorities import Authority
 from tests.config_texts import MINIMAL
 from tests.setup_rig import ISSUER, PASSWORD, Card
 
-NOW = SystemClock().now()
-
 
 @pytest.fixture
 def card(tmp_path: Path) -> Card:
@@ -155,7 +153,7 @@ def boot(card: Card, systemctl: Systemctl) -> ExitCode:
         run=systemctl,
         has_systemd=True,
     )
-    return setup.apply(NOW)[0]
+    return setup.apply(SystemClock(), lambda _: None)[0]
 
 
 def result_of(card: Card) -> str:
