@@ -37,24 +37,40 @@ class ClaimCentre:
         self.folder = folder
         self.ca = Authority("school CA")
         self._write_keys()
-        claims_port = free_port()
-        tls = f"certfile {folder}/broker.pem\nkeyfile {folder}/broker.pem"
+        self._claims_port = free_port()
         self.broker = Mosquitto(
             folder,
             options=f"per_listener_settings false\nallow_anonymous false\nacl_file {folder}/acl\n"
             f"password_file {folder}/passwords",
-            listener=f"cafile {folder}/ca.pem\n{tls}\nrequire_certificate true\n"
-            f"use_identity_as_username true\n"
-            f"listener {claims_port} {HOST}\n{tls}",
+            listener=self._listeners(),
         )
         self.broker.start()
         self.url = f"mqtts://{HOST}:{self.broker.port}"
-        self.claims_url = f"mqtts://{HOST}:{claims_port}"
+        self.claims_url = f"mqtts://{HOST}:{self._claims_port}"
         self.config = folder / "collector.toml"
         self.database = folder / "records.db"
         self._write_config()
         self.book = ClaimBook(folder / "claims")
         self.collector = CollectorProcess(folder / "collector.log", "--config", str(self.config))
+
+    def _listeners(self, *of_gates: str) -> str:
+        """Return what follows the port of those with a certificate; then the other port."""
+        tls = f"certfile {self.folder}/broker.pem\nkeyfile {self.folder}/broker.pem"
+        gates = (tls, "require_certificate true", "use_identity_as_username true", *of_gates)
+        lines = (
+            f"cafile {self.folder}/ca.pem",
+            *gates,
+            f"listener {self._claims_port} {HOST}",
+            tls,
+        )
+        return "\n".join(lines)
+
+    def revoke(self, revoked: str) -> None:
+        """Give the broker a list of certificates that count no longer."""
+        (self.folder / "revoked.pem").write_text(revoked, encoding="ascii")
+        self.broker.stop()
+        self.broker.listen_as(self._listeners(f"crlfile {self.folder}/revoked.pem"))
+        self.broker.start()
 
     def _write_keys(self) -> None:
         (self.folder / "ca.pem").write_bytes(self.ca.pem)
