@@ -24,6 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="default: $GATED_CONFIG, or /etc/gated/gated.toml",
     )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR",
+        help="of a gate whose card is mounted there, such as /media/old 挂载的旧卡",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from gated.durable import write_new_private_file
     from gated.setup.backup import make_backup
 
-    backup = make_backup(args.config or default_file())
+    backup = make_backup(args.config or default_file(), args.root)
     write_new_private_file(args.file, backup.data)
     print(f"written 已写入 {args.file}: {len(backup.names)} files 个文件, {len(backup.data):,} B")
     for path in backup.left_out:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     claim.add_argument("--broker", metavar="URL", help="where the centre is: mqtts://HOST:PORT")
     claim.add_argument("--ca", type=Path, metavar="FILE", help="believe these CAs' broker alone")
     claim.add_argument("--gate", metavar="SITE/GATE", help="refuse a code for another gate")
+    claim.add_argument(
+        "--backup",
+        type=Path,
+        metavar="FILE",
+        help="this backup's configuration in place of the centre's 用备份的配置",
+    )
     claim.add_argument("--camera", default="auto", help="as scanner.camera; default: auto")
     claim.add_argument("--device", metavar="PATH", help="as scanner.device")
     parser.add_argument(
@@ -108,14 +115,21 @@ def _from_file(args: argparse.Namespace, config_file: Path, dialog: Dialog) -> i
 
 
 def _claim(args: argparse.Namespace, config_file: Path, dialog: Dialog) -> int:
+    from gated.setup.backup import read_backup, with_backup
     from gated.setup.claim import offer_of
-    from gated.setup.plan import plan
+    from gated.setup.plan import plan, with_key
     from gated.setup.writing import refuse_to_replace
 
     if not args.replace:
         refuse_to_replace(config_file)  # before the code is used up
+    backup = None if args.backup is None else read_backup(args.backup)
+    if backup is not None:  # what is wrong with it is said before the code is used up
+        named = with_key(backup.tables, "gate", "name", "rehearsal")
+        plan(replace(backup, tables=named), config_file, str(args.backup))
     offer = _show_to_camera(args, dialog) if args.claim is None else offer_of(args.claim)
     wishes = _claimant(args, dialog).claim(offer)
+    if backup is not None:
+        wishes = with_backup(wishes, backup)
     planned = plan(wishes, config_file, "the centre's configuration (中心的配置)")
     return write_and_report(planned, dialog, replaces=args.replace)
 

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +72,27 @@ class Backup:
     left_out: tuple[Path, ...]
 
 
-def make_backup(config_file: Path) -> Backup:
+def make_backup(config_file: Path, root: Path = Path("/")) -> Backup:
     """Return the backup of the gate that is configured in ``config_file``.
+
+    Args:
+        config_file: as the gate calls it.
+        root: where the gate's card is mounted.
 
     Raises: ConfigError: the configuration or a file of it cannot be read.
     """
-    text = read_text(config_file)
-    config = parse_gate(text, str(config_file))
-    tables = without_identity(parse_toml(text, str(config_file)), config_file.parent)
+    card = _Card(root)
+    file = card.path(config_file)
+    text = read_text(file)
+    config = parse_gate(text, str(file))
+    tables = without_identity(parse_toml(text, str(file)), config_file.parent)
     members = {ABOUT: _ABOUT_TEXT.encode(), TABLES: dump_tables(tables).encode()}
-    members |= {name: read_beside(path) for name, path in _files(config)}
+    members |= {name: read_beside(path) for name, path in card.files(config)}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, data in members.items():
             bundle.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-    return Backup(packed.getvalue(), tuple(members), tuple(_left_out(config)))
+    return Backup(packed.getvalue(), tuple(members), tuple(card.left_out(config)))
 
 
 def without_identity(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -102,44 +108,53 @@ def without_identity(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {section: table for section, table in left.items() if table}
 
 
-def _files(config: GateConfig) -> Iterator[tuple[str, Path]]:
-    """Yield (name in the backup, file) of everything that goes beside the configuration."""
-    if config.uplink.ca_file is not None:
-        yield CA_FILE, config.uplink.ca_file
-    if config.verifier.ca_file is not None:
-        yield PLATFORM_CA_FILE, config.verifier.ca_file
-    for path in _inside(config.credentials.trust.glob("*")):
-        keys = parse_key_file(read_beside(path), path.name)
-        if keys.keys and not keys.has_private_key:
-            yield f"trust/{path.name}", path
-    for path in _inside((config.paths.state / CALIBRATIONS).glob("*.json")):
-        yield f"calibrations/{path.name}", path
-    if config.outputs.voice is not None:
-        folder = config.outputs.voice.folder
-        for path in _inside(folder.glob("*/*.wav")):
-            yield f"voice/{path.relative_to(folder)}", path
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """A gate's files: of this machine, or of a card that is mounted somewhere."""
+
+    root: Path
+
+    def path(self, path: Path) -> Path:
+        return self.root / path.relative_to("/") if path.is_absolute() else path
+
+    def files(self, config: GateConfig) -> Iterator[tuple[str, Path]]:
+        """Yield (name in the backup, file) of everything that goes beside the configuration."""
+        if config.uplink.ca_file is not None:
+            yield CA_FILE, self.path(config.uplink.ca_file)
+        if config.verifier.ca_file is not None:
+            yield PLATFORM_CA_FILE, self.path(config.verifier.ca_file)
+        for path in _inside(self.path(config.credentials.trust).glob("*")):
+            keys = parse_key_file(read_beside(path), path.name)
+            if keys.keys and not keys.has_private_key:
+                yield f"trust/{path.name}", path
+        for path in _inside((self.path(config.paths.state) / CALIBRATIONS).glob("*.json")):
+            yield f"calibrations/{path.name}", path
+        if config.outputs.voice is not None:
+            folder = self.path(config.outputs.voice.folder)
+            for path in _inside(folder.glob("*/*.wav")):
+                yield f"voice/{path.relative_to(folder)}", path
+
+    def left_out(self, config: GateConfig) -> Iterator[Path]:
+        """Yield the files that the configuration names and that are not for another gate."""
+        credentials, uplink = config.credentials, config.uplink
+        for path in (
+            credentials.site_key_file,
+            uplink.password_file,
+            uplink.cert_file,
+            uplink.key_file,
+            config.verifier.key_file,
+            credentials.persons_list_file,
+            credentials.duty_list_file,
+            credentials.revocation_file,
+            credentials.revocations,
+        ):
+            if path is not None and self.path(path).exists():
+                yield path
 
 
 def _inside(found: Iterable[Path]) -> Iterator[Path]:
     """Yield the files of a folder, without what is being written there."""
     yield from (path for path in sorted(found) if path.is_file() and is_plain_name(path.name))
-
-
-def _left_out(config: GateConfig) -> Iterator[Path]:
-    credentials, uplink = config.credentials, config.uplink
-    for path in (
-        credentials.site_key_file,
-        uplink.password_file,
-        uplink.cert_file,
-        uplink.key_file,
-        config.verifier.key_file,
-        credentials.persons_list_file,
-        credentials.duty_list_file,
-        credentials.revocation_file,
-        credentials.revocations,
-    ):
-        if path is not None and path.exists():
-            yield path
 
 
 def read_backup(path: Path) -> Wishes:
@@ -188,3 +203,24 @@ def _unpack(path: Path) -> dict[str, bytes]:
         raise ConfigError(f"{path} is missing (文件不存在)") from exc
     except _BAD_ZIP as exc:
         raise ConfigError(f"{path}: cannot be read as a backup: {exc} (备份已损坏)") from exc
+
+
+def with_backup(claimed: Wishes, backup: Wishes) -> Wishes:
+    """Return what a claim gave, with the configuration of a backup in place of the centre's.
+
+    Identity, broker and secrets are the centre's, and its keys count as well.
+    """
+    gate = {**backup.tables.get("gate", {}), **_identity_in(claimed)}
+    tables = {**backup.tables, "gate": gate, "uplink": claimed.tables["uplink"]}
+    return replace(
+        claimed,
+        tables=tables,
+        trust={**backup.trust, **claimed.trust},
+        platform_ca=backup.platform_ca,
+        calibrations=backup.calibrations,
+        recordings=backup.recordings,
+    )
+
+
+def _identity_in(wishes: Wishes) -> dict[str, Any]:
+    return {name: wishes.tables["gate"][name] for name in ("site", "name")}

@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class BootSetup:
         folders: the first one with a setup file counts.
         config_file: where the configuration will be.
         run: runs systemctl.
+        erase: takes what was applied off the partition.
         has_systemd: whether there is one that could start anything.
     """
 
@@ -49,6 +50,7 @@ class BootSetup:
     folders: Sequence[Path] = BOOT_FOLDERS
     run: Run = run_program
     has_systemd: bool = _SYSTEMD_RUNS.is_dir()
+    erase: Callable[[Path], None] = field(default_factory=lambda: wipe)
 
     def apply(self, clock: Clock, tell: Callable[[Text], None]) -> tuple[ExitCode, list[Text]]:
         """Set the gate up as the file says, and leave the result beside it; return it as well.
@@ -66,8 +68,7 @@ class BootSetup:
                 (f"没有 {places}，无事可做", f"there is no {places}: nothing to do")
             ]
         try:
-            lines = self._apply(file, clock, tell)
-            code = ExitCode.OK
+            code, lines = self._apply(file, clock, tell)
         except GatedError as exc:
             code = exc.exit_code
             lines = [
@@ -82,24 +83,32 @@ class BootSetup:
         write_private_file(file.with_name(RESULT_FILE), _page(lines, clock.now()))
         return code, lines
 
-    def _apply(self, file: Path, clock: Clock, tell: Callable[[Text], None]) -> list[Text]:
+    def _apply(
+        self, file: Path, clock: Clock, tell: Callable[[Text], None]
+    ) -> tuple[ExitCode, list[Text]]:
         setup = read_setup_file(file)
         claimant = Claimant(clock, CLAIM_WITHIN_S, tell, threading.Event().wait)
         wishes = wishes_of_file(setup, claimant, self.config_file, replaces=setup.settings.replace)
         planned = plan(wishes, self.config_file, str(file))
         done = write(planned, clock.now(), replaces=setup.settings.replace)
-        wipe(file)
-        lines = [
-            ("设置成功", "it was set up"),
-            (
-                f"{SETUP_FILE} 含密码，已从本分区删除",
-                f"{SETUP_FILE} held secrets and was deleted from this partition",
-            ),
-            *what_was_done(planned, done),
-        ]
+        code = ExitCode.OK
+        lines: list[Text] = [("设置成功", "it was set up")]
+        try:
+            self.erase(file)
+        except GatedError as exc:
+            code = exc.exit_code
+            lines.append((f"但是：{exc}", f"BUT {exc}"))
+        else:
+            lines.append(
+                (
+                    f"{SETUP_FILE} 含密码，已从本分区删除",
+                    f"{SETUP_FILE} held secrets and was deleted from this partition",
+                )
+            )
+        lines += what_was_done(planned, done)
         if setup.settings.start and self.has_systemd:
             lines.append(self._start())
-        return lines
+        return code, lines
 
     def _start(self) -> Text:
         # Not waited for: the gate's units wait until this one has ended.

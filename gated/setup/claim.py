@@ -122,9 +122,6 @@ class Claimant:
             endpoint = parse_broker(url)
         except ValueError as exc:
             raise ConfigError(f"the broker {exc}") from exc
-        now = self.clock.now()
-        if now < BUILT_AT:
-            raise ClaimFailed(f"the clock says {now:%Y-%m-%d}: set it first (请先对时)")
         key = ec.generate_private_key(ec.SECP256R1())
         exchange = X25519PrivateKey.generate()
         request = Request(
@@ -145,7 +142,7 @@ class Claimant:
             except WireError as exc:
                 raise ClaimFailed(f"{exc} (应答无效)") from exc
             self._check_broker(grant, offer, endpoint, Path(folder))
-        return wishes_of(grant, key, now)
+        return wishes_of(grant, key, self.clock.now())
 
     def _exchange(self, offer: Offer, letter: bytes, endpoint: Endpoint, folder: Path) -> bytes:
         """Return the answer. Raises: ClaimFailed: none came."""
@@ -153,17 +150,24 @@ class Claimant:
         says = ""
         while (left_s := until_s - self.clock.monotonic_s()) > 0:
             try:
+                self._check_clock()
                 address = self._address(endpoint, folder)
                 return exchange_letters(address, offer.code.id, letter, self.clock, left_s)
-            except BrokerUnavailable as exc:  # a network that is not up yet
+            except BrokerUnavailable as exc:  # at a first start network and time come late
                 if str(exc) != says:
                     says = str(exc)
-                    self.tell((f"等待服务器：{says}", f"waiting for the broker: {says}"))
+                    self.tell((f"等待中：{says}", f"waiting: {says}"))
                 self.wait(max(0.0, min(_RETRY_S, until_s - self.clock.monotonic_s())))
         raise ClaimFailed(
             f"no answer within {self.within_s:g} s{f': {says}' if says else ''}. Does the "
             "collector run, with claims.enabled? (未收到中心应答)"
         )
+
+    def _check_clock(self) -> None:
+        """Raise BrokerUnavailable while no certificate could be valid yet."""
+        now = self.clock.now()
+        if now < BUILT_AT:
+            raise BrokerUnavailable(f"the clock says {now:%Y-%m-%d}, set it (请对时)")
 
     def _address(self, endpoint: Endpoint, folder: Path) -> BrokerAddress:
         tls = None

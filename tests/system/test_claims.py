@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ from gated.simulation.broker import HOST
 from gated.wire import GateTopics
 from tests.authorities import Authority, name_of
 from tests.claim_rig import ClaimCentre, claimant
+from tests.config_texts import MINIMAL
 from tests.setup_rig import ISSUER, Card
 
 # paho leaves a socket to the garbage collector when the TLS handshake fails.
@@ -309,6 +311,27 @@ def test_a_code_is_read_by_the_gates_own_camera(
     assert load_gate(card.config).gate.name == "seen"
 
 
+def test_a_backups_configuration_goes_with_a_claimed_identity(
+    centre: ClaimCentre, card: Card, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = Card(tmp_path / "old")
+    old.ask_for("", MINIMAL.replace("1.1,", "1.25,") + "[visit]\nhold_s = 7.0\n")
+    assert setup(old, "--file", str(old.file)) == ExitCode.OK
+    backup = tmp_path / "old.zip"
+    assert main(["backup", str(backup), "--config", str(old.config)]) == ExitCode.OK
+    offer = centre.new_code(capsys, gate="lixin-primary/heir")
+
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"no zip")
+    assert setup(card, "--claim", offer.uri, "--backup", str(broken)) == ExitCode.CONFIG
+    assert setup(card, "--claim", offer.uri, "--backup", str(backup)) == ExitCode.OK
+    config = load_gate(card.config)
+    assert (config.gate.name, config.visit.hold_s) == ("heir", 7.0)
+    assert config.temperature.thermometers[0].mount_height_m == 1.25
+    assert config.uplink.broker == centre.url  # not the one of the backup
+    assert (card.etc / "site.key").read_bytes() == (centre.folder / "site.key").read_bytes()
+
+
 def test_a_code_on_the_boot_partition_is_enough(
     centre: ClaimCentre, card: Card, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -318,6 +341,22 @@ def test_a_code_on_the_boot_partition_is_enough(
     assert load_gate(card.config).gate.name == "booted"
     assert not card.file.exists()
     assert "lixin-primary/booted" in (card.boot / "gated-setup.result.txt").read_text()
+
+
+def test_a_claim_waits_for_the_time_too(
+    centre: ClaimCentre, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Raspberry Pi has none before the network brings it."""
+    offer = centre.new_code(capsys, gate="lixin-primary/timeless")
+    said: list[str] = []
+
+    class LateClock(SystemClock):
+        def now(self) -> datetime:
+            return super().now() if said else datetime(1970, 1, 1, tzinfo=UTC)
+
+    late = replace(claimant(), clock=LateClock(), tell=lambda text: said.append(text[1]))
+    assert late.claim(offer).certificate is not None
+    assert said == ["waiting: the clock says 1970-01-01, set it (请对时)"]
 
 
 def test_a_claim_waits_for_a_collector_that_is_away(

@@ -99,6 +99,27 @@ def test_another_gate_is_made_of_it(
     assert dump_toml(now.model_copy(update=same)) == dump_toml(old)
 
 
+def test_the_card_of_a_dead_gate_is_backed_up_from_where_it_is_mounted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card, state = tmp_path / "media", tmp_path / "media" / "var/lib/gated"
+    etc = card / "etc/gated"
+    (etc / "trust").mkdir(parents=True)
+    (etc / "gated.toml").write_text(MINIMAL, encoding="utf-8")
+    (etc / "trust" / ISSUER).write_bytes((Card(tmp_path / "x").boot / ISSUER).read_bytes())
+    make_site_key(etc / "site.key")
+    state.mkdir(parents=True)
+    CalibrationFolder(state / "calibrations").save(CALIBRATION)
+    file = tmp_path / "old.zip"
+    words = ["--root", str(card), "--config", "/etc/gated/gated.toml"]
+    assert main(["backup", str(file), *words]) == ExitCode.OK
+    assert "/etc/gated/site.key" in capsys.readouterr().out
+    with zipfile.ZipFile(file) as archive:
+        assert set(archive.namelist()) == {
+            "about.txt", "setup.toml", f"trust/{ISSUER}", "calibrations/child.7.json",
+        }  # fmt: skip
+
+
 def test_calibrations_and_recordings_are_put_where_the_configuration_has_them(
     card: Card, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from gated.clock import SystemClock
 from gated.config import load_gate
 from gated.credentials.pseudonym import load_site_key, new_site_key
 from gated.doctor.host import Answer
-from gated.errors import ExitCode
+from gated.errors import CannotWrite, ExitCode
 from gated.setup.boot import RESULT_FILE, BootSetup
 from tests.authorities import Authority
 from tests.config_texts import MINIMAL
@@ -211,6 +211,19 @@ def test_a_power_cut_before_the_file_was_deleted_does_no_harm(card: Card) -> Non
     assert boot(card, Systemctl()) == ExitCode.OK
     assert card.etc_files() == before
     assert not card.file.exists()
+
+
+def test_secrets_that_could_not_be_deleted_are_told_of_and_the_gate_is_set_up(card: Card) -> None:
+    def fail(file: Path) -> None:
+        raise CannotWrite(f"{file} holds secrets and could not be deleted")
+
+    card.ask_for("")
+    setup = BootSetup(card.config, folders=(card.boot,), has_systemd=False, erase=fail)
+    code, _ = setup.apply(SystemClock(), lambda _: None)
+    assert code == ExitCode.CANNOT_WRITE
+    assert load_gate(card.config).gate.name == "east-1"
+    assert "it was set up" in result_of(card)
+    assert "could not be deleted" in result_of(card)
 
 
 def test_a_gate_that_does_not_start_says_so_in_the_result(card: Card) -> None:
