@@ -11,10 +11,7 @@ from typing import Protocol, cast
 
 from gated import __version__
 from gated.errors import ExitCode, GatedError
-from gated.supervisor import sd_notify
-
-MAX_STATUS_CHARACTERS = 1_000
-"""systemd drops a message of more than 4,096 bytes unread; a Chinese character takes three."""
+from gated.supervisor import tell_status
 
 COMMANDS = {
     "demo": "demo",
@@ -92,8 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return load_command(args.command).run(args)
     except GatedError as exc:
         print(f"gated: {exc}", file=sys.stderr)
-        # A service that cannot start: `systemctl status` shows the same sentence.
-        sd_notify(f"STATUS={' '.join(str(exc).split())[:MAX_STATUS_CHARACTERS]}")
+        tell_status(str(exc))  # a service that cannot start: the same sentence
         return int(exc.exit_code)
     except ModuleNotFoundError as exc:
         if exc.name not in _OF_A_GATE:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gated.errors import CannotWrite, GatedError
+from gated.errors import CannotWrite, GatedError, StorageError
 
 
 def write_private_file(path: Path, data: bytes, *, for_service: bool = False) -> None:
@@ -38,7 +38,6 @@ class NewFile:
     path: Path
     data: bytes = field(repr=False)
     mode: int = 0o644
-    group: int | None = None  # None: whoever writes it
 
 
 def replace_files(files: Sequence[NewFile]) -> None:
@@ -55,8 +54,6 @@ def replace_files(files: Sequence[NewFile]) -> None:
             path = file.path
 
             def prepare(descriptor: int, file: NewFile = file) -> None:
-                if file.group is not None and os.geteuid() == 0:
-                    os.fchown(descriptor, -1, file.group)
                 os.fchmod(descriptor, file.mode)
 
             written.append((_write_beside(path, file.data, prepare), path))
@@ -103,6 +100,25 @@ def write_new_private_file(path: Path, data: bytes) -> None:
         raise GatedError(f"{path} exists already and stays as it is; choose another name") from exc
     except OSError as exc:
         raise GatedError(f"{path}: cannot be written ({exc.strerror})") from exc
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it, if they are not there. Raises: StorageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_open = os.access(folder, os.W_OK | os.X_OK)
+    except OSError as exc:
+        raise StorageError(closed(folder)) from exc
+    if not is_open:
+        raise StorageError(closed(folder))
+
+
+def closed(folder: Path) -> str:
+    """Return what is wrong then: the service, its start and the doctor say the same."""
+    return (
+        f"{folder} cannot be made, or cannot be written to: give it to the gate's user, or name "
+        "another folder (无法建立或写入，请改归属或换文件夹)"
+    )
 
 
 def give_to_owner_of(folder: Path, descriptor: int) -> None:

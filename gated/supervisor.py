@@ -51,6 +51,15 @@ def sd_notify(*lines: str) -> bool:
     return True
 
 
+MAX_STATUS_CHARACTERS = 1_000
+"""systemd drops a message of more than 4,096 bytes unread; a Chinese character takes three."""
+
+
+def tell_status(text: str) -> None:
+    """Let ``systemctl status`` show ``text``, in one line."""
+    sd_notify(f"STATUS={' '.join(text.split())[:MAX_STATUS_CHARACTERS]}")
+
+
 @dataclass
 class Worker:
     """One named thread and the time of its last sign of life."""
@@ -136,7 +145,7 @@ class Supervisor:
         status = self._status() if self._status is not None else ""
         if status != self._told_status:
             self._told_status = status
-            sd_notify(f"STATUS={status}")
+            tell_status(status)
 
     def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

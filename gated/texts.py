@@ -187,6 +187,20 @@ def signed(value: float) -> str:
     return f"{'−' if round(value, 2) < 0 else '+'}{abs(value):.2f}"
 
 
+def device_lost(name: str, reason: str) -> Pair:
+    """Return what is said of a device that is not there.
+
+    By the service's status line, ``gated status`` and the doctor alike.
+
+    Args:
+        name: as alarms have it.
+        reason: what its adapter says is missing; "" if that is not known.
+    """
+    if not reason:
+        return f"{name} 失联", f"{name} is lost"
+    return f"{name} 失联：{reason}", f"{name} is lost: {reason}"
+
+
 def cli_language() -> Language:
     """Return the language of this terminal: GATED_LANG, else the locale, else English."""
     wanted = os.environ.get("GATED_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG", "")

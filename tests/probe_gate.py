@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
@@ -15,12 +16,13 @@ from gated.actuators.gpio_inputs import GpioInputs, InputWire
 from gated.actuators.relay import Relay
 from gated.actuators.signals import Lamp
 from gated.actuators.worker import Outputs, lamp_name
-from gated.clock import FakeClock
+from gated.clock import Clock, FakeClock
 from gated.config import Camera, GateConfig, ScannerSettings, parse_gate
 from gated.controller.ports import Devices
 from gated.probe.check import WITHIN_S, Bench, check_devices
 from gated.probe.findings import Checked, Kind
 from gated.scanner.picture import encode_picture
+from gated.sensors.port import Pause
 from gated.simulation.bus import ChipModel, DeviceModel, Fault, NotAcknowledged, SimulatedBus
 from gated.simulation.gpiochip import SimulatedChip, SimulatedGpiod
 from gated.simulation.sound import SimulatedLibasound
@@ -29,7 +31,7 @@ from tests.config_texts import MINIMAL
 from tests.relay_wire import Wire
 
 
-def chip(name: str, clock: FakeClock, celsius: float = 30.0) -> tuple[int, DeviceModel]:
+def chip(name: str, clock: Clock, celsius: float = 30.0) -> tuple[int, DeviceModel]:
     """Return (address, chip at register level) of a driver; it measures ``celsius``."""
     model: ChipModel = import_module(f"gated.simulation.chips.{name}").MODEL
     return model.address, model.build(clock, lambda _: celsius, 1)
@@ -87,15 +89,19 @@ class Port:
 class ProbedGate:
     """One gate's devices, all simulated, and all there until a test takes one away."""
 
-    def __init__(self, folder: Path, far_end: Wire) -> None:
-        self.clock = FakeClock()
+    def __init__(self, folder: Path, far_end: Wire, clock: Clock | None = None) -> None:
+        """``clock``: of everything; by default one that stands still but for pauses."""
+        standing = FakeClock()
+        self.clock: Clock = clock or standing
+        self.pause: Pause = standing.advance if clock is None else threading.Event().wait
         pictures = folder / "pictures"
         pictures.mkdir()
         (pictures / "a.png").write_bytes(encode_picture(np.full((240, 320, 3), 51, np.uint8)))
         self.config: GateConfig = parse_gate(GATE.replace("FOLDER", str(pictures)), "test")
         self.far_end = far_end
+        self.relay_spec = far_end.spec
         self.header = SimulatedChip("pinctrl-bcm2711", LINES, self.clock)
-        self.sound = SimulatedLibasound(self.clock)
+        self.sound = SimulatedLibasound(standing)
         self.ports: list[Port] = []
         self.buses = {
             name: SimulatedBus(name) for name in ("/dev/i2c-0", "/dev/i2c-1", "/dev/i2c-4")
@@ -116,7 +122,7 @@ class ProbedGate:
         return Devices(
             open_bus=lambda name: self.buses[name].open(),
             outputs=Outputs(
-                relay=Relay(self.far_end.spec),
+                relay=Relay(self.relay_spec),
                 lamps={Lamp(n): line(lamp_name(Lamp(n)), wired) for n, wired in lamps.items()},
                 buzzer=line("buzzer", "GPIO25"),
                 bell=line("call_staff", "GPIO27"),
@@ -139,7 +145,7 @@ class ProbedGate:
             self.config,
             self.devices(),
             self.clock,
-            self.clock.advance,
+            self.pause,
             open_serial=open_serial or self.open_port,
             make_card=lambda device, clock: AlsaSoundCard(device, clock, lambda: self.sound),
             within_s=within_s,

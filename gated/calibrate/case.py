@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from gated.clock import Clock, FakeClock
-from gated.commands.mode import who
 from gated.config import GateConfig, ThermometerSettings
 from gated.controller.rules import compensation_rules
 from gated.errors import GatedError
+from gated.facts.login import who
 from gated.sensors.calibration import FOLDER, Calibration, CalibrationFolder
 from gated.sensors.port import Traits
 from gated.sensors.registry import load_thermometer_driver

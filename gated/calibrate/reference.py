@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gated.calibrate.bench import Bench, alone
+from gated.calibrate.bench import Bench
 from gated.calibrate.case import Case
 from gated.calibrate.dialog import Dialog
 from gated.calibrate.output import reference_lines
@@ -24,6 +24,7 @@ from gated.calibrate.surface import (
 from gated.calibrate.write import write
 from gated.clock import Clock
 from gated.errors import ExitCode, GatedError
+from gated.facts.alone import alone
 from gated.sensors.calibration import Calibration, ReferencePoint
 from gated.sensors.two_point import (
     MAX_SAMPLES,

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from gated.calibrate.bench import Bench, Busy, present_chip, running_gate
+from gated.calibrate.bench import Bench, present_chip
 from gated.calibrate.case import Case
 from gated.calibrate.dialog import Dialog, Text
 from gated.calibrate.output import agreed_lines, old_and_new
@@ -18,6 +18,7 @@ from gated.calibrate.pairs import Pairs, Visits, take_file, take_ledger
 from gated.calibrate.typed import take_typed
 from gated.calibrate.write import write
 from gated.errors import ExitCode, GatedError, StorageError
+from gated.facts.alone import Busy, running_gate
 from gated.ledger.reader import LedgerReader
 from gated.sensors.agreement import MIN_PAIRS, Agreed, agreement
 from gated.sensors.calibration import Agreement, Calibration

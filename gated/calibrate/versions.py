@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gated.calibrate.bench import Bench, Busy, present_chip, running_gate
+from gated.calibrate.bench import Bench, present_chip
 from gated.calibrate.case import FACTORY_VERSION, Case
 from gated.calibrate.dialog import Dialog
 from gated.calibrate.output import old_and_new
 from gated.calibrate.write import write
 from gated.errors import ExitCode, GatedError
+from gated.facts.alone import Busy, running_gate
 from gated.sensors.calibration import Calibration
 
 _AS_MADE: dict[str, object] = {"gain": 1.0, "offset_c": 0.0, "points": ()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gated.calibrate.bench import Busy, running_gate
 from gated.calibrate.case import Case
 from gated.calibrate.dialog import Dialog
 from gated.clock import Clock
 from gated.errors import ExitCode
+from gated.facts.alone import Busy, running_gate
 from gated.sensors.calibration import Calibration
 
 

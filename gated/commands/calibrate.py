@@ -244,9 +244,9 @@ def _change(args: argparse.Namespace, case: Case, bench: Bench, dialog: Dialog) 
 def _list(
     config: GateConfig, dialog: Dialog, clock: Clock, *, everything: bool, as_json: bool
 ) -> ExitCode:
-    from gated.calibrate.bench import Busy, running_gate
     from gated.calibrate.case import cases
     from gated.calibrate.output import history_lines, list_lines, listed
+    from gated.facts.alone import Busy, running_gate
 
     chips: dict[str, str] = {}
     try:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from gated.errors import ExitCode
 
 if TYPE_CHECKING:
-    from gated.commands.certificate_facts import Facts
     from gated.config import GateConfig
+    from gated.facts.certificates import Facts
 
 HELP = "the certificate by which the broker knows this gate: show, request, install 连接证书"
 
@@ -79,7 +79,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from gated.clock import SystemClock
     from gated.commands.certificate_edit import install, request
-    from gated.commands.certificate_facts import facts_of_files, facts_of_gate
+    from gated.facts.certificates import facts_of_files, facts_of_gate
 
     now = SystemClock().now()
     if args.action == "show" and args.files:
@@ -101,7 +101,7 @@ def _config(path: Path | None) -> GateConfig:
 
 
 def _show(facts: Facts, now: datetime, *, is_json: bool) -> int:
-    from gated.commands.certificate_facts import as_json, is_fine, screen
+    from gated.commands.certificate_output import as_json, is_fine, screen
     from gated.texts import cli_language
 
     if is_json:

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gated.clock import BUILT_AT
-from gated.commands.certificate_facts import pairs_of
 from gated.config import GateConfig
 from gated.durable import give_to_owner_of, write_private_file
 from gated.errors import CannotWrite, ConfigError, ExitCode, GatedError
+from gated.facts.certificates import pairs_of
 from gated.mqtt.certificates import common_name, describe, read_certificates, why_not_for_client
 from gated.mqtt.own_pairs import OwnPairs
 

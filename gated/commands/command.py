@@ -12,9 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gated.commands.login import login_name
 from gated.commands.mode import parse_span
 from gated.errors import ExitCode, GatedError
+from gated.facts.login import login_name
 from gated.vocabulary import Mode
 
 if TYPE_CHECKING:

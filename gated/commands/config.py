@@ -5,18 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from gated.errors import BusError, ConfigError, ExitCode
+from gated.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from gated.config.doubts import Optics
     from gated.config.explain import Config
-    from gated.config.gate import GateConfig
-    from gated.config.sensors import DriverSettings
-    from gated.sensors.registry import AnyDriver
 
 HELP = "check, show and explain the configuration 检查、查看、说明配置"
 
@@ -86,6 +80,7 @@ def _check(path: Path, *, as_json: bool) -> int:
     from gated.config.doubts import warnings
     from gated.config.gate import GateConfig
     from gated.config.load import refuse
+    from gated.controller.driver_keys import ask_drivers
 
     faults: tuple[str, ...]
     doubts: list[str] = []
@@ -112,77 +107,6 @@ def _check(path: Path, *, as_json: bool) -> int:
     for doubt in doubts:
         print(f"  warning: {doubt}")
     return ExitCode.OK
-
-
-def ask_drivers(config: GateConfig) -> tuple[tuple[str, ...], dict[str, Optics]]:
-    """Return (what the drivers refuse, what they say of each thermometer)."""
-    from gated.clock import SystemClock
-    from gated.config.doubts import Optics
-    from gated.sensors import registry
-    from gated.vocabulary import Site
-
-    faults: list[str] = []
-    optics: dict[str, Optics] = {}
-    settings = config.temperature
-    for thermometer in settings.thermometers:
-        where = f"temperature.thermometers[{thermometer.name}]"
-        try:
-            driver = registry.load_thermometer_driver(thermometer.driver)
-            options = driver.options.model_validate(thermometer.options)
-            traits = driver.make(_NoBus(), options, SystemClock(), lambda _: None).traits
-            optics[thermometer.name] = Optics(
-                traits.fov_deg,
-                traits.is_presence_only,
-                finds_faces=traits.site is not Site.FOREHEAD_SPOT,
-            )
-        except (ConfigError, ValueError) as exc:
-            faults += _driver_faults(where, thermometer, exc)
-        if thermometer.distance is not None:
-            load = registry.load_distance_driver
-            faults += _ask_driver(f"{where}.distance", thermometer.distance, load)
-    for key, air in (("ambient", settings.ambient), ("reference", settings.reference)):
-        if air is not None:
-            faults += _ask_driver(f"temperature.{key}", air, registry.load_ambient_driver)
-    return tuple(faults), optics
-
-
-def _ask_driver(
-    where: str, device: DriverSettings, load: Callable[[str], AnyDriver]
-) -> Iterator[str]:
-    """Yield what is wrong with one device's own keys."""
-    try:
-        load(device.driver).options.model_validate(device.options)
-    except (ConfigError, ValueError) as exc:
-        yield from _driver_faults(where, device, exc)
-
-
-def _driver_faults(
-    where: str, device: DriverSettings, exc: ConfigError | ValueError
-) -> Iterator[str]:
-    from pydantic import ValidationError
-
-    from gated.config.faults import explain
-    from gated.sensors import registry
-
-    if isinstance(exc, ValidationError):
-        options = registry.load_driver(device.driver).options
-        yield from (f"{where}.{line}" for line in explain(exc, options, device.options))
-    else:
-        yield f"{where} : {exc}"
-
-
-class _NoBus:
-    """Stands where a bus would: making a device touches no hardware."""
-
-    name = "no bus"
-
-    def _refuse(self, *_asked: object) -> NoReturn:
-        raise BusError("gated config check asks no hardware")
-
-    read_word_with_pec = write_then_read = write = read = _refuse
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 def _show(path: Path, *, is_all: bool, as_toml: bool) -> int:

@@ -37,17 +37,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="exit 1 also for what is doubtful or not known"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--walk",
+        action="store_true",
+        help="try everything once, with somebody at the gate who answers 逐项试动，现场有人应答",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="with --walk: keep what came of it in a new file, without names 验收记录",
+    )
+    parser.add_argument(
+        "--stage",
+        type=Path,
+        metavar="DIR",
+        help="with --walk: the simulated devices of the scenario that plays in DIR",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from gated.clock import SystemClock
     from gated.commands.doctor_output import as_json, exit_code, lines
     from gated.commands.probe import Progress
+    from gated.commands.walk import walk
     from gated.config.load import default_file
     from gated.doctor.checkup import checks_of, examine_all
     from gated.doctor.host import Host
     from gated.texts import cli_language
 
+    if args.walk:
+        return walk(args)
+    if args.report is not None or args.stage is not None:
+        raise GatedError("--report and --stage belong to --walk: gated doctor --walk --report FILE")
     clock = SystemClock()
     loaded = load(args.config or default_file())
     gate = _gate(loaded, clock)
@@ -61,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
 
 def load(path: Path) -> Loaded:
     """Return the gate's configuration at ``path``, or what is wrong with it. Never raises."""
-    from gated.commands.config import ask_drivers
     from gated.config.gate import GateConfig
     from gated.config.load import parse_toml, read_text, validate
+    from gated.controller.driver_keys import ask_drivers
     from gated.doctor.checkup import Loaded
 
     try:

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gated.commands.login import login_name
 from gated.errors import ExitCode, GatedError, StorageError
+from gated.facts.login import who
 from gated.vocabulary import Mode
 
 if TYPE_CHECKING:
     from gated.clock import Clock
-    from gated.commands.running import ControllerStatus
     from gated.config import PathSettings
     from gated.contents import ModeContent
     from gated.controller.control import ModeRequest
+    from gated.facts.running import ControllerStatus
     from gated.ledger.reader import LedgerReader
     from gated.texts import Language
 
@@ -43,7 +43,6 @@ _MANY_EVENTS = 500
 _SPAN = re.compile(r"([0-9]{1,5})([mhd])")
 _SECONDS_OF = {"m": 60, "h": 3_600, "d": 86_400}
 _MAX_SPAN_S = 366 * 86_400
-_MAX_NAME = 64
 
 Pause = Callable[[float], object]
 
@@ -108,11 +107,6 @@ def run(args: argparse.Namespace) -> int:
     if status.mode is Mode.OBSERVE:
         print(_warning(is_limited=args.for_s is not None), file=sys.stderr)
     return int(ExitCode.OK)
-
-
-def who() -> str:
-    """Return who asks, as it is recorded."""
-    return f"cli:{login_name()}"[:_MAX_NAME]
 
 
 def change(
@@ -205,11 +199,14 @@ def _wait(
 
 def _running(paths: PathSettings, clock: Clock) -> ControllerStatus:
     """Return the controller's status. Raises: GatedError: none runs."""
-    from gated.commands.running import ControllerStatus, read_running
+    from gated.controller.crashes import sentence
+    from gated.facts.running import ControllerStatus, read_running
 
     status = read_running(paths.run, clock)
     if not isinstance(status, ControllerStatus):
         raise _NotRunning(f"the controller is not running; {_START}")
+    if status.safe_mode_after is not None:
+        raise _NotRunning(sentence(status.safe_mode_after)[1])
     return status
 
 

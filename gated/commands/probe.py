@@ -184,7 +184,7 @@ def _run_folder() -> Path:
 
 def running_controller(run_folder: Path, clock: Clock) -> int | None:
     """Return the process id of the controller that runs here. Raises: GatedError: who knows."""
-    from gated.commands.running import ControllerStatus, read_running
+    from gated.facts.running import ControllerStatus, read_running
 
     try:
         status = read_running(run_folder, clock)

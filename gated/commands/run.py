@@ -59,9 +59,10 @@ def say_what_is_missing(config: Path, clock: Clock, stop: threading.Event) -> No
 
     Raises: ConfigError: what would end the start, all of it together.
     """
-    from gated.commands.probe_output import complaint, parse_check, runs, starts_all_the_same
+    from gated.commands.probe_output import parse_check, runs, starts_all_the_same
     from gated.config.load import refuse
     from gated.probe.findings import State
+    from gated.probe.words import complaint
     from gated.texts import cli_language, say
 
     language = cli_language()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gated.clock import Clock
     from gated.config import ScannerSettings
+    from gated.config.serial_scanner import SerialScannerSettings
     from gated.scanner.frames import FrameSource
 
 HELP = "run the scanner process: started by systemd or by gated run 扫码进程"
@@ -34,18 +35,26 @@ def run(args: argparse.Namespace) -> int:
     start_logging("scanner")
     config = load_gate(args.config or default_file())
     clock = SystemClock()
-    serial = config.scanner.serial
-    if args.stage is not None:
-        from gated.simulation.serial_devices import serial_on_stage
-
-        serial = tuple(
-            scanner.model_copy(update={"device": str(serial_on_stage(args.stage, scanner.name))})
-            for scanner in serial
-        )
-    return main(config, _camera(config.scanner, args.stage, clock), serial=serial, clock=clock)
+    camera = camera_of(config.scanner, args.stage, clock)
+    serial = serial_scanners_of(config.scanner, args.stage)
+    return main(config, camera, serial=serial, clock=clock)
 
 
-def _camera(settings: ScannerSettings, stage: Path | None, clock: Clock) -> FrameSource | None:
+def serial_scanners_of(
+    settings: ScannerSettings, stage: Path | None
+) -> tuple[SerialScannerSettings, ...]:
+    """Return the serial scanners, or the scenario's in their place."""
+    if stage is None:
+        return settings.serial
+    from gated.simulation.serial_devices import serial_on_stage
+
+    return tuple(
+        scanner.model_copy(update={"device": str(serial_on_stage(stage, scanner.name))})
+        for scanner in settings.serial
+    )
+
+
+def camera_of(settings: ScannerSettings, stage: Path | None, clock: Clock) -> FrameSource | None:
     """Return the camera, or None on a gate whose scanners are serial ones.
 
     Raises: ConfigError: neither is configured.

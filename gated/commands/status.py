@@ -15,9 +15,9 @@ from gated.errors import StorageError
 
 if TYPE_CHECKING:
     from gated.clock import Clock
-    from gated.commands.running import ControllerStatus, Silent
-    from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
     from gated.config import GateConfig
+    from gated.facts.running import ControllerStatus, Silent
+    from gated.facts.status import AlarmSeen, GateStatus, LedgerFacts
     from gated.ledger.reader import LedgerReader, StoredEvent
 
 HELP = "how this gate is doing, on one screen 闸机状态"
@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 def gather(config: GateConfig, config_file: Path, clock: Clock) -> GateStatus:
     """Return how the gate of ``config`` is doing. Never raises for what it finds missing."""
-    from gated.commands.running import read_running
-    from gated.commands.status_facts import GateStatus
+    from gated.facts.running import read_running
+    from gated.facts.status import GateStatus
 
     zone = ZoneInfo(config.gate.timezone)
     now = clock.now().astimezone(zone)
@@ -93,7 +93,7 @@ def gather(config: GateConfig, config_file: Path, clock: Clock) -> GateStatus:
 
 
 def _read_ledger(path: Path, now: datetime, zone: ZoneInfo) -> LedgerFacts:
-    from gated.commands.status_facts import FAULTS, LedgerFacts
+    from gated.facts.status import FAULTS, LedgerFacts
     from gated.ledger.reader import LedgerReader
 
     with closing(LedgerReader(path)) as reader:
@@ -130,8 +130,8 @@ def _newest_alarm(reader: LedgerReader, names: frozenset[str]) -> AlarmSeen | No
 
 def _alarm_of(event: StoredEvent) -> AlarmSeen:
     from gated.commands.ledger_output import printable
-    from gated.commands.status_facts import AlarmSeen
     from gated.errors import WireError
+    from gated.facts.status import AlarmSeen
     from gated.wire import parse_json
 
     try:

@@ -1,31 +1,22 @@
-"""How ``gated status`` shows a gate: one screen in the terminal's language, and JSON.
-
-Everything that is wrong is one line that says what to do. Pure.
-"""
+"""How ``gated status`` shows a gate: one screen in the terminal's language, and JSON. Pure."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from gated import __version__
 from gated.clock import TimeQuality
-from gated.commands.running import CertificateDue, ControllerStatus, Silent
-from gated.commands.status_advice import LAMP, Text, advice
-from gated.commands.status_facts import AlarmSeen, GateStatus, LedgerFacts
 from gated.contents import Kind
 from gated.errors import ExitCode
-from gated.mqtt.certificate_life import LifeStage
+from gated.facts.advice import LAMP, Text
+from gated.facts.problems import clock_time, delivery, problems, size, span
+from gated.facts.running import ControllerStatus
+from gated.facts.status import AlarmSeen, GateStatus, LedgerFacts
 from gated.texts import MODES, OUTCOMES, PROMPTS, Language, say
 from gated.vocabulary import Outcome
-
-"""Simplified Chinese, English."""
-
-LATE_AFTER = timedelta(minutes=5)
-"""A record that waits longer is held up: an ack takes about a second where all is well."""
-NEARLY_FULL = 0.9
 
 QUALITIES: dict[TimeQuality, Text] = {
     TimeQuality.TRUSTED: ("时钟可信", "trusted"),
@@ -35,7 +26,6 @@ QUALITIES: dict[TimeQuality, Text] = {
     ),
     TimeQuality.UNKNOWN: ("时钟错误 (unknown)", "wrong (unknown)"),
 }
-_MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 
 
 def exit_code(status: GateStatus) -> ExitCode:
@@ -100,15 +90,16 @@ def _controller(status: GateStatus, language: Language) -> str:
         return say(("未运行", "not running"), language)
     if controller.silent_s is None:
         return say(("未运行（开机后未启动）", "not running since this machine started"), language)
-    ago = _span(controller.silent_s, language)
+    ago = span(controller.silent_s, language)
     return say((f"{ago}前停止响应", f"no sign of life for {ago}"), language)
 
 
 def _running(
     controller: ControllerStatus, ledger: LedgerFacts | None, language: Language
 ) -> Iterator[tuple[Text, str]]:
-    mode = say(MODES[controller.mode], language)
-    if ledger is not None and ledger.mode_until is not None:
+    is_safe = controller.safe_mode_after is not None
+    mode = say(("安全模式", "safe mode") if is_safe else MODES[controller.mode], language)
+    if ledger is not None and ledger.mode_until is not None and not is_safe:
         until = f"{ledger.mode_until:%Y-%m-%d %H:%M}"
         mode += say((f"，到 {until}", f" until {until}"), language)
     if controller.drill:
@@ -148,158 +139,22 @@ def _today(ledger: LedgerFacts, language: Language) -> str:
     return text
 
 
-def delivery(status: GateStatus, ledger: LedgerFacts, language: Language) -> str:
-    if ledger.backlog == 0:
-        text = say(("全部送达", "everything is delivered"), language)
-    else:
-        waits = "event waits" if ledger.backlog == 1 else "events wait"
-        text = say((f"{ledger.backlog} 条待送达", f"{ledger.backlog} {waits}"), language)
-        if ledger.waits_since is not None:
-            since = _clock_time(ledger.waits_since, status.now)
-            text += say((f"，最早 {since}", f", since {since}"), language)
-    if status.acked_at is None:
-        return text + say(("；从未收到回执", "; never acknowledged"), language)
-    # The collector's clock against ours: a display, never a decision.
-    age_s = max(0.0, (status.now - status.acked_at).total_seconds())
-    ago = _span(age_s, language)
-    return text + say((f"；最近回执 {ago}前", f"; last acknowledgement {ago} ago"), language)
-
-
 def _ledger(status: GateStatus, ledger: LedgerFacts, language: Language) -> str:
     events = say((f"{ledger.events} 条", f"{ledger.events} events"), language)
-    free = "?" if status.free_bytes is None else _size(status.free_bytes)
+    free = "?" if status.free_bytes is None else size(status.free_bytes)
     free = say((f"磁盘剩余 {free}", f"{free} free on the disk"), language)
-    return f"{events}, {_size(ledger.size_bytes)}, epoch {ledger.epoch}; {free}"
+    return f"{events}, {size(ledger.size_bytes)}, epoch {ledger.epoch}; {free}"
 
 
 def _alarm(alarm: AlarmSeen | None, now: datetime, language: Language) -> str:
     if alarm is None:
         return say(("无", "none"), language)
-    text = f"{_clock_time(datetime.fromisoformat(alarm.at), now)} {alarm.name}"
+    text = f"{clock_time(datetime.fromisoformat(alarm.at), now)} {alarm.name}"
     if alarm.device is not None:
         text += f" {alarm.device}"
     if alarm.visit_id is not None:
         text += f" (visit {alarm.visit_id})"
     return f"{text}: {alarm.detail}" if alarm.detail else text
-
-
-def _clock_time(moment: datetime, now: datetime) -> str:
-    moment = moment.astimezone(now.tzinfo)
-    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def _span(seconds: float, language: Language) -> str:
-    """Return a length of time in its largest unit that fits."""
-    for length_s, unit in (
-        (_DAY_S, ("天", "d")),
-        (_HOUR_S, ("小时", "h")),
-        (_MINUTE_S, ("分钟", "min")),
-    ):
-        if seconds >= length_s:
-            return f"{int(seconds // length_s)} {say(unit, language)}"
-    return f"{int(seconds)} {say(('秒', 's'), language)}"
-
-
-def _size(size_bytes: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size_bytes < 1_024:  # noqa: PLR2004 - the factor between the units
-            return f"{size_bytes:.0f} {unit}"
-        size_bytes /= 1_024
-    return f"{size_bytes:.1f} GB"
-
-
-# --- what is wrong -------------------------------------------------------------------------------
-
-
-def problems(status: GateStatus) -> Iterator[Text]:
-    """Yield everything that is wrong, and what to do."""
-    controller = status.controller
-    if isinstance(controller, ControllerStatus):
-        yield from _problems_of_controller(controller, status.serial)
-    elif not status.is_hidden:
-        yield not_running(status, controller)
-    for line in status.trouble:
-        yield line, line
-    if status.ledger is not None:
-        yield from problems_of_ledger(status, status.ledger)
-    free = status.free_bytes
-    if free is not None and free < status.min_free_bytes:
-        need = _size(status.min_free_bytes)
-        yield (
-            f"磁盘只剩 {_size(free)}，低于 {need}：无人能进，请清理磁盘 (ledger.min_free_mb)",
-            (
-                f"only {_size(free)} free, less than {need}: nobody enters; make room on the disk "
-                "(ledger.min_free_mb)"
-            ),
-        )
-
-
-def not_running(status: GateStatus, silent: Silent | None) -> Text:
-    start = f"sudo systemctl start gated.target; gated run --config {status.config_file}"
-    start_zh = start.replace("; ", "，没有 systemd 则 ")
-    start_en = start.replace("; ", ", or without systemd: ")
-    if silent is not None and silent.silent_s is not None:
-        return (
-            f"主控无响应，无人能进。查看 journalctl -u gated-controller；启动：{start_zh}",
-            (
-                "the controller gives no sign of life, nobody enters: see journalctl -u "
-                f"gated-controller; start it: {start_en}"
-            ),
-        )
-    return f"主控未运行，无人能进。启动：{start_zh}", f"nobody enters; start it: {start_en}"
-
-
-def _problems_of_controller(
-    controller: ControllerStatus, serial: Collection[str]
-) -> Iterator[Text]:
-    for name, state in controller.devices.items():
-        if state != "ok":
-            zh, en = advice(name, serial)
-            yield f"{name} 失联，{zh}", f"{name} is lost, {en}"
-    for due in controller.certificates:
-        yield _problem_of_certificate(due)
-    if controller.time_quality is TimeQuality.UNKNOWN:
-        yield (
-            "时钟错误：连上网络自动对时，或 sudo timedatectl set-time '2026-11-23 07:30:00'",
-            (
-                "the clock is wrong: connect a network with a time server, or "
-                "sudo timedatectl set-time '2026-11-23 07:30:00'"
-            ),
-        )
-
-
-def _problem_of_certificate(due: CertificateDue) -> Text:
-    day = f"{due.until:%Y-%m-%d}"
-    zh, en = f"{day} 到期，应更新", f"ends on {day} and is to be renewed"
-    if due.stage is LifeStage.EXPIRED:
-        zh, en = f"已于 {day} 过期，记录留在本机", f"has expired on {day}, records wait here"
-    help_zh, help_en = "gated certificate show，步骤见", "gated certificate show, and"
-    page = "docs/broker-certificates.md"
-    return f"{due.what} {zh}：{help_zh} {page}", f"{due.what} {en}: {help_en} {page}"
-
-
-def problems_of_ledger(status: GateStatus, ledger: LedgerFacts) -> Iterator[Text]:
-    if ledger.waits_since is not None and status.now - ledger.waits_since > LATE_AFTER:
-        since = _clock_time(ledger.waits_since, status.now)
-        yield (
-            (
-                f"记录从 {since} 起未送达（都已留存）：检查网络、uplink.broker 和汇总端，"
-                "再看 journalctl -u gated-uplink"
-            ),
-            (
-                f"records wait since {since} (all are kept): check the network, uplink.broker and "
-                "the collector, then journalctl -u gated-uplink"
-            ),
-        )
-    if ledger.size_bytes > status.max_bytes * NEARLY_FULL:
-        limit = _size(status.max_bytes)
-        yield (
-            f"台账已近上限 {limit}，满后无人能进：查清汇总端为何不回执 (ledger.max_bytes)",
-            (
-                f"the ledger nears its limit of {limit}, then nobody enters: see why the collector "
-                "does not acknowledge (ledger.max_bytes)"
-            ),
-        )
 
 
 # --- for programs --------------------------------------------------------------------------------

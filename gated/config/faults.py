@@ -12,6 +12,7 @@ from dataclasses import replace
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gated.config.former import FORMER
 from gated.config.keys import Key, Shape, catalogue
 
 _SECRET_WORD = re.compile(r"password|passwd|secret|token|(^|_)(key|pin)$", re.IGNORECASE)
@@ -51,13 +52,16 @@ def _line(details: ErrorDetails, keys: Mapping[str, Key], raw: Mapping[str, obje
     shown = _label(location, raw)
     kind = details["type"]
     if kind == "extra_forbidden":
+        former = FORMER.get(_canonical(location))
+        if former is not None:
+            return f"{shown} : {former}"
         return f"{shown} : unknown key (没有这个键){_did_you_mean(location, keys)}"
     if kind == "missing":
         meaning = f": {key.en} {key.zh}".rstrip() if key else ""
         return f"{shown} : is missing (缺少){meaning}{_misspelt(location, raw)}"
     found = _lookup(raw, location)
     name = str(location[-1]) if location else ""
-    if found is not _ABSENT:
+    if found is not _ABSENT and location:  # of the whole file its message says where
         value = f" = {show_value(found, name)}"
     else:  # a default that clashes with a neighbour
         value = f" = {show_value(key.default, name)} (default)" if key and key.default else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import zoneinfo
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal, Self
@@ -20,7 +21,7 @@ from pydantic import (
 from gated.config.broker import UplinkSettings
 from gated.config.certificates import CertificateSettings
 from gated.config.credentials import CredentialSettings
-from gated.config.devices import InputSettings, OutputSettings, ScannerSettings
+from gated.config.devices import Camera, InputSettings, OutputSettings, ScannerSettings
 from gated.config.settings import REQUIRED, Settings, setting
 from gated.config.temperature import TemperatureSettings
 from gated.config.verifier import VerifierSettings
@@ -318,14 +319,34 @@ class GateConfig(Settings):
 
     @model_validator(mode="after")
     def _each_line_once(self) -> Self:
-        keys_of_line: dict[str, list[str]] = {}
-        for key, line in (self.outputs.lines() | self.inputs.lines()).items():
-            keys_of_line.setdefault(line, []).append(key)
+        wired = _named_twice(self.outputs.lines() | self.inputs.lines())
         faults = [
             f"{line} is wired to {' and '.join(keys)} (同一 GPIO 线用了多次)"
-            for line, keys in keys_of_line.items()
-            if len(keys) > 1
+            for line, keys in wired
         ]
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    @model_validator(mode="after")
+    def _each_device_once(self) -> Self:
+        devices = {f"scanner.serial[{s.name}].device": s.device for s in self.scanner.serial}
+        if self.scanner.camera is Camera.V4L2:
+            devices["scanner.device"] = self.scanner.device
+        if self.outputs.relay.device is not None:
+            devices["outputs.relay.device"] = self.outputs.relay.device
+        faults = [
+            f"{device} is named by {' and '.join(keys)}: one device is one thing (同一设备用了多次)"
+            for device, keys in _named_twice(devices)
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def _named_twice(named: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Return what several keys name, and by which keys."""
+    keys_of: dict[str, list[str]] = {}
+    for key, what in named.items():
+        keys_of.setdefault(what, []).append(key)
+    return [(what, keys) for what, keys in keys_of.items() if len(keys) > 1]

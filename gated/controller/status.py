@@ -15,7 +15,8 @@ from gated.contents import HealthContent
 from gated.controller.decider import DeciderItem, Record
 from gated.errors import StorageError
 from gated.ledger.reader import LedgerReader
-from gated.texts import MODES
+from gated.messages import DeviceChanged
+from gated.texts import MODES, device_lost
 from gated.visit.state import LaneState
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class StatusWriter:
     Args:
         devices: names of all devices, so that a working one is said to be.
         chips: identity of each thermometer's chip, for its calibration.
+        losses: why each lost device is.
         certificates: returns the uplink's certificates that somebody should renew.
         boot_nonce: returns what commands from the centre must quote; new at each start.
     """
@@ -45,6 +47,7 @@ class StatusWriter:
         boot_nonce: Callable[[], str],
         chips: Callable[[], dict[str, str]],
         lane_state: Callable[[], LaneState],
+        losses: Losses,
         certificates: Callable[[], Sequence[Mapping[str, str]]],
         publish: Callable[[DeciderItem], None],
     ) -> None:
@@ -55,6 +58,7 @@ class StatusWriter:
         self._boot_nonce = boot_nonce
         self._chips = chips
         self._lane_state = lane_state
+        self._losses = losses
         self._certificates = certificates
         self._publish = publish
         self._reader = LedgerReader(state_folder / "ledger.db")
@@ -64,23 +68,12 @@ class StatusWriter:
     def each_second(self) -> None:
         """Write the status; now and then publish a health event."""
         state = self._lane_state()
-        names = (*self._devices, *sorted(state.lost - set(self._devices)))
-        devices = {n: "lost" if n in state.lost else "ok" for n in names}
+        devices = device_states(state, self._devices)
         status = {
-            "v": 1,
-            "pid": os.getpid(),
-            "boottime_ms": self._clock.boottime_ms(),
-            "mode": state.mode.value,
-            "drill": state.drill,
-            "gate": _gate(state),
-            "prompt": state.prompt.value,
-            "time_quality": state.time_quality.value,
-            "devices": devices,
+            **status_words(state, devices, self._clock),
+            "why": {n: self._losses.why(n) for n in sorted(state.lost)},
             "chips": self._chips(),
-            "threshold_c": state.lane.rules.temperature.fever_threshold_c,
-            "rules": state.lane.rules.version,
             "boot_nonce": self._boot_nonce(),
-            "visits": len(state.visits),
             "certificates": self._certificates(),
         }
         self._write(json.dumps(status).encode())
@@ -113,15 +106,55 @@ class StatusWriter:
         self._reader.close()
 
 
-def one_line(state: LaneState) -> str:
-    """Return mode and lost devices in one line, in both languages."""
+def device_states(state: LaneState, devices: tuple[str, ...]) -> dict[str, str]:
+    """Return name → ok or lost, of ``devices`` and of whatever else is lost."""
+    names = (*devices, *sorted(state.lost - set(devices)))
+    return {n: "lost" if n in state.lost else "ok" for n in names}
+
+
+def status_words(state: LaneState, devices: Mapping[str, str], clock: Clock) -> dict[str, object]:
+    """Return what every status says."""
+    return {
+        "v": 1,
+        "pid": os.getpid(),
+        "boottime_ms": clock.boottime_ms(),
+        "mode": state.mode.value,
+        "drill": state.drill,
+        "gate": _gate(state),
+        "prompt": state.prompt.value,
+        "time_quality": state.time_quality.value,
+        "devices": devices,
+        "threshold_c": state.lane.rules.temperature.fever_threshold_c,
+        "rules": state.lane.rules.version,
+        "visits": len(state.visits),
+    }
+
+
+class Losses:
+    """Why each device is lost, as its worker said it. Heard from any thread."""
+
+    def __init__(self) -> None:
+        self._why: dict[str, str] = {}
+
+    def hear(self, change: DeviceChanged) -> None:
+        """Take what a worker says of its device."""
+        self._why[change.device] = change.reason
+
+    def why(self, device: str) -> str:
+        """Return the reason; "" if nobody has told it yet."""
+        return self._why.get(device, "")
+
+
+def one_line(state: LaneState, losses: Losses) -> str:
+    """Return the mode in both languages, and each lost device with the reason.
+
+    The sentences of devices are English alone, as their adapters speak it.
+    """
     zh, en = MODES[state.mode]
     if state.drill:
         zh, en = f"{zh}，演练", f"{en}, drill"
-    if state.lost:
-        names = ", ".join(sorted(state.lost))
-        zh, en = f"{zh}，失联 {names}", f"{en}, lost: {names}"
-    return f"{en} · {zh}"
+    lost = (device_lost(name, losses.why(name))[1] for name in sorted(state.lost))
+    return " | ".join((f"{en} · {zh}", *lost))
 
 
 def _gate(state: LaneState) -> str | None:

@@ -22,7 +22,6 @@ from gated.config.verifier import PlatformResult
 from gated.controller.control import CONTROL_SOCKET, ModeRequest, encode_request
 from gated.datagrams import Sender
 from gated.demo.equipment import equip_from_office, settings_for_office
-from gated.demo.keyboard import Keyboard
 from gated.demo.plugboard import Plugboard
 from gated.demo.pulls import Pull
 from gated.demo.screen import Screen
@@ -30,6 +29,7 @@ from gated.demo.tally import Tally, take_tally
 from gated.demo.watch import Watch
 from gated.devices import heat_columns, thermometer_eyes
 from gated.errors import ConfigError, ExitCode, GatedError
+from gated.keyboard import Keyboard
 from gated.ledger.reader import LedgerReader
 from gated.logs import LEVEL_VARIABLE
 from gated.office.folder import OfficeFolder

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from gated.clock import Clock
 from gated.demo.gauge import Gauge
-from gated.demo.keyboard import Keyboard
 from gated.demo.plugboard import Plugboard
 from gated.demo.pulls import HELP_KEYS, KEYS, Pull, help_lines, keys_in_a_line, steps_of
 from gated.demo.screen import Screen
+from gated.keyboard import Keyboard
 from gated.ledger.reader import LedgerReader
 from gated.processes import Children
 from gated.simulation.play import Player

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gated.clock import BUILT_AT, Clock
-from gated.commands.certificate_facts import OWN, STAGES, Seen, facts_of_gate
-from gated.commands.status_facts import GateStatus
-from gated.commands.status_output import delivery, problems_of_ledger
 from gated.config import GateConfig
 from gated.controller.certificate_watch import own_pairs
 from gated.doctor.findings import Finding, Text, error, ok, unknown, warning
 from gated.doctor.host import CannotLook
 from gated.errors import BrokerUnavailable, ConfigError
+from gated.facts.certificates import OWN, STAGES, Seen, facts_of_gate
+from gated.facts.problems import delivery, problems_of_ledger
+from gated.facts.status import GateStatus
 from gated.mqtt.address import BrokerAddress, broker_address
 from gated.mqtt.certificate_life import LifeStage, whole_days_left
 from gated.mqtt.reach import reach

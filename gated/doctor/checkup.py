@@ -11,8 +11,6 @@ from pathlib import Path
 
 from gated.actuators.gpio import Gpio
 from gated.clock import Clock
-from gated.commands.running import ControllerStatus
-from gated.commands.status_facts import GateStatus
 from gated.config import GateConfig
 from gated.config.doubts import Optics, warnings
 from gated.doctor import (
@@ -28,6 +26,8 @@ from gated.doctor import (
 from gated.doctor.findings import Area, Finding, error, ok, same, unknown, warning
 from gated.doctor.host import CannotLook, Host
 from gated.errors import GatedError
+from gated.facts.running import ControllerStatus
+from gated.facts.status import GateStatus
 from gated.probe.bounded import Overdue, bounded
 from gated.probe.check import Bench
 from gated.probe.start import look_at_start

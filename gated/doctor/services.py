@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from gated.commands.running import ControllerStatus, Silent
-from gated.commands.status_facts import GateStatus
-from gated.commands.status_output import not_running
+from gated.controller.crashes import sentence
 from gated.doctor.findings import Finding, error, ok, same, unknown, warning
 from gated.doctor.host import Host
+from gated.facts.problems import not_running
+from gated.facts.running import ControllerStatus, Silent
+from gated.facts.status import GateStatus
 
 CONTROLLER, WATCHDOG, UNIT, SANDBOX = "controller", "watchdog", "unit_{}", "sandbox_{}"
 GATE_UNITS = ("controller", "scanner", "uplink")
@@ -26,7 +27,8 @@ WATCHDOG_DEVICE = "dev/watchdog"
 UNIT_FOLDERS = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 _OFF = frozenset({"", "0", "off", "infinity", "[not set]"})
 _EXPOSURE = re.compile(r"Overall exposure level[^:]*: (\d+(?:\.\d+)?)")
-_ASKED = "Id,LoadState,ActiveState,Result,WatchdogUSec,StatusText"
+_ASKED = "Id,LoadState,ActiveState,SubState,Result,WatchdogUSec,StatusText"
+_STARTED_AGAIN = "auto-restart"
 
 
 def parse_properties(text: str) -> list[dict[str, str]]:
@@ -89,7 +91,9 @@ def look_at_watchdog(host: Host) -> Iterator[Finding]:
 def look_at_controller(status: GateStatus) -> Iterator[Finding]:
     """Yield whether the process that decides runs and answers."""
     controller = status.controller
-    if isinstance(controller, ControllerStatus):
+    if isinstance(controller, ControllerStatus) and controller.safe_mode_after is not None:
+        yield error(CONTROLLER, says=sentence(controller.safe_mode_after))
+    elif isinstance(controller, ControllerStatus):
         pid = controller.pid
         yield ok(
             CONTROLLER, says=(f"主控运行中，进程 {pid}", f"the controller runs, process {pid}")
@@ -129,10 +133,13 @@ def _of_unit(found: Mapping[str, str]) -> Iterator[Finding]:
             says=(f"{name} 未安装", f"{name} is not installed"),
             mend=("见 docs/systemd.md", "see docs/systemd.md"),
         )
-    elif state == "failed":
+    elif state == "failed" or found.get("SubState") == _STARTED_AGAIN:
+        # What it said in the end is what it would not start for: the very sentence.
+        zh, en = _FAILED if state == "failed" else _AGAIN
+        says = (f"{name} {zh} ({result})", f"{name} {en} ({result})")
         yield error(
             subject,
-            says=(f"{name} 已失败 ({result})", f"{name} has failed ({result})"),
+            says=(f"{says[0]}：{told}", f"{says[1]}: {told}") if told else says,
             mend=same(f"journalctl -u {name}"),
         )
     elif found.get("WatchdogUSec", "") in _OFF:
@@ -144,6 +151,10 @@ def _of_unit(found: Mapping[str, str]) -> Iterator[Finding]:
     else:
         shown = f"{name}: {state}, watchdog {found['WatchdogUSec']}"
         yield ok(subject, says=same(f"{shown}; {told}" if told else shown))
+
+
+_FAILED = ("已失败", "has failed")
+_AGAIN = ("启动不了，反复重试", "does not start, and is tried again and again")
 
 
 def look_at_sandboxes(host: Host) -> Iterator[Finding]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from gated.commands.probe_output import complaint, title
-from gated.commands.running import ControllerStatus
-from gated.commands.status_advice import advice
 from gated.config import GateConfig
-from gated.config.sensors import DriverSettings
 from gated.controller.sensors import AMBIENT
 from gated.doctor.findings import Finding, Text, error, ok, same, warning
 from gated.errors import ConfigError, DeviceError
+from gated.facts.advice import advice
+from gated.facts.running import ControllerStatus
 from gated.probe.bounded import bounded
-from gated.probe.check import Bench, check_devices
+from gated.probe.check import Bench, check_devices, settings_of
 from gated.probe.findings import Answer, Checked, Kind, State
 from gated.probe.i2c import Bus, list_buses, scan
+from gated.probe.words import title, where
 from gated.sensors.calibration import FOLDER, CalibrationFolder
-from gated.texts import Language
+from gated.texts import Language, device_lost
 
 SUBJECT, CALIBRATION = "device_{}", "calibration_{}"
 LOWEST_AIR_C, HIGHEST_AIR_C = -30.0, 60.0
@@ -50,9 +49,8 @@ def told_by_gate(running: ControllerStatus, config: GateConfig) -> Iterator[Find
                 ),
             )
         else:
-            yield error(
-                subject, says=(f"{name} 失联", f"{name} is lost"), mend=advice(name, serial)
-            )
+            says = device_lost(name, running.why.get(name, ""))
+            yield error(subject, says=says, mend=advice(name, serial))
     yield from look_at_calibrations(config, running.chips)
 
 
@@ -66,9 +64,9 @@ def look_at_devices(bench: Bench) -> Iterator[Finding]:
         if device.state is State.OK:
             yield from _judged(device, checked)
         else:
-            both = (complaint(device, "zh-Hans"), complaint(device, "en"))
             mend = _elsewhere(device, bench) if device.state is State.MISSING else None
-            yield error(SUBJECT.format(device.name), says=both, mend=mend)
+            says = device_lost(device.name, device.detail)
+            yield error(SUBJECT.format(device.name), says=says, mend=mend or where(device))
     chips = {d.name: d.chip_id for d in checked if d.kind is Kind.THERMOMETER and d.chip_id}
     yield from look_at_calibrations(bench.config, chips)
 
@@ -198,16 +196,3 @@ def _at_another_address(key: str, driver: str, answers: Sequence[Answer]) -> Tex
             f"something answers at {where}: if it is the {driver}, write that as address of {key}",
         )
     return None
-
-
-def settings_of(key: str, config: GateConfig) -> DriverSettings | None:
-    """Return the settings that a device's ``key`` names; None: it is on no bus."""
-    temperature = config.temperature
-    named: dict[str, DriverSettings | None] = {
-        "temperature.ambient": temperature.ambient,
-        "temperature.reference": temperature.reference,
-    }
-    for spot in temperature.thermometers:
-        at = f"temperature.thermometers[{spot.name}]"
-        named |= {at: spot, f"{at}.distance": spot.distance}
-    return named.get(key)

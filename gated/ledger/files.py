@@ -101,14 +101,22 @@ def free_bytes(path: Path) -> int:
 def check_folder(path: Path) -> None:
     """Raise StorageError, saying what to do, unless files can be made in ``path``'s folder."""
     folder = path.parent
-    if not folder.is_dir():
+    try:
+        if not folder.is_dir():
+            raise StorageError(
+                f"the folder {folder} does not exist; make it and give it to the gate's user "
+                "(没有此文件夹)"
+            )
+        if is_read_only(folder):
+            raise StorageError(read_only(folder))
+        is_open = os.access(folder, os.W_OK | os.X_OK)
+    except PermissionError:  # not even to look
+        is_open = False
+    if not is_open:
         raise StorageError(
-            f"the folder {folder} does not exist; make it and give it to the gate's user"
+            f"no permission to write in {folder}; give it to the gate's user, or use sudo "
+            "(无写权限)"
         )
-    if is_read_only(folder):
-        raise StorageError(read_only(folder))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StorageError(f"no permission to write in {folder}; give it to the gate's user")
 
 
 def is_read_only(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gated.config import BrokerSettings, read_secret
+from gated.config.files import as_handed_over
 from gated.errors import ConfigError
 
 
@@ -69,7 +70,8 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
         # As newer Pythons do by themselves: a CA file may name one certificate, and no other.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if files.certificate is not None:
-            context.load_cert_chain(files.certificate, files.key)
+            key = None if files.key is None else as_handed_over(files.key)
+            context.load_cert_chain(files.certificate, key)
     except OSError as exc:  # an SSLError is one
         names = ", ".join(str(path) for path in (files.ca, files.certificate, files.key) if path)
         raise ConfigError(f"cannot use the TLS files {names}: {in_words(exc)}") from exc

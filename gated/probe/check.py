@@ -35,6 +35,7 @@ from gated.probe.bounded import Overdue, bounded
 from gated.probe.cameras import FRAME_WITHIN_S, look
 from gated.probe.findings import Checked, Kind, Shown, State
 from gated.probe.i2c import in_words
+from gated.scanner.sighting import CAMERA
 from gated.sensors.port import Device, Driver, Pause
 from gated.sensors.registry import (
     load_ambient_driver,
@@ -149,24 +150,25 @@ def _sensors(bench: Bench) -> Iterator[Target]:
 
 
 def _read_spot(settings: DriverSettings, bench: Bench) -> Shown:
-    with _opened(load_thermometer_driver(settings.driver), settings, bench) as thermometer:
+    with opened(load_thermometer_driver(settings.driver), settings, bench) as thermometer:
         sample = thermometer.read()
         return Shown(in_words(sample), thermometer.chip_id, air_c=sample.die_c)
 
 
 def _read_air(settings: DriverSettings, bench: Bench) -> Shown:
-    with _opened(load_ambient_driver(settings.driver), settings, bench) as ambient:
+    with opened(load_ambient_driver(settings.driver), settings, bench) as ambient:
         sample = ambient.read()
         return Shown(in_words(sample), ambient.chip_id, air_c=sample.ambient_c)
 
 
 def _read_distance(settings: DriverSettings, bench: Bench) -> Shown:
-    with _opened(load_distance_driver(settings.driver), settings, bench) as distance:
+    with opened(load_distance_driver(settings.driver), settings, bench) as distance:
         return Shown(in_words(distance.read()))
 
 
 @contextmanager
-def _opened(driver: Driver[DeviceT], settings: DriverSettings, bench: Bench) -> Iterator[DeviceT]:
+def opened(driver: Driver[DeviceT], settings: DriverSettings, bench: Bench) -> Iterator[DeviceT]:
+    """Give one sensor, open. Raises: ConfigError: its driver refuses a key; DeviceError."""
     try:
         options = driver.options.model_validate(settings.options)
     except ValidationError as exc:
@@ -177,6 +179,19 @@ def _opened(driver: Driver[DeviceT], settings: DriverSettings, bench: Bench) -> 
         driver.make(bus, options, bench.clock, bench.pause) as device,
     ):
         yield device
+
+
+def settings_of(key: str, config: GateConfig) -> DriverSettings | None:
+    """Return the settings that a device's ``key`` names; None: it is on no bus."""
+    temperature = config.temperature
+    named: dict[str, DriverSettings | None] = {
+        "temperature.ambient": temperature.ambient,
+        "temperature.reference": temperature.reference,
+    }
+    for spot in temperature.thermometers:
+        at = f"temperature.thermometers[{spot.name}]"
+        named |= {at: spot, f"{at}.distance": spot.distance}
+    return named.get(key)
 
 
 def _chip(settings: DriverSettings) -> str:
@@ -190,7 +205,7 @@ def _scanners(bench: Bench) -> Iterator[Target]:
     settings = bench.config.scanner
     if settings.camera is not Camera.NONE:
         frame = partial(_take_frame, bench)
-        yield Target(Kind.CAMERA, "camera", "scanner.camera", _camera(settings), frame)
+        yield Target(Kind.CAMERA, CAMERA, "scanner.camera", _camera(settings), frame)
     for reader in settings.serial:
         key = f"scanner.serial[{reader.name}]"
         open_port = partial(_open_port, reader, bench)

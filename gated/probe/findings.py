@@ -1,4 +1,4 @@
-"""What probing finds: values, shown by ``gated.commands.probe_output``."""
+"""What probing finds: values, said by ``gated.probe.words``."""
 
 from __future__ import annotations
 

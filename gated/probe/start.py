@@ -15,8 +15,9 @@ from gated.controller.pushed_trust import load_all_trust
 from gated.credentials.persons import load_persons
 from gated.credentials.pseudonym import load_site_key
 from gated.credentials.revoked import load_revoked
-from gated.errors import ConfigError
-from gated.ledger.files import is_read_only, read_only
+from gated.durable import closed
+from gated.errors import ConfigError, StorageError
+from gated.ledger.files import check_folder
 from gated.mqtt.address import broker_address
 from gated.probe.findings import StartFindings
 
@@ -59,25 +60,15 @@ def _refusals(config: GateConfig) -> Iterator[str]:
 
 def _closed_folders(config: GateConfig) -> Iterator[str]:
     """Yield which folders a gate could not write to. The run folder it makes itself."""
-    state, run = config.paths.state, config.paths.run
-    if _is_hidden(state):
-        yield f"paths.state = {state}: {_CLOSED}"
-    elif not state.is_dir():
-        yield (
-            f"paths.state = {state}: there is no such folder; make it and give it to the gate's "
-            "user (没有此文件夹)"
-        )
-    elif is_read_only(state):
-        yield read_only(state)
-    elif not _may_write(state):
-        yield f"paths.state = {state}: {_CLOSED}"
+    try:
+        check_folder(config.paths.state / "ledger.db")
+    except StorageError as exc:
+        yield str(exc)
+    run = config.paths.run
     seen = (folder for folder in (run, *run.parents) if not _is_hidden(folder))
     there = next((folder for folder in seen if folder.exists()), run)
-    if not _may_write(there):
-        yield f"paths.run = {run}: {_CLOSED}"
-
-
-_CLOSED = "this user may not write there; use sudo, or name another folder (无写权限，请用 sudo)"
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        yield closed(run)
 
 
 def _is_hidden(folder: Path) -> bool:
@@ -87,7 +78,3 @@ def _is_hidden(folder: Path) -> bool:
     except PermissionError:
         return True
     return False
-
-
-def _may_write(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)

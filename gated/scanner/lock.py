@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gated.durable import give_to_owner_of
+from gated.durable import give_to_owner_of, make_folder
 from gated.errors import DeviceError, StorageError
 
 LOCK_NAME = "scanner.lock"
@@ -26,8 +26,8 @@ def only_scanner_of(run: Path) -> Iterator[None]:
         StorageError: if the run folder can't be written to.
     """
     path = run / LOCK_NAME
+    make_folder(run)
     try:
-        run.mkdir(parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     except OSError as exc:
         raise StorageError(f"cannot make {path}: {exc.strerror}") from exc

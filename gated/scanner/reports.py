@@ -9,12 +9,17 @@ from typing import Final, Protocol
 
 from gated.clock import Clock
 from gated.messages import CodeSeen, CodeUnread
-from gated.scanner.sighting import HEALTH_EVERY_S, CameraState, ScannerHealth, encode_sighting
+from gated.scanner.sighting import (
+    HEALTH_EVERY_S,
+    MAX_REASON_CHARACTERS,
+    CameraState,
+    ScannerHealth,
+    encode_sighting,
+)
 from gated.units import MonoSeconds
 
 RESEND_WITHIN_S: Final = 1.0
 """A sighting that couldn't be sent is kept this long; later it would open for a ghost."""
-_MAX_REASON_CHARACTERS = 200
 
 
 class SightingSender(Protocol):
@@ -57,4 +62,4 @@ class Reports:
 def one_line(reason: str) -> str:
     """Return ``reason`` as it may stand in a health message: one line, not too long."""
     printable = "".join(c if c.isprintable() else " " for c in reason)
-    return " ".join(printable.split())[:_MAX_REASON_CHARACTERS]
+    return " ".join(printable.split())[:MAX_REASON_CHARACTERS]

@@ -21,7 +21,8 @@ HEALTH_EVERY_S: Final = 1.0
 
 _UNACCEPTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, lone surrogates
 _WORD = re.compile(r"[a-z0-9_-]{1,32}")
-_MAX_REASON_CHARACTERS = 200
+MAX_REASON_CHARACTERS: Final = 400
+"""What an adapter says of a camera that is missing, and how to mend it."""
 
 
 CAMERA: Final = "scanner"
@@ -142,7 +143,7 @@ def _health(
 ) -> ScannerHealth:
     if not isinstance(state, str) or state not in set(CameraState):
         raise WireError("a camera in an unknown state")
-    if not isinstance(reason, str) or len(reason) > _MAX_REASON_CHARACTERS:
+    if not isinstance(reason, str) or len(reason) > MAX_REASON_CHARACTERS:
         raise WireError("a reason that is too long")
     if reason and not is_acceptable(reason):
         raise WireError("a reason that is not text")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gated.commands.config import ask_drivers
 from gated.config.doubts import warnings
 from gated.config.gate import GateConfig
 from gated.config.load import parse_gate, refuse, validate
 from gated.config.writing import commented
+from gated.controller.driver_keys import ask_drivers
 from gated.credentials.pseudonym import new_site_key, parse_site_key
 from gated.credentials.trust import parse_key_file
 from gated.errors import ConfigError

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gated.calibrate.dialog import Dialog, Text
-from gated.commands.config import ask_drivers
 from gated.config.broker import parse_broker
 from gated.config.gate import GateConfig
 from gated.config.load import validate
 from gated.config.reference import example
+from gated.controller.driver_keys import ask_drivers
 from gated.credentials.pseudonym import parse_site_key
 from gated.credentials.trust import parse_key_file
 from gated.errors import ConfigError

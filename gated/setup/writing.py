@@ -6,7 +6,6 @@ set up again.
 
 from __future__ import annotations
 
-import grp
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +15,8 @@ from gated.durable import NewFile, replace_files
 from gated.errors import CannotWrite, GatedError
 from gated.setup.plan import Plan, PlannedFile
 
-GROUP = "gated"
-"""Who may read the secrets: the processes of the gate (systemd/gated.tmpfiles says the same)."""
-_PUBLIC, _SECRET, _ROOT_ONLY = 0o644, 0o640, 0o600
+_MODE, _MODE_OF_SECRET = 0o644, 0o600
+"""Secrets are root's alone: the units hand each process its own (systemd/gated.tmpfiles)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +39,9 @@ def write(plan: Plan, now: datetime, *, replaces: bool) -> Done:
         refuse_to_replace(plan.config_file)
     for folder in {file.path.parent for file in changed}:
         _make(folder)
-    kept = [(_keep(file.path, now), file) for file in changed if file.path.exists()]
-    group = _group()
-    replace_files([_new(file, group) for file in changed])
-    for old, file in kept:
-        if file.is_secret:
-            old.chmod(_ROOT_ONLY)  # no process reads it any more
-    return Done(tuple(file.path for file in changed), tuple(old for old, _ in kept))
+    kept = [_keep(file.path, now) for file in changed if file.path.exists()]
+    replace_files([_new(file) for file in changed])
+    return Done(tuple(file.path for file in changed), tuple(kept))
 
 
 def refuse_to_replace(config_file: Path) -> None:
@@ -87,14 +81,5 @@ def _keep(path: Path, now: datetime) -> Path:
     return old
 
 
-def _group() -> int | None:
-    try:
-        return grp.getgrnam(GROUP).gr_gid
-    except KeyError:  # a machine without the package
-        return None
-
-
-def _new(file: PlannedFile, group: int | None) -> NewFile:
-    if not file.is_secret:
-        return NewFile(file.path, file.data, _PUBLIC)
-    return NewFile(file.path, file.data, _ROOT_ONLY if group is None else _SECRET, group)
+def _new(file: PlannedFile) -> NewFile:
+    return NewFile(file.path, file.data, _MODE_OF_SECRET if file.is_secret else _MODE)

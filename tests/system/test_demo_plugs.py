@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
-import signal
 import sqlite3
 import subprocess
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gated.ledger.reader import LedgerReader
 from gated.simulation.broker import free_port
-from tests.gate_processes import ask_gated, processes_of, wait_for
+from tests.gate_processes import ask_gated, processes_of
+from tests.terminals import Terminal
 
 ENDS_WITHIN_S = 100.0
 NOTHING_LOST = re.compile(
@@ -71,56 +68,11 @@ def test_pulled_plugs_hold_records_back_and_lose_none(folder: Path) -> None:
     assert processes_of(state) == []
 
 
-class Terminal:
-    """A demo on a terminal of its own, with somebody at the keys."""
-
-    def __init__(self, state: Path) -> None:
-        self._master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        self.text = ""
-        self.process = subprocess.Popen(
-            # setsid makes it the terminal's own job, as a shell does
-            ["setsid", "--ctty", sys.executable, "-m", "gated", "demo", "--state", str(state),
-             "--page-port", str(free_port())],
-            stdin=self.slave, stdout=self.slave, stderr=self.slave,
-        )  # fmt: skip
-
-    def press(self, key: str) -> None:
-        os.write(self._master, key.encode())
-
-    def wait_shown(self, pattern: str, since: int = 0) -> int:
-        """Wait until ``pattern`` is shown after the character ``since``; return where it ends."""
-
-        def look() -> bool:
-            self.look()
-            return re.search(pattern, self.text[since:]) is not None
-
-        wait_for(look, pattern, log=lambda: self.text)
-        found = re.search(pattern, self.text[since:])
-        assert found is not None
-        return since + found.end()
-
-    def look(self) -> None:
-        """Read what has been written to the screen."""
-        with suppress(BlockingIOError):
-            while select.select([self._master], [], [], 0.0)[0]:
-                self.text += os.read(self._master, 65_536).decode(errors="replace")
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        os.close(self._master)
-        os.close(self.slave)
-
-
 @pytest.fixture
 def terminal(folder: Path) -> Iterator[Terminal]:
-    with closing(Terminal(folder / "s")) as terminal:
+    page = str(free_port())
+    arguments = ("demo", "--state", str(folder / "s"), "--page-port", page)
+    with closing(Terminal(*arguments)) as terminal:
         yield terminal
 
 

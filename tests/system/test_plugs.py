@@ -195,7 +195,7 @@ def test_a_plug_that_is_pulled_again_before_all_is_well_makes_one_outage(board: 
 
 TAKES_KEYS = """
 import os, signal, sys
-from gated.demo.keyboard import Keyboard
+from gated.keyboard import Keyboard
 with Keyboard() as keyboard:
     print("there" if keyboard.is_there else "none", flush=True)
     keys = ""

@@ -29,7 +29,7 @@ MISSING = {
     "distance child (distance sensor, vl53l1x /dev/i2c-4)": "switch I2C on",
     "distance adult (distance sensor, vl53l1x /dev/i2c-5)": "switch I2C on",
     "ambient (the air's thermometer, sht3x /dev/i2c-0 0x44)": "switch I2C on",
-    "camera (picamera2)": "apt install python3-picamera2",
+    "scanner (camera, picamera2)": "apt install python3-picamera2",
     "relay (gpio GPIO17)": "no GPIO chip",
     "call_staff (bell, gpio GPIO27)": "no GPIO chip",
     "lamp go (gpio GPIO22)": "no GPIO chip",
@@ -139,7 +139,7 @@ def test_what_ends_a_start_is_said_together_with_what_is_missing(installed: Inst
     assert f"site key {installed.site_key}: cannot be read" in refusal
     assert f"{installed.password} is missing" in refusal
     assert "Traceback" not in answer.stderr
-    assert f"paths.state = {installed.folder}/state: there is no such folder" in refusal
+    assert f"the folder {installed.folder}/state does not exist" in refusal
     assert sorted(path.name for path in installed.folder.iterdir()) == ["gated.toml"]
 
 

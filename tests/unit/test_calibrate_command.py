@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from gated.calibrate import reference, versions
-from gated.calibrate.bench import Busy
 from gated.calibrate.output import why_unsteady
 from gated.calibrate.pairs import Pairs, Visits, take_file
 from gated.calibrate.reference import Wanted
@@ -22,6 +21,7 @@ from gated.cli import build_parser, main
 from gated.clock import SystemClock
 from gated.commands import calibrate
 from gated.errors import BusError, ExitCode, GatedError
+from gated.facts.alone import Busy
 from gated.ledger.reader import LedgerReader
 from gated.sensors.calibration import Calibration, ReferencePoint
 from gated.sensors.two_point import NotCalibrated, Steadiness, Unsteady, Window, fit

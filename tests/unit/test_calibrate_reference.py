@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gated.calibrate.bench import Busy
 from gated.calibrate.dialog import GivenUp
 from gated.calibrate.reference import Wanted
 from gated.errors import DeviceLost, ExitCode, GatedError, StorageError
+from gated.facts.alone import Busy
 from gated.ledger.files import WriterLock
 from gated.sensors.calibration import Calibration
 from gated.sensors.compensation import true_surface_c

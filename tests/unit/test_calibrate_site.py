@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gated.calibrate.bench import Busy
 from gated.calibrate.dialog import GivenUp
 from gated.calibrate.site import Wanted
 from gated.cli import main
 from gated.errors import ExitCode, GatedError
+from gated.facts.alone import Busy
 from gated.sensors.two_point import NotCalibrated
 from tests.calibrate_rig import (
     AIR_C,

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from gated.clock import FakeClock, SystemClock
-from gated.commands.status_facts import GateStatus, LedgerFacts
 from gated.config import GateConfig, parse_gate
 from gated.doctor.centre import look_at_acks, look_at_broker, look_at_certificates
 from gated.doctor.findings import Level
 from gated.doctor.host import CannotLook
+from gated.facts.status import GateStatus, LedgerFacts
 from tests.authorities import Authority
 from tests.config_texts import MINIMAL
 from tests.doctor_host import told

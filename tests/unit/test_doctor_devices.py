@@ -10,12 +10,12 @@ import pytest
 
 from gated.actuators.alsa import AlsaSoundCard
 from gated.clock import TimeQuality
-from gated.commands.probe_output import complaint
-from gated.commands.running import ControllerStatus
 from gated.doctor.findings import Finding, Level
 from gated.doctor.wired import implausible, look_at_devices, told_by_gate
+from gated.facts.running import ControllerStatus
 from gated.probe.check import Bench
 from gated.probe.findings import Checked, Kind, State
+from gated.probe.words import complaint
 from gated.scanner.picture import encode_picture
 from gated.sensors.calibration import FOLDER, Calibration, CalibrationFolder
 from gated.vocabulary import Mode, Prompt
@@ -34,7 +34,7 @@ def bench(gate: ProbedGate) -> Bench:
         gate.config,
         gate.devices(),
         gate.clock,
-        gate.clock.advance,
+        gate.pause,
         open_serial=gate.open_port,
         make_card=lambda device, clock: AlsaSoundCard(device, clock, lambda: gate.sound),
     )
@@ -61,7 +61,7 @@ def test_a_chip_at_another_address_is_found_there(gate: ProbedGate) -> None:
     air.attach(0x45, chip("sht3x", gate.clock, 20.0)[1])
     (finding,) = bad(gate).values()
     assert (finding.subject, finding.level) == ("device_ambient", Level.ERROR)
-    assert "is missing" in finding.says[1]
+    assert finding.says[1].startswith("ambient is lost: /dev/i2c-0/0x44: ")
     assert finding.mend is not None
     assert "sht3x answers at 0x45" in finding.mend[1]
     assert "address of temperature.ambient" in finding.mend[1]
@@ -69,8 +69,9 @@ def test_a_chip_at_another_address_is_found_there(gate: ProbedGate) -> None:
 
 def test_the_doctor_says_of_a_missing_device_what_the_start_says(gate: ProbedGate) -> None:
     gate.buses["/dev/i2c-1"].detach(0x5A)
-    said = complaint(gate.check()["child"], "en")
-    assert bad(gate)["device_child"].says[1] == said
+    said = gate.check()["child"]
+    assert said.detail in complaint(said, "en")
+    assert bad(gate)["device_child"].says[1] == f"child is lost: {said.detail}"
 
 
 def test_a_line_that_the_chip_has_not_is_a_wrong_pin(gate: ProbedGate) -> None:
@@ -91,7 +92,7 @@ def test_a_picture_without_light_is_doubtful(gate: ProbedGate) -> None:
     picture = Path(gate.config.scanner.device) / "a.png"
     picture.write_bytes(encode_picture(np.zeros((240, 320, 3), np.uint8)))
     (finding,) = bad(gate).values()
-    assert (finding.subject, finding.level) == ("device_camera", Level.WARNING)
+    assert (finding.subject, finding.level) == ("device_scanner", Level.WARNING)
     assert "take the cap off" in str(finding.mend)
 
 

@@ -15,12 +15,13 @@ import pytest
 
 from gated.cli import main
 from gated.clock import FakeClock
-from gated.commands.mode import change, parse_span, who
+from gated.commands.mode import change, parse_span
 from gated.config import PathSettings
 from gated.contents import ModeContent
 from gated.controller.control import ModeRequest, decode_request
 from gated.datagrams import Receiver
 from gated.errors import ExitCode, GatedError
+from gated.facts.login import who
 from gated.ledger.writer import Ledger
 from gated.vocabulary import Mode
 from gated.wire import Draft

@@ -13,9 +13,6 @@ import pytest
 from gated.actuators.alsa import MixerControl
 from gated.actuators.relay import Relay
 from gated.commands.probe_output import (
-    KINDS,
-    MEND_ZH,
-    STATES,
     CheckResult,
     check_code,
     check_lines,
@@ -24,7 +21,9 @@ from gated.commands.probe_output import (
 from gated.config import GateConfig, parse_gate
 from gated.config.explain import dump_toml, with_paths
 from gated.credentials.pseudonym import make_site_key
-from gated.errors import ExitCode
+from gated.durable import make_folder
+from gated.errors import ExitCode, StorageError
+from gated.ledger.files import check_folder
 from gated.probe.check import WITHIN_S
 from gated.probe.findings import (
     FrameSeen,
@@ -33,6 +32,7 @@ from gated.probe.findings import (
     State,
 )
 from gated.probe.start import look_at_start
+from gated.probe.words import KINDS, MEND_ZH, STATES
 from tests.probe_gate import LINES, Port, ProbedGate, pictures
 from tests.relay_wire import wire
 
@@ -46,7 +46,7 @@ def gate(tmp_path: Path) -> Iterator[ProbedGate]:
 
 
 ALL = [
-    "child", "distance child", "ambient", "camera", "paper", "relay", "call_staff", "lamp go",
+    "child", "distance child", "ambient", "scanner", "paper", "relay", "call_staff", "lamp go",
     "lamp wait", "lamp code", "buzzer", "voice", "inputs",
 ]  # fmt: skip
 
@@ -59,7 +59,7 @@ def test_every_device_of_the_configuration_has_one_line_and_is_well(gate: Probed
     assert checked["child"].expected == "mlx90614 DCI /dev/i2c-1"
     assert "(chip " in checked["child"].reading
     assert checked["ambient"].reading.endswith("%RH")
-    assert checked["camera"].reading == "320 × 240 px, 20 %"
+    assert checked["scanner"].reading == "320 × 240 px, 20 %"
     result = CheckResult(tuple(checked.values()))
     assert check_code(result) is ExitCode.OK
     lines = list(check_lines(result, "en"))
@@ -105,7 +105,7 @@ def test_what_is_missing_is_said_by_its_own_adapter(gate: ProbedGate) -> None:
     )
     checked = gate.check()
     missing = {name: d.detail for name, d in checked.items() if d.state is State.MISSING}
-    assert sorted(missing) == ["camera", "child", "lamp go", "voice"]
+    assert sorted(missing) == ["child", "lamp go", "scanner", "voice"]
     assert missing["child"] == (
         "/dev/i2c-1/0x5A: no MLX90614 answers: check its wires and supply; if it is asleep, switch "
         "its power off and on; if it is in PWM mode, change it"
@@ -201,7 +201,7 @@ def test_everything_that_would_end_a_start_is_said_at_once(
     config = GateConfig.model_validate(raw)
     found = look_at_start(config)
     assert [line.partition(" ")[0] for line in found.faults] == [
-        "site", f"{tmp_path}/password", "persons", "paths.state",
+        "site", f"{tmp_path}/password", "persons", "the",
     ]  # fmt: skip
     assert [line for line in found.doubts if "cannot be read" in line] == list(found.doubts)
     make_site_key(tmp_path / "site.key")
@@ -232,5 +232,10 @@ def test_folders_that_a_gate_could_not_write_to_are_said_before_they_end_a_start
         site_key_file=tmp_path / "site.key",
     )
     state, run = look_at_start(config).faults
-    assert state.startswith(f"paths.state = {tmp_path}/state: there is no such folder")
-    assert run.startswith(f"paths.run = {tmp_path}/file/run: this user may not write there")
+    with pytest.raises(StorageError) as caught:  # as the controller's ledger is opened
+        check_folder(tmp_path / "state" / "ledger.db")
+    assert state == str(caught.value)
+    assert state.startswith(f"the folder {tmp_path}/state does not exist")
+    with pytest.raises(StorageError) as caught:  # as the controller makes it
+        make_folder(tmp_path / "file" / "run")
+    assert run == str(caught.value)

@@ -214,7 +214,7 @@ def test_a_frame_of_the_configurations_camera_is_shown_and_kept(
     kept = config_file.parent / "kept.jpg"
     main(["probe", "--config", str(config_file), "--frame", "--save", str(kept)])
     shown = capsys.readouterr().out
-    assert "ok  camera (pictures " in shown
+    assert "ok  scanner (camera, pictures " in shown
     assert "320 × 240 px, brightness 20 %, no code" in shown
     assert f"the picture is in {kept}" in shown
     assert kept.exists()

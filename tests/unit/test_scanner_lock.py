@@ -26,7 +26,10 @@ def test_a_second_holder_learns_who_has_it_and_gets_it_afterwards(tmp_path: Path
 
 def test_a_run_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(StorageError, match="cannot make"), only_scanner_of(tmp_path / "run"):
+    with (
+        pytest.raises(StorageError, match="/run cannot be made, or cannot be written to"),
+        only_scanner_of(tmp_path / "run"),
+    ):
         pass
 
 

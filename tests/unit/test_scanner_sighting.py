@@ -97,7 +97,7 @@ def _changed(sighting: CodeSeen | ScannerHealth, **changes: object) -> bytes:
         _changed(HEALTH, frames=2**63),
         _changed(HEALTH, state="fine"),
         _changed(HEALTH, state={}),
-        _changed(HEALTH, reason="x" * 201),
+        _changed(HEALTH, reason="x" * 401),
         _changed(HEALTH, reason="a\nb"),
         _changed(HEALTH, reason=None),
         _changed(HEALTH, kind="healthy"),

@@ -10,11 +10,12 @@ import pytest
 from gated.cli import main
 from gated.clock import FakeClock
 from gated.commands.status import gather
-from gated.commands.status_facts import GateStatus
-from gated.commands.status_output import as_json, exit_code, problems, screen
+from gated.commands.status_output import as_json, exit_code, screen
 from gated.config import GateConfig, parse_gate
 from gated.contents import AlarmContent, AlarmName
 from gated.errors import ExitCode
+from gated.facts.problems import problems
+from gated.facts.status import GateStatus
 from gated.ledger.mailbox import Mailbox
 from gated.ledger.writer import Ledger
 from gated.texts import LANGUAGES

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 
+_MAX_NAME = 64
+
 
 def login_name() -> str:
     """Return the login name, also behind sudo; the user's number where there is no name."""
@@ -15,3 +17,8 @@ def login_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+def who() -> str:
+    """Return who asks, as it is recorded."""
+    return f"cli:{login_name()}"[:_MAX_NAME]

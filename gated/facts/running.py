@@ -45,9 +45,11 @@ class ControllerStatus(BaseModel):
     chips: dict[str, str] = {}  # identity of each thermometer's chip
     time_quality: TimeQuality
     devices: dict[str, str]  # name → ok | lost
+    why: dict[str, str] = {}  # of each that is lost, what its adapter says
     threshold_c: float
     rules: str
     certificates: tuple[CertificateDue, ...] = ()
+    safe_mode_after: int | None = None  # so many crashes; None: it is not in safe mode
 
 
 @dataclass(frozen=True, slots=True)

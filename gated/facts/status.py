@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from gated.commands.running import ControllerStatus, Silent
 from gated.contents import AlarmName
+from gated.facts.running import ControllerStatus, Silent
 
 FAULTS = (
     AlarmName.DEVICE_LOST,
@@ -21,6 +21,7 @@ FAULTS = (
     AlarmName.HELD_OPEN,
     AlarmName.CERTIFICATE_EXPIRING,
     AlarmName.CERTIFICATE_REFUSED,
+    AlarmName.SAFE_MODE,
 )
 """Alarms about the gate; the others are about a person, or say that something works again."""
 
