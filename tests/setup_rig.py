@@ -10,6 +10,7 @@ from gated.credentials.keys import public_key_set
 from tests.config_texts import MINIMAL
 
 OFFICE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+OFFICE_KEYS = public_key_set(OFFICE.public_key())
 ISSUER = "office.jwks.json"
 PASSWORD = "correct-horse"
 
@@ -21,7 +22,7 @@ class Card:
         self.etc, self.boot = folder / "etc", folder / "boot"
         self.config = self.etc / "gated.toml"
         self.boot.mkdir(parents=True)
-        (self.boot / ISSUER).write_text(public_key_set(OFFICE.public_key()), encoding="utf-8")
+        (self.boot / ISSUER).write_text(OFFICE_KEYS, encoding="utf-8")
         self.file = self.boot / "gated-setup.toml"
 
     def ask_for(self, setup: str, tables: str = MINIMAL) -> None:
