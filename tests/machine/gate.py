@@ -75,6 +75,9 @@ class Gate:
             if command == "sudo gated status":
                 self.wait(self._is_well, "a gate where all is well")
                 continue
+            if command == "sudo gated probe":
+                self._probe()
+                continue
             self.guest.run(f"cd {FOLDER} && {command}", within_s=900)
             if command.startswith("sudo apt install"):
                 measure("package installed", time.monotonic() - began_s, "s")
@@ -137,6 +140,10 @@ class Gate:
     def plug_serial(self) -> None:
         """Plug the serial scanner in."""
         self._serial = self.guest.connect_serial()
+
+    def close(self) -> None:
+        if self._serial is not None:
+            self._serial.close()
 
     def read_by_serial(self, code: str) -> None:
         """Let the serial scanner read ``code``."""
@@ -210,6 +217,12 @@ class Gate:
 
     def wait(self, is_so: Callable[[], bool], what: str, within_s: float = PATIENCE_S) -> float:
         return wait_for(is_so, what, within_s, log=self.log)
+
+    def _probe(self) -> None:
+        # Its status is not looked at: an emulated machine may be too slow to load picamera2 for it.
+        found = self.guest.try_to("gated probe")[1]
+        for device in ("mlx90614", "sht3x", "pinctrl-bcm2711", "/dev/video0", "/dev/ttyUSB0"):
+            assert device in found, found
 
     def _check_that_nothing_runs(self) -> None:
         for unit in (*UNITS, "gated.target"):
