@@ -10,6 +10,7 @@ import fcntl
 import struct
 import sys
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -55,16 +56,21 @@ def write_files(text: str) -> None:
 
 def main() -> None:
     pause = threading.Event()
+    painter = ThreadPoolExecutor(1)  # drawing takes seconds here, and the camera goes on meanwhile
     with Path(DEVICE).open("wb", buffering=0) as camera:
         size = WIDTH * HEIGHT * 2
         shape = struct.pack("=I4xIIIIIIII", OUTPUT, WIDTH, HEIGHT, YUYV, 1, WIDTH * 2, size, 8, 0)
         fcntl.ioctl(camera, VIDIOC_S_FMT, bytearray(shape.ljust(208, b"\0")))
-        shown, held, at = "", frames(""), 0
+        held, at = frames(""), 0
+        shown = wanted = ""
+        drawing: Future[list[bytes]] | None = None
         while True:
-            wanted = SHOWN.read_text().strip() if SHOWN.exists() else ""
-            if wanted not in (shown, STALLED):
-                shown, held = wanted, frames(wanted)
-            if wanted != STALLED:
+            asked = SHOWN.read_text().strip() if SHOWN.exists() else ""
+            if drawing is not None and drawing.done():
+                held, shown, drawing = drawing.result(), wanted, None
+            elif drawing is None and asked not in (shown, STALLED):
+                wanted, drawing = asked, painter.submit(frames, asked)
+            if asked != STALLED:
                 at = (at + 1) % len(held)
                 camera.write(held[at])
             pause.wait(1 / FRAMES_HZ)
