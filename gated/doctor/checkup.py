@@ -151,12 +151,12 @@ def _of_gate(config: GateConfig, gate: Gate, host: Host, clock: Clock) -> Iterat
     elif gate.bench is not None:
         devices = partial(wired.look_at_devices, gate.bench)
         yield Check(Area.DEVICES, DEVICES, devices, DEVICES_WITHIN_S)
-        yield Check(Area.BOARD, board.CHIP, partial(board.look_at_chip, config, gate.gpio))
     else:
         yield Check(Area.DEVICES, DEVICES, partial(_left_alone, gate.status))
     yield Check(Area.DEVICES, nodes.PERMISSIONS, partial(nodes.look_at_permissions, config))
     controller = partial(services.look_at_controller, gate.status)
     yield Check(Area.SERVICES, services.CONTROLLER, controller)
+    yield Check(Area.BOARD, board.CHIP, partial(board.look_at_chip, config, gate.gpio))
     yield Check(Area.BOARD, board.BOOT_PINS, partial(board.look_at_boot_pins, config, host))
     yield Check(Area.STORAGE, storage.STATE, partial(storage.look_at_state, config, host))
     yield Check(Area.STORAGE, storage.DISK, partial(storage.look_at_disk, config))
