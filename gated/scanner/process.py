@@ -104,6 +104,11 @@ class ScannerLoop:
         self._last_frame_at: MonoSeconds | None = None
         self._started_at = clock.monotonic_s()
 
+    @property
+    def trouble(self) -> str:
+        """Why no code can be read now; "" if one can. From any thread."""
+        return self._health(self._clock.monotonic_s()).trouble
+
     def tell_death(self) -> None:
         """Tell, now and until a frame comes, that the gate's last scanner process died."""
         self._before = DIED

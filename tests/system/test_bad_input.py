@@ -334,6 +334,7 @@ def test_status_line_status_screen_and_doctor_say_one_sentence_of_a_lost_device(
     fault: str, folder: Path, manager: Manager
 ) -> None:
     lost, file = LOST[fault], folder / "gated.toml"
+    beside: Manager | None = None
     with ExitStack() as held:
         controller = held.enter_context(
             manager.start("-m", "tests.probed_controller", str(folder), fault)
@@ -341,8 +342,14 @@ def test_status_line_status_screen_and_doctor_say_one_sentence_of_a_lost_device(
         held.callback(controller.terminate)
         if lost.has_scanner:
             wait_for(lambda: manager.status() != "", "a controller")
-            scanner = held.enter_context(run_gated_quietly("scanner", "--config", str(file)))
+            (folder / "s").mkdir()
+            beside = held.enter_context(closing(Manager(folder / "s")))
+            scanner = held.enter_context(
+                beside.start("-m", "gated", "scanner", "--config", str(file))
+            )
             held.callback(scanner.terminate)
+            its = beside.status
+            wait_for(lambda: lost.words in its(), "the scanner's sentence", log=its)
         wait_for(lambda: lost.words in manager.status(), "the sentence", log=manager.status)
         config = load_gate(file)
         wait_for(lambda: told_by(config, file, lost.device) is not None, "status.json")
@@ -350,6 +357,8 @@ def test_status_line_status_screen_and_doctor_say_one_sentence_of_a_lost_device(
             said for said in manager.status().split(" | ") if said.startswith(f"{lost.device} is ")
         ]
         assert told_by(config, file, lost.device) == sentence
+        if beside is not None:
+            assert sentence in beside.status().split(" | ")
         status = gather(config, file, CLOCK)
         assert any(en.startswith(f"{sentence}; ") for _, en in problems(status))
         controller.terminate()
@@ -383,12 +392,3 @@ def asked(fault: str, folder: Path, device: str) -> str:
     finding = findings[SUBJECT.format(device)]
     assert finding.level is Level.ERROR
     return finding.says[1]
-
-
-def run_gated_quietly(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "gated", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
