@@ -9,7 +9,7 @@ JOBS ?= 3
 
 .DEFAULT_GOAL := setup
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test unit check bench bench-scanning fuzz faults deb fmt lock clean
+.PHONY: help setup demo test unit check bench bench-scanning fuzz faults machine deb fmt lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -72,6 +72,13 @@ fuzz: $(BASE) ## every reader of strangers' input under a fuzzer; SECONDS=600 ea
 # Goes on from where it stopped (build/faults); power cuts and full disks need root.
 faults: $(TEST) ## break everything between gate and collector, count what is lost; SEED=1 RUNS=20, ONLY=kill_any
 	@$(PY) scripts/faults.py $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ONLY:%=--only %) $(ARGS)
+
+# Needs root, and x86_64 for the guest. It goes on with the guest's root and modules of the last run (build/machine/cache).
+machine: $(TEST) ## install the package on machines of its own, use and break it there; SHORT=1 in ten minutes
+	@rm -f build/machine/figures.jsonl
+	@$(PY) -m scripts.deb --architecture amd64
+	@$(PY) -m pytest -n 2 --dist loadgroup -p no:randomly --machine $(if $(SHORT),--short) tests/machine $(ARGS); \
+		code=$$?; $(PY) -m tests.machine.table; exit $$code
 
 # Wheels are kept in build/deb, each checked against the lock when it comes.
 deb: $(BASE) ## Debian packages for amd64 and arm64 and the wheel, into dist/; ARGS="--architecture arm64"

@@ -68,6 +68,7 @@ class AlarmName(enum.StrEnum):
     THERMOMETER_STEADY = "thermometer_steady"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     CERTIFICATE_REFUSED = "certificate_refused"
+    SAFE_MODE = "safe_mode"
 
 
 class CommandName(enum.StrEnum):

@@ -30,6 +30,8 @@ def _logging_as_it_was() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--hw", action="store_true", help="also run the tests that need real hardware")
+    parser.addoption("--machine", action="store_true", help="also run the tests of a whole machine")
+    parser.addoption("--short", action="store_true", help="fewer rounds of what is done many times")
 
 
 def pytest_configure() -> None:
@@ -38,9 +40,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--hw"):
-        return
-    skip = pytest.mark.skip(reason="needs real hardware: give --hw")
-    for item in items:
-        if item.get_closest_marker("hw"):
-            item.add_marker(skip)
+    for marker, needs in (("hw", "real hardware"), ("machine", "a whole machine and minutes")):
+        if config.getoption(f"--{marker}"):
+            continue
+        skip = pytest.mark.skip(reason=f"needs {needs}: give --{marker}")
+        for item in items:
+            if item.get_closest_marker(marker):
+                item.add_marker(skip)

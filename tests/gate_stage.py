@@ -52,6 +52,7 @@ class Edge:
 
     at_s: float
     is_energised: bool
+    pid: int = -1  # who drove it; -1: it fell with its owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,14 @@ class Shown:
 
 
 class Stage:
-    """What is before the gate, and what the gate does to it."""
+    """What is before the gate, and what the gate does to it.
 
-    def __init__(self, folder: Path, config: GateConfig) -> None:
+    ``users`` runs the gate's processes, if it is neither root nor the test's own user.
+    """
+
+    def __init__(
+        self, folder: Path, config: GateConfig, users: frozenset[int] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.relay: list[Edge] = []
@@ -73,7 +79,7 @@ class Stage:
         self._names = heat_columns(config)
         self._heat = HeatLog(folder / HEAT_FILE, self._names, create=True)
         self._seen = dict.fromkeys(self._names, AMBIENT_C)
-        self._outputs = StageOutputs(folder)
+        self._outputs = StageOutputs(folder, users)
         self._inputs = StageInputs(folder)
         self._camera = StageCamera(folder / FRAME_FILE, CLOCK, STAGE_SEED)
         self._stop = threading.Event()
@@ -162,7 +168,7 @@ class Stage:
             if isinstance(change, PromptShown):
                 self.prompts.append(Shown(at_s, change.prompt, change.visit_id))
             elif isinstance(change, LineChanged) and change.line == "relay":
-                self.relay.append(Edge(at_s, change.is_energised))
+                self.relay.append(Edge(at_s, change.is_energised, change.pid))
             elif isinstance(change, LineChanged) and change.line == "call_staff":
                 self.bell.append(Edge(at_s, change.is_energised))
 

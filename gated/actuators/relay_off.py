@@ -88,7 +88,7 @@ def main(path: Path) -> int:
         if spec is not None:
             switch_off(spec)
     except ActuationError as exc:
-        priority = "<3>" if "JOURNAL_STREAM" in os.environ else ""  # as in gated/logs.py
+        priority = "<3>" if "JOURNAL_STREAM" in os.environ else ""  # sd-daemon(3)
         said = f"{priority}the relay may still be on, look at the gate 请查看闸门: {exc}\n"
         os.write(2, said.encode(errors="replace"))
         return int(exc.exit_code)

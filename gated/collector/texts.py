@@ -64,6 +64,7 @@ ALARMS: Mapping[str, Pair] = {
     AlarmName.THERMOMETER_STEADY: ("测温恢复正常", "thermometer is as expected again"),
     AlarmName.CERTIFICATE_EXPIRING: ("连接证书即将到期", "a certificate ends soon: renew it"),
     AlarmName.CERTIFICATE_REFUSED: ("新证书未被接受", "a new certificate is not accepted"),
+    AlarmName.SAFE_MODE: ("主控多次崩溃，无人能进", "crashed repeatedly: nobody enters"),
 }
 
 COMPLETENESS: Mapping[str, Pair] = {

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gated.config import GateConfig
 
 HELP = "run the controller process (normally started by systemd or by gated run)"
 
@@ -24,15 +28,30 @@ def run(args: argparse.Namespace) -> int:
 
     from gated.clock import SystemClock
     from gated.config.overlay import load_in_force
+    from gated.controller.crashes import SAFE_AFTER, counted
     from gated.controller.driver_keys import refuse_driver_keys
-    from gated.controller.main import Controller
     from gated.devices import real_devices, simulated_devices
     from gated.logs import start_logging
 
     start_logging("controller")
+    clock = SystemClock()
     make = real_devices if args.stage is None else partial(simulated_devices, args.stage)
-    in_force = load_in_force(args.config)
-    if in_force.problem:
-        logging.getLogger(__name__).error("%s", in_force.problem)
-    refuse_driver_keys(in_force.config, args.config)
-    return Controller(in_force.config, args.config, make, SystemClock()).run()
+
+    def load() -> GateConfig:
+        in_force = load_in_force(args.config)
+        if in_force.problem:
+            logging.getLogger(__name__).error("%s", in_force.problem)
+        return in_force.config
+
+    def start(crashes: int) -> int:
+        if crashes >= SAFE_AFTER:
+            from gated.controller.safe_mode import run_safe_mode
+
+            return run_safe_mode(crashes, load, make, clock)
+        from gated.controller.main import Controller
+
+        config = load()
+        refuse_driver_keys(config, args.config)
+        return Controller(config, args.config, make, clock).run()
+
+    return counted(start, clock)

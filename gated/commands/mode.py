@@ -199,11 +199,14 @@ def _wait(
 
 def _running(paths: PathSettings, clock: Clock) -> ControllerStatus:
     """Return the controller's status. Raises: GatedError: none runs."""
+    from gated.controller.crashes import sentence
     from gated.facts.running import ControllerStatus, read_running
 
     status = read_running(paths.run, clock)
     if not isinstance(status, ControllerStatus):
         raise _NotRunning(f"the controller is not running; {_START}")
+    if status.safe_mode_after is not None:
+        raise _NotRunning(sentence(status.safe_mode_after)[1])
     return status
 
 

@@ -97,8 +97,9 @@ def _controller(status: GateStatus, language: Language) -> str:
 def _running(
     controller: ControllerStatus, ledger: LedgerFacts | None, language: Language
 ) -> Iterator[tuple[Text, str]]:
-    mode = say(MODES[controller.mode], language)
-    if ledger is not None and ledger.mode_until is not None:
+    is_safe = controller.safe_mode_after is not None
+    mode = say(("安全模式", "safe mode") if is_safe else MODES[controller.mode], language)
+    if ledger is not None and ledger.mode_until is not None and not is_safe:
         until = f"{ledger.mode_until:%Y-%m-%d %H:%M}"
         mode += say((f"，到 {until}", f" until {until}"), language)
     if controller.drill:

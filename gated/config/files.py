@@ -8,6 +8,28 @@ from pathlib import Path
 
 from gated.errors import ConfigError
 
+HANDED_OVER = Path("/etc/gated")
+"""Secrets in this folder are root's alone; a unit's process gets copies of those that it needs."""
+NOT_THERE = b"-"
+"""What a unit's ``SetCredential=`` hands over in place of a file that is not there."""
+
+
+def as_handed_over(path: Path) -> Path:
+    """Return the copy of ``path`` that the service manager made for this process, or ``path``.
+
+    The units say which files [systemd.exec(5), LoadCredential=].
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder or path.parent != HANDED_OVER:
+        return path
+    copy = Path(folder) / path.name
+    try:
+        with copy.open("rb") as file:
+            is_there = file.read(len(NOT_THERE) + 1) != NOT_THERE
+    except OSError:
+        return path
+    return copy if is_there else path
+
 
 def read_small_file(path: Path, *, most_bytes: int, forbidden_mode: int, why: str) -> bytes:
     """Return the bytes of the file at ``path``.

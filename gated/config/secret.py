@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import NoReturn
 
-from gated.config.files import read_small_file
+from gated.config.files import as_handed_over, read_small_file
 from gated.errors import ConfigError
 
 MAX_SECRET_BYTES = 65_536
@@ -38,7 +38,7 @@ def read_secret(path: Path) -> Secret:
     """
     try:
         data = read_small_file(
-            path,
+            as_handed_over(path),
             most_bytes=MAX_SECRET_BYTES,
             forbidden_mode=stat.S_IRWXO,
             why=f"holds a secret but is open to everybody on this machine: chmod o= {path}",

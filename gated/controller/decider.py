@@ -20,6 +20,7 @@ from gated.clock import Clock
 from gated.contents import ClaimContent, Content, ReleaseContent, VisitContent
 from gated.errors import GatedError
 from gated.ledger.service import CommitRequest, LedgerRequest
+from gated.logs import VISIT
 from gated.messages import (
     CallStaff,
     CommitFailed,
@@ -194,7 +195,8 @@ class Decider:
         if pending is None:
             return
         if isinstance(event, CommitFailed):
-            log.error("visit %s not recorded: %s", pending.content.visit_id, event.reason)
+            visit_id = pending.content.visit_id
+            log.error("visit %s not recorded: %s", visit_id, event.reason, extra={VISIT: visit_id})
             return
         content = pending.content
         log.info(
@@ -206,6 +208,7 @@ class Decider:
             "-" if content.body_c is None else f"{content.body_c:.2f}",
             content.credential_status or "-",
             content.took_ms,
+            extra={VISIT: content.visit_id},
         )
 
     def _hand_over(self, neighbour: queue.Queue[ItemT], item: ItemT) -> None:

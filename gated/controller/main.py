@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
 import secrets
@@ -18,8 +17,8 @@ from gated.actuators.inputs import DEVICE as INPUTS
 from gated.actuators.relay_off import SPEC_FILE as RELAY_SPEC_FILE
 from gated.actuators.voice import DEVICE as VOICE
 from gated.actuators.worker import Action, ActuatorWorker
-from gated.clock import TIMESYNCD_SYNCHRONIZED, Clock
-from gated.config import ClockSource, GateConfig
+from gated.clock import Clock
+from gated.config import GateConfig
 from gated.config.overlay import load_in_force
 from gated.config.reload import take_live
 from gated.contents import ConfigContent
@@ -47,18 +46,22 @@ from gated.controller.sensors import (
     sensor_names,
 )
 from gated.controller.site_uses import UsesTranslator, sharing_of
-from gated.controller.start_records import boot_content, ledger_alarm
+from gated.controller.start_records import (
+    boot_content,
+    ledger_alarm,
+    newest_record,
+    open_ledger,
+    start_contents,
+)
 from gated.controller.status import Losses, StatusWriter, one_line, write_atomically
-from gated.controller.timekeeper import Timekeeper
+from gated.controller.timekeeper import timekeeper_of
 from gated.credentials.questions import ANSWER_SOCKET, QUESTION_SOCKET
 from gated.datagrams import Receiver, Sender
 from gated.durable import make_folder
 from gated.errors import ConfigError, GatedError
 from gated.ledger.mailbox import MailboxReader
-from gated.ledger.reader import LedgerReader
-from gated.ledger.room import RoomLimits
 from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
-from gated.ledger.writer import Ledger, Opened
+from gated.ledger.writer import Opened
 from gated.messages import DeviceChanged
 from gated.supervisor import Supervisor
 from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged
@@ -72,7 +75,6 @@ ACTIONS_BOUND = 256  # full: the outputs hang; the decider gives up and starts a
 MEASURE_BOUND = 4
 PUBLISH_WITHIN_S = 1.0
 SECONDS_A_DAY = 86_400.0
-BYTES_A_MB = 1_048_576
 
 
 class Controller:
@@ -109,21 +111,10 @@ class Controller:
             each_second=self._each_second,
         )
         make_folder(config.paths.run)
-        opened = Ledger.open(
-            config.paths.state / "ledger.db",
-            site=config.gate.site,
-            gate=config.gate.name,
-            clock=clock,
-            software=__version__,
-            keep_person_days=config.uplink.keep_person_days,
-            limits=RoomLimits(
-                max_bytes=config.ledger.max_bytes,
-                min_free_bytes=config.ledger.min_free_mb * BYTES_A_MB,
-            ),
-        )
+        opened = open_ledger(config, clock)
         self._ledger = opened.ledger
         self._ledger.sharing = sharing_of(config)
-        self._timekeeper = self._make_timekeeper()
+        self._timekeeper = timekeeper_of(config, clock, newest_record(self._ledger))
         self._site_uses = UsesTranslator(clock, self._timekeeper.is_before_reset, self._publish)
         self._certificates = CertificateWatch(
             own_pairs(config),
@@ -204,21 +195,6 @@ class Controller:
         supervisor.add("inputs", self._inputs.run)
         supervisor.add("decider", self._decider.run)
         supervisor.add("ledger", self._make_ledger_service().run)
-
-    def _make_timekeeper(self) -> Timekeeper:
-        is_system = self._config.clock.source is ClockSource.SYSTEM
-        newest = self._newest_record()
-        return Timekeeper(
-            self._clock,
-            self._timezone,
-            newest_record=newest,
-            sync_file=None if is_system else TIMESYNCD_SYNCHRONIZED,
-            passback_reset=self._config.checks.anti_passback_reset,
-        )
-
-    def _newest_record(self) -> datetime | None:
-        with contextlib.closing(LedgerReader(self._ledger.path)) as reader:
-            return reader.newest_time()
 
     def _initial_state(self) -> LaneState:
         """Return the lane as the ledger remembers it: mode, drill, uses."""
@@ -332,9 +308,8 @@ class Controller:
     # --- what is recorded about the process itself --------------------------------------------
 
     def _record_start(self, opened: Opened) -> None:
-        self._publish(Record(boot_content(opened)))
-        if opened.how in ("recovered", "forked"):
-            self._publish(Record(ledger_alarm(opened)))
+        for content in start_contents(opened):
+            self._publish(Record(content))
         open_visits = tuple(self._ledger.open_visits())
         at = self._clock.monotonic_s()
         if open_visits:

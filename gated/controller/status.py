@@ -68,24 +68,12 @@ class StatusWriter:
     def each_second(self) -> None:
         """Write the status; now and then publish a health event."""
         state = self._lane_state()
-        names = (*self._devices, *sorted(state.lost - set(self._devices)))
-        devices = {n: "lost" if n in state.lost else "ok" for n in names}
+        devices = device_states(state, self._devices)
         status = {
-            "v": 1,
-            "pid": os.getpid(),
-            "boottime_ms": self._clock.boottime_ms(),
-            "mode": state.mode.value,
-            "drill": state.drill,
-            "gate": _gate(state),
-            "prompt": state.prompt.value,
-            "time_quality": state.time_quality.value,
-            "devices": devices,
+            **status_words(state, devices, self._clock),
             "why": {n: self._losses.why(n) for n in sorted(state.lost)},
             "chips": self._chips(),
-            "threshold_c": state.lane.rules.temperature.fever_threshold_c,
-            "rules": state.lane.rules.version,
             "boot_nonce": self._boot_nonce(),
-            "visits": len(state.visits),
             "certificates": self._certificates(),
         }
         self._write(json.dumps(status).encode())
@@ -116,6 +104,30 @@ class StatusWriter:
         """Take the status away: a status that nobody renews is no status."""
         self._path.unlink(missing_ok=True)
         self._reader.close()
+
+
+def device_states(state: LaneState, devices: tuple[str, ...]) -> dict[str, str]:
+    """Return name → ok or lost, of ``devices`` and of whatever else is lost."""
+    names = (*devices, *sorted(state.lost - set(devices)))
+    return {n: "lost" if n in state.lost else "ok" for n in names}
+
+
+def status_words(state: LaneState, devices: Mapping[str, str], clock: Clock) -> dict[str, object]:
+    """Return what every status says."""
+    return {
+        "v": 1,
+        "pid": os.getpid(),
+        "boottime_ms": clock.boottime_ms(),
+        "mode": state.mode.value,
+        "drill": state.drill,
+        "gate": _gate(state),
+        "prompt": state.prompt.value,
+        "time_quality": state.time_quality.value,
+        "devices": devices,
+        "threshold_c": state.lane.rules.temperature.fever_threshold_c,
+        "rules": state.lane.rules.version,
+        "visits": len(state.visits),
+    }
 
 
 class Losses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from gated.clock import (
     TIMESYNCD_SYNCHRONIZED,
@@ -12,6 +13,7 @@ from gated.clock import (
     clock_floor,
     judge_time_quality,
 )
+from gated.config import ClockSource, GateConfig
 from gated.visit.state import ClockChanged, PassbackReset
 
 STEP_MS = 1_000
@@ -100,3 +102,17 @@ class Timekeeper:
         hour, minute = (int(part) for part in self._passback_reset.split(":"))
         since_reset = when.astimezone(self._timezone) - timedelta(hours=hour, minutes=minute)
         return since_reset.toordinal()
+
+
+def timekeeper_of(
+    config: GateConfig, clock: Clock, newest_record: datetime | None = None
+) -> Timekeeper:
+    """Return the timekeeper of a gate; without a ledger it has a lower floor."""
+    is_system = config.clock.source is ClockSource.SYSTEM
+    return Timekeeper(
+        clock,
+        ZoneInfo(config.gate.timezone),
+        newest_record=newest_record,
+        sync_file=None if is_system else TIMESYNCD_SYNCHRONIZED,
+        passback_reset=config.checks.anti_passback_reset,
+    )

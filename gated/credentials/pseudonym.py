@@ -14,6 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gated.config.files import as_handed_over
 from gated.durable import write_new_private_file
 from gated.errors import ConfigError
 
@@ -75,7 +76,7 @@ def make_site_key(path: Path) -> SiteKey:
 def load_site_key(path: Path) -> SiteKey:
     """Return the site key in ``path``. Raises: ConfigError: not 32 readable bytes of base64."""
     try:
-        with path.open("rb") as file:
+        with as_handed_over(path).open("rb") as file:
             text = file.read(4 * SITE_KEY_BYTES)
         key = base64.b64decode(text.strip(), validate=True)
     except OSError as exc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from gated.controller.crashes import sentence
 from gated.doctor.findings import Finding, error, ok, same, unknown, warning
 from gated.doctor.host import Host
 from gated.facts.problems import not_running
@@ -90,7 +91,9 @@ def look_at_watchdog(host: Host) -> Iterator[Finding]:
 def look_at_controller(status: GateStatus) -> Iterator[Finding]:
     """Yield whether the process that decides runs and answers."""
     controller = status.controller
-    if isinstance(controller, ControllerStatus):
+    if isinstance(controller, ControllerStatus) and controller.safe_mode_after is not None:
+        yield error(CONTROLLER, says=sentence(controller.safe_mode_after))
+    elif isinstance(controller, ControllerStatus):
         pid = controller.pid
         yield ok(
             CONTROLLER, says=(f"主控运行中，进程 {pid}", f"the controller runs, process {pid}")

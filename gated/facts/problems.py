@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from gated.clock import TimeQuality
+from gated.controller.crashes import sentence
 from gated.facts.advice import Text, advice
 from gated.facts.running import CertificateDue, ControllerStatus, Silent
 from gated.facts.status import GateStatus, LedgerFacts
@@ -59,6 +60,8 @@ def not_running(status: GateStatus, silent: Silent | None) -> Text:
 def _problems_of_controller(
     controller: ControllerStatus, serial: Collection[str]
 ) -> Iterator[Text]:
+    if controller.safe_mode_after is not None:
+        yield sentence(controller.safe_mode_after)
     for name, state in controller.devices.items():
         if state != "ok":
             lost, mend = device_lost(name, controller.why.get(name, "")), advice(name, serial)

@@ -49,6 +49,7 @@ class ControllerStatus(BaseModel):
     threshold_c: float
     rules: str
     certificates: tuple[CertificateDue, ...] = ()
+    safe_mode_after: int | None = None  # so many crashes; None: it is not in safe mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ FAULTS = (
     AlarmName.HELD_OPEN,
     AlarmName.CERTIFICATE_EXPIRING,
     AlarmName.CERTIFICATE_REFUSED,
+    AlarmName.SAFE_MODE,
 )
 """Alarms about the gate; the others are about a person, or say that something works again."""
 

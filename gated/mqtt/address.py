@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gated.config import BrokerSettings, read_secret
+from gated.config.files import as_handed_over
 from gated.errors import ConfigError
 
 
@@ -67,7 +68,8 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=files.ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if files.certificate is not None:
-            context.load_cert_chain(files.certificate, files.key)
+            key = None if files.key is None else as_handed_over(files.key)
+            context.load_cert_chain(files.certificate, key)
     except OSError as exc:  # an SSLError is one
         names = ", ".join(str(path) for path in (files.ca, files.certificate, files.key) if path)
         raise ConfigError(f"cannot use the TLS files {names}: {in_words(exc)}") from exc

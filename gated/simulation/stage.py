@@ -125,10 +125,13 @@ class PromptShown:
 
 
 class StageOutputs:
-    """The scenario's end of the gate's outputs: what it does, and what its death does."""
+    """The scenario's end of the gate's outputs: what it does, and what its death does.
 
-    def __init__(self, stage: Path) -> None:
-        self._receiver = Receiver(stage / OUTPUTS_SOCKET)
+    ``users`` may drive them: by default root and the scenario's own.
+    """
+
+    def __init__(self, stage: Path, users: frozenset[int] | None = None) -> None:
+        self._receiver = Receiver(stage / OUTPUTS_SOCKET, allowed_uids=users)
         self._owners = Owners()
         self._fallen: deque[LineChanged] = deque()
 

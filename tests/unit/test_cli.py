@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import logging
 import os
 import re
 import subprocess
@@ -16,7 +14,6 @@ import pytest
 import gated
 from gated.cli import COMMANDS, build_parser, load_command, main
 from gated.errors import ExitCode
-from gated.logs import LEVELS
 
 HEAVY = {"cv2", "numpy", "zxingcpp", "pyzbar", "smbus2", "serial", "gpiod", "starlette", "uvicorn"}
 
@@ -159,68 +156,6 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert result.stdout.strip() == "[]"
-
-
-# --- log lines -----------------------------------------------------------------------------------
-
-LOGGING = """
-import logging
-from gated.logs import start_logging
-start_logging("uplink")
-log = logging.getLogger("gated.somewhere")
-log.debug("fine")
-log.info("记录 %d", 7)
-log.warning("hm")
-try:
-    1 / 0
-except ZeroDivisionError:
-    log.exception("broken")
-"""
-
-
-def log_lines(**environment: str) -> list[str]:
-    kept = {k: v for k, v in os.environ.items() if k not in {"GATED_LOG", "JOURNAL_STREAM"}}
-    result = subprocess.run(
-        [sys.executable, "-c", LOGGING],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        env={**kept, "PYTHONUTF8": "1", **environment},
-    )
-    assert result.stdout == ""
-    return result.stderr.splitlines()
-
-
-def test_a_terminal_gets_lines_to_read() -> None:
-    lines = log_lines()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} uplink INFO 记录 7", lines[0])
-    assert lines[1].endswith("uplink WARNING hm")
-    assert lines[-1].startswith("ZeroDivisionError")
-
-
-def test_the_journal_gets_one_json_object_a_line_with_its_priority() -> None:
-    lines = log_lines(JOURNAL_STREAM="8:1", GATED_LOG="debug")
-    heads = [re.match(r"<(\d)>", line) for line in lines]
-    assert [head and head[1] for head in heads] == ["7", "6", "4", "3"]
-    entries = [json.loads(line[3:]) for line in lines]
-    assert entries[1] == {"process": "uplink", "at": "gated.somewhere", "message": "记录 7"}
-    assert "ZeroDivisionError" in entries[3]["traceback"]
-
-
-@pytest.mark.parametrize(
-    ("level", "lines"), [("debug", 4), ("info", 3), ("warning", 2), ("WARNING", 2), ("loud", 3)]
-)
-def test_the_level_is_chosen_by_the_environment(level: str, lines: int) -> None:
-    assert len([line for line in log_lines(GATED_LOG=level) if re.match(r"\d\d:", line)]) == lines
-
-
-def test_the_levels_that_can_be_chosen_are_pythons() -> None:
-    assert {name: logging.getLevelName(level) for name, level in LEVELS.items()} == {
-        "debug": "DEBUG",
-        "info": "INFO",
-        "warning": "WARNING",
-    }
 
 
 def test_a_command_of_a_gate_on_a_collectors_machine_says_what_to_install(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from gated.config import Secret, load_gate, parse_gate, read_secret
+from gated.config.files import HANDED_OVER, NOT_THERE, as_handed_over
+from gated.credentials.pseudonym import load_site_key, make_site_key
 from gated.errors import ConfigError, ExitCode
 from tests.config_texts import MINIMAL, with_keys
 
@@ -157,3 +159,48 @@ def test_a_password_in_the_wrong_place_is_not_repeated_in_the_error(text: str) -
     with pytest.raises(ConfigError) as caught:
         parse_gate(text, "gated.toml")
     assert "hunter2" not in str(caught.value)
+
+
+# --- what the service manager hands over ------------------------------------------------------
+
+
+@pytest.fixture
+def handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a unit's credentials."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+def test_a_secret_that_only_root_may_read_comes_from_the_service_manager(handed_over: Path) -> None:
+    (handed_over / "mqtt.password").write_text("open sesame\n", encoding="utf-8")
+    (handed_over / "mqtt.password").chmod(0o400)
+    assert read_secret(HANDED_OVER / "mqtt.password").reveal() == "open sesame"
+
+
+def test_a_site_key_too(handed_over: Path) -> None:
+    made = make_site_key(handed_over / "site.key")
+    assert load_site_key(HANDED_OVER / "site.key").key_id == made.key_id
+
+
+@pytest.mark.parametrize("handed", [None, NOT_THERE])
+def test_what_was_not_handed_over_is_read_from_the_file_that_is_named(
+    handed: bytes | None, handed_over: Path
+) -> None:
+    if handed is not None:
+        (handed_over / "site.key").write_bytes(handed)
+    assert as_handed_over(HANDED_OVER / "site.key") == HANDED_OVER / "site.key"
+
+
+def test_a_file_of_another_folder_is_never_mistaken_for_one_that_was_handed_over(
+    handed_over: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (handed_over / "mqtt.password").write_text("another broker's", encoding="utf-8")
+    own = tmp_path_factory.mktemp("own") / "mqtt.password"
+    own.write_text("ours", encoding="utf-8")
+    own.chmod(0o600)
+    assert read_secret(own).reveal() == "ours"
+
+
+def test_by_hand_the_file_itself_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert as_handed_over(HANDED_OVER / "site.key") == HANDED_OVER / "site.key"

@@ -25,7 +25,7 @@ from gated.policy import NOT_JUDGED_REASONS, Context, Decision, Rules, decide
 from gated.sensors.registry import driver_names
 from gated.sensors.sampling import SamplingRules
 from gated.supervisor import HEARTBEAT_STALE_S
-from gated.texts import MODES, OUTCOMES, PROMPTS, REASONS
+from gated.texts import MODES, OUTCOMES, PROMPTS
 from gated.units import MonoSeconds
 from gated.vocabulary import (
     Check,
@@ -43,6 +43,7 @@ from gated.vocabulary import (
     WhenNotJudged,
 )
 from gated.wire import GateTopics, collector_state_topic
+from tests.pages import spans, table
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -51,26 +52,6 @@ ALL = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 ARCHITECTURE = (DOCS / "architecture.md").read_text(encoding="utf-8")
 OPERATE = (DOCS / "operate.md").read_text(encoding="utf-8")
 GLOSSARY = (DOCS / "glossary.md").read_text(encoding="utf-8")
-
-
-def table(text: str, *header: str) -> list[dict[str, str]]:
-    """Return the rows of the table in ``text`` that has these columns."""
-    lines = text.splitlines()
-    start = lines.index(f"| {' | '.join(header)} |") + 2
-    rows = []
-    for line in lines[start:]:
-        if not line.startswith("|"):
-            break
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        assert len(cells) == len(header), line
-        rows.append(dict(zip(header, cells, strict=True)))
-    assert rows
-    return rows
-
-
-def spans(cell: str) -> list[str]:
-    """Return what stands between back-ticks."""
-    return re.findall(r"`([^`]+)`", cell)
 
 
 # --- the temperature rule ------------------------------------------------------------------------
@@ -337,26 +318,9 @@ def lamp_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def reason_table() -> str:
-    lines = ["| reason | 中文 | English |", "| --- | --- | --- |"]
-    lines += [f"| `{reason}` | {zh} | {en} |" for reason, (zh, en) in REASONS.items()]
-    return "\n".join(lines) + "\n"
-
-
 def test_the_lamps_and_sounds_are_the_codes() -> None:
     assert lamp_table() in OPERATE, f"put this into docs/operate.md:\n{lamp_table()}"
     assert set(SIGNALS) == set(Prompt)
-
-
-def test_the_reasons_are_the_codes() -> None:
-    assert reason_table() in OPERATE, f"put this into docs/operate.md:\n{reason_table()}"
-    assert list(REASONS) == list(Reason)  # from the most to the least severe
-
-
-def test_every_alarm_says_what_to_do() -> None:
-    rows = table(OPERATE, "alarm", "means", "do")
-    assert [word for row in rows for word in spans(row["alarm"])] == [a.value for a in AlarmName]
-    assert all(row["means"] and row["do"] for row in rows)
 
 
 def test_every_exit_code_is_explained() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from gated.config import GateConfig, parse_gate
+from gated.config import GateConfig
 from gated.config.keys import catalogue
-from gated.config.reference import example
 from gated.contents import AlarmName, Kind, ReleaseContent, VisitContent
 from gated.credentials.value_sheet import HIGHEST_C, LOWEST_C
 from gated.judgement import SUNLIT_RISE_C
@@ -31,21 +29,12 @@ from gated.vocabulary import (
     Verdict,
     WhenNotJudged,
 )
+from tests.header import CONSOLE_LINES, HEADER_PIN, I2C_LINES, example_config, example_lines
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VISITORS, WIRING, PARTS = (
     (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("visitors", "wiring", "parts")
 )
-
-HEADER_PIN = {
-    0: 27, 1: 28, 2: 3, 3: 5, 4: 7, 5: 29, 6: 31, 7: 26, 8: 24, 9: 21, 10: 19, 11: 23, 12: 32,
-    13: 33, 14: 8, 15: 10, 16: 36, 17: 11, 18: 12, 19: 35, 20: 38, 21: 40, 22: 15, 23: 16, 24: 18,
-    25: 22, 26: 37, 27: 13,
-}  # fmt: skip
-"""Of the 40-pin header: the same on every Pi since the B+."""
-
-I2C_LINES = frozenset(range(12))  # what I2C buses may need, the bit-banged ones of 10 and 11 too
-CONSOLE_LINES = {14, 15}
 
 
 def rows(text: str, *header: str) -> list[list[str]]:
@@ -61,21 +50,6 @@ def rows(text: str, *header: str) -> list[list[str]]:
 
 def spans(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-
-
-def example_lines() -> dict[str, int]:
-    """Return {key: GPIO number} of every line in the example file, those behind a # as well."""
-    text = re.sub(r"^# (?=[a-z_]+ = )", "", example(GateConfig), flags=re.MULTILINE)
-    raw = tomllib.loads(text)
-    outputs, inputs = raw["outputs"], raw["inputs"]
-    found = {
-        "outputs.relay": outputs["relay"]["line"],
-        "outputs.buzzer": outputs["buzzer"]["line"],
-        "outputs.call_staff": outputs["call_staff"]["line"],
-        **{f"outputs.lamps.{name}": line for name, line in outputs["lamps"].items()},
-        **{f"inputs.{name}": wire["line"] for name, wire in inputs.items()},
-    }
-    return {key: int(line.removeprefix("GPIO")) for key, line in found.items()}
 
 
 PINS = {
@@ -112,7 +86,7 @@ def test_the_relay_sits_where_the_firmware_pulls_down() -> None:
 def test_the_lines_of_each_bus_are_where_the_header_has_them() -> None:
     header = ("bus", "Pi 4", "its lines (data, clock)", "Pi 5", "its lines")
     buses = rows(WIRING, *header)
-    config = parse_gate(example(GateConfig), "example")
+    config = example_config()
     ambient = config.temperature.ambient
     assert ambient is not None
     thermometers = config.temperature.thermometers
@@ -209,6 +183,6 @@ def test_the_parts_name_the_optics_that_the_driver_knows() -> None:
     assert "(**90°**)" in PARTS
 
 
-def test_everything_that_is_not_to_be_bought_has_its_reason() -> None:
-    for part, why, _ in rows(PARTS, "part 元件", "why not", "what happens"):
-        assert why, part
+def test_everything_that_is_not_to_be_bought_has_its_reason_and_its_source() -> None:
+    for row in rows(PARTS, "part 元件", "why not", "what happens", "source 来源"):
+        assert all(row), row

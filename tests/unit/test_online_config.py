@@ -168,7 +168,7 @@ def test_the_platforms_secret_is_the_uplinks_alone() -> None:
     }
     assert hiding == {"controller", "scanner"}
     modes = (folder / "gated.tmpfiles").read_text(encoding="utf-8").splitlines()
-    assert "z /etc/gated/verifier.key 0640 root gated -" in modes
+    assert "z /etc/gated/verifier.key 0600 root root -" in modes
 
 
 def test_an_answer_is_not_awaited_beyond_the_time_that_staff_are_called_after() -> None:

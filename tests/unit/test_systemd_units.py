@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gated.clock import FakeClock
 from gated.commands import collector as collector_command
 from gated.config import CredentialSettings, PathSettings
 from gated.config.collector import CollectorSettings
+from gated.config.files import HANDED_OVER, NOT_THERE
 from gated.config.load import DEFAULT_FILE
 from gated.doctor.services import MOST_EXPOSED
 from gated.errors import ExitCode
@@ -28,6 +30,8 @@ PYTHON = "/usr/lib/gated/bin/python"
 STATE_ROOT, RUN_ROOT, CONFIG_ROOT = Path("/var/lib"), Path("/run"), Path("/etc")
 GATE = ("controller", "scanner", "uplink")
 ALL = (*GATE, "collector")
+MOST_EXPOSED_AT_ALL = 1.5
+"""Of any unit: `systemd-analyze security`, 0 is best."""
 DEBIAN_GROUPS = {"audio", "dialout", "video", "root"}
 
 
@@ -218,7 +222,7 @@ def test_whoever_has_devices_has_no_network_and_the_other_way_round(name: str) -
 
 
 ITS_OWN = re.compile(
-    r"Description|Documentation|After|ConditionPathExists|PartOf|ReloadPropagatedFrom|WantedBy"
+    r"Description|Documentation|After|LoadCredential|SetCredential|ConditionPathExists|PartOf|ReloadPropagatedFrom|WantedBy"
     r"|Exec\w+|KillMode|User|Group|SupplementaryGroups|\w+Directory(Mode|Preserve)?|InaccessiblePaths|Device\w+"
     r"|PrivateDevices|PrivateNetwork|IPAddress\w+|RestrictAddressFamilies|ProcSubset|MemoryMax"
     r"|TasksMax|OOMScoreAdjust|Nice"
@@ -258,11 +262,31 @@ def test_every_user_and_group_that_is_named_is_made_or_debians_own() -> None:
     assert named <= made
 
 
-def test_no_secret_is_left_open_to_everybody() -> None:
+SECRETS = {
+    "controller": {"site.key"},
+    "scanner": set(),
+    "uplink": {"mqtt.password", "gate.key", "verifier.key"},
+    "collector": {
+        "mqtt.password", "collector.key", "database.password", "page.token", "webhook.secret",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_process_is_handed_its_own_secrets_whether_or_not_they_are_there(name: str) -> None:
+    unit = UNITS[name]
+    assert set(unit["LoadCredential"]) == {f"{s}:{HANDED_OVER}/{s}" for s in SECRETS[name]}
+    # without the default a file that is not there would keep the unit from starting
+    assert set(unit["SetCredential"]) == {f"{s}:{NOT_THERE.decode()}" for s in SECRETS[name]}
+
+
+def test_secrets_are_roots_alone() -> None:
+    assert DEFAULT_FILE.parent == collector_command.DEFAULT_FILE.parent == HANDED_OVER
+    assert CredentialSettings().site_key_file == HANDED_OVER / "site.key"
     lines = (FOLDER / "gated.tmpfiles").read_text(encoding="utf-8").splitlines()
-    modes = {f[1]: f[2] for f in map(str.split, lines) if f and f[0] == "z"}
-    assert str(CredentialSettings().site_key_file) in modes
-    assert set(modes.values()) == {"0640"}
+    made = {f[1]: f[2:5] for f in map(str.split, lines) if f and f[0] == "z"}
+    assert set(made) == {f"{HANDED_OVER}/{s}" for names in SECRETS.values() for s in names}
+    assert all(mode == ["0600", "root", "root"] for mode in made.values())
 
 
 # --- systemd's own opinion -----------------------------------------------------------------------
@@ -271,7 +295,7 @@ def test_no_secret_is_left_open_to_everybody() -> None:
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """Return a folder with the units, their programs replaced by one that every machine has."""
-    for name in ("gated.target", *(f"gated-{n}.service" for n in ALL)):
+    for name in ("gated.target", *(file.name for file in FOLDER.glob("*.service"))):
         text = (FOLDER / name).read_text(encoding="utf-8")
         for program in (PROGRAM, PYTHON, "/bin/kill"):
             text = text.replace(program, "/bin/true")
@@ -302,13 +326,63 @@ def test_systemd_finds_what_is_wrong(installed: Path) -> None:
     assert "LimitCOR" in analyze(installed, "verify", str(unit)).stderr
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_every_sandbox_is_as_tight_as_was_promised(name: str, installed: Path) -> None:
-    unit = installed / f"gated-{name}.service"
-    threshold = round(MOST_EXPOSED[name] * 10)
+@pytest.mark.parametrize("file", [file.name for file in sorted(FOLDER.glob("*.service"))])
+def test_every_sandbox_is_as_tight_as_was_promised(file: str, installed: Path) -> None:
+    unit = installed / file
+    name = unit.stem.removeprefix("gated-")
+    threshold = round(MOST_EXPOSED.get(name, MOST_EXPOSED_AT_ALL) * 10)
     judged = analyze(installed, "security", "--offline=true", f"--threshold={threshold}", str(unit))
     assert judged.returncode == 0, judged.stdout
     assert "Overall exposure level" in judged.stdout
+
+
+def test_whoever_has_no_network_is_rated_one_at_most() -> None:
+    assert {MOST_EXPOSED[name] for name in ("controller", "scanner")} == {1.0}
+    assert set(MOST_EXPOSED.values()) <= {1.0, MOST_EXPOSED_AT_ALL}
+
+
+def test_users_groups_and_folders_are_made_as_they_are_written(tmp_path: Path) -> None:
+    """By systemd's own tools, in a root of the test's own."""
+    for tool in ("systemd-sysusers", "systemd-tmpfiles"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed: apt install systemd")
+    if os.geteuid() != 0:
+        pytest.skip("folders that belong to somebody else are made by root alone")
+    secret = tmp_path / "etc/gated/site.key"
+    secret.parent.mkdir(parents=True)
+    secret.touch(mode=0o666)
+    _run_tool("systemd-sysusers", f"--root={tmp_path}", str(FOLDER / "gated.sysusers"))
+    said = _run_tool(
+        "systemd-tmpfiles", f"--root={tmp_path}", "--create", str(FOLDER / "gated.tmpfiles")
+    )
+    assert said == ""
+    users, groups = _numbers(tmp_path / "etc/passwd"), _numbers(tmp_path / "etc/group")
+    assert {"gated", "gated-collector"} <= set(users)
+    assert {"gpio", "i2c"} <= set(groups)
+    stat = secret.stat()
+    assert (stat.st_uid, stat.st_gid, stat.st_mode & 0o777) == (0, 0, 0o600)
+    run = (tmp_path / "run/gated").stat()
+    assert (run.st_uid, run.st_mode & 0o777) == (users["gated"], 0o750)
+
+
+def test_udev_understands_the_rules() -> None:
+    udevadm = shutil.which("udevadm", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if udevadm is None:
+        pytest.skip("udevadm is not installed: apt install udev")
+    if "verify" not in _run_tool(udevadm, "--help"):
+        pytest.skip("this udevadm cannot verify rules: systemd 254 or newer can")
+    _run_tool(udevadm, "verify", "--resolve-names=never", str(FOLDER / "60-gated.rules"))
+
+
+def _run_tool(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def _numbers(file: Path) -> dict[str, int]:
+    rows = [line.split(":") for line in file.read_text(encoding="utf-8").splitlines()]
+    return {row[0]: int(row[2]) for row in rows}
 
 
 # --- the page ------------------------------------------------------------------------------------
