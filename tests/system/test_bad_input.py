@@ -12,7 +12,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,12 +97,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def examined(file: Path, *subjects: str) -> list[str]:
+def examined(file: Path, *subjects: str, levels: Collection[str] = (Level.ERROR,)) -> list[str]:
     """Return what the doctor finds wrong about ``subjects``: its English sentences, each once."""
     answer = ask_gated("doctor", "--json", "--config", str(file))
     assert answer.returncode == ExitCode.FAILED, answer.stderr
     findings = json.loads(answer.stdout)["findings"]
-    wrong = [f for f in findings if f["subject"] in subjects and f["level"] == "error"]
+    wrong = [f for f in findings if f["subject"] in subjects and f["level"] in levels]
     return list(dict.fromkeys(one_line(f["says"]["en"]) for f in wrong))
 
 
@@ -241,6 +241,31 @@ def test_what_keeps_the_controller_from_its_start_is_what_the_doctor_says(
     for sentence in sentences:
         status = status.replace(sentence.removeprefix(f"{site.file}: "), "")
     assert re.fullmatch(rf"({re.escape(str(site.file))} has \d+ errors? \(.*\):)? *", status)
+
+
+def no_password(site: Site) -> None:
+    site.change("[uplink]\n", f'[uplink]\npassword_file = "{site.state / "password"}"\n')
+
+
+def no_eyes(site: Site) -> None:
+    site.change(SERIAL, "")
+    site.change('camera = "v4l2"', 'camera = "none"')
+
+
+@pytest.mark.parametrize(
+    ("service", "spoil", "subject"),
+    [("uplink", no_password, START), ("scanner", no_eyes, CONFIGURATION)],
+)
+def test_what_keeps_the_other_services_from_their_start_is_what_the_doctor_says(
+    service: str, spoil: Callable[[Site], None], subject: str, folder: Path, manager: Manager
+) -> None:
+    site = Site(folder)
+    spoil(site)
+    with manager.start("-m", "gated", service, "--config", str(site.file)) as process:
+        output, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == ExitCode.CONFIG, output
+    levels = (Level.ERROR, Level.WARNING)  # a gate may mean to have no scanner
+    assert manager.status() in examined(site.file, subject, levels=levels)
 
 
 @pytest.fixture
