@@ -133,7 +133,12 @@ def checks_of(loaded: Loaded, gate: Gate | None, host: Host, clock: Clock) -> It
     yield Check(Area.TIME, wall_clock.CLOCK, look_at_clock)
     yield Check(Area.TIME, wall_clock.BATTERY, partial(wall_clock.look_at_battery, host))
     yield Check(Area.SERVICES, services.WATCHDOG, partial(services.look_at_watchdog, host))
-    yield Check(Area.SERVICES, "units", partial(services.look_at_units, host))
+    yield Check(
+        Area.SERVICES,
+        "units",
+        partial(services.look_at_units, host),
+        services.UNITS_WITHIN_S,
+    )
     yield Check(Area.SERVICES, "sandboxes", partial(services.look_at_sandboxes, host))
     yield Check(
         Area.LIBRARIES,
