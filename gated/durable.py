@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gated.errors import CannotWrite, GatedError, StorageError
@@ -17,22 +19,70 @@ def write_private_file(path: Path, data: bytes, *, for_service: bool = False) ->
 
     Raises: CannotWrite.
     """
+
+    def prepare(descriptor: int) -> None:
+        if for_service:
+            give_to_owner_of(path.parent, descriptor)
+
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                if for_service:
-                    give_to_owner_of(path.parent, descriptor)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        _write_beside(path, data, prepare).replace(path)
         sync_folder(path.parent)
     except OSError as exc:
-        raise CannotWrite(f"{path}: cannot be written ({exc.strerror}) (无法写入)") from exc
+        raise _cannot_write(path, exc) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What is to be in a file, and who may read it."""
+
+    path: Path
+    data: bytes = field(repr=False)
+    mode: int = 0o644
+
+
+def replace_files(files: Sequence[NewFile]) -> None:
+    """Put ``files`` in the place of what was there, durably, in this order.
+
+    All are written before the first one takes its place: a full disk changes nothing.
+
+    Raises: CannotWrite.
+    """
+    written: list[tuple[Path, Path]] = []
+    path = Path()
+    try:
+        for file in files:
+            path = file.path
+
+            def prepare(descriptor: int, file: NewFile = file) -> None:
+                os.fchmod(descriptor, file.mode)
+
+            written.append((_write_beside(path, file.data, prepare), path))
+        for new, path in written:
+            new.replace(path)
+            sync_folder(path.parent)
+    except OSError as exc:
+        for new, _ in written:
+            new.unlink(missing_ok=True)
+        raise _cannot_write(path, exc) from exc
+
+
+def _write_beside(path: Path, data: bytes, prepare: Callable[[int], None]) -> Path:
+    """Return a new file with ``data``, durable but for its name. Raises: OSError."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            prepare(descriptor)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)
+
+
+def _cannot_write(path: Path, exc: OSError) -> CannotWrite:
+    return CannotWrite(f"{path}: cannot be written ({exc.strerror}) (无法写入)")
 
 
 def write_new_private_file(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
+from typing import TextIO
 
 from gated.errors import CannotWrite, GatedError
 from gated.texts import Pair
@@ -84,6 +85,16 @@ def save_qr(text: str, path: Path | None) -> int | None:
         except OSError as exc:
             raise GatedError(f"{path}: cannot be written ({exc.strerror})") from exc
     return int(qr.version)
+
+
+def print_qr(text: str, out: TextIO) -> None:
+    """Print the QR code of ``text`` on a terminal; without segno (extra ``office``) say so."""
+    try:
+        import segno
+    except ImportError:
+        print("(no QR code: segno is not installed 未安装 segno)", file=out)
+        return
+    segno.make_qr(text, error="m").terminal(out, compact=True)
 
 
 def check_page_name(path: Path) -> None:

@@ -195,6 +195,9 @@ def stage(package: Package, architecture: str, work: Work) -> Path:
         else:
             (root / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(work.source / origin, root / place)
+    for link, target in package.links.items():
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).symlink_to(target)
     write_docs(package, root, work)
     if package.architecture == FOR_EACH:
         wheels, glibc = bring_along(root, work.wheel, architecture)

@@ -30,6 +30,9 @@ class Package:
     files: Mapping[str, str] = field(default_factory=dict)
     """File or folder in the source → where it is installed."""
 
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Symbolic link → what it points to."""
+
 
 GATE_UNITS: Final = (
     "gated.target",
@@ -37,6 +40,8 @@ GATE_UNITS: Final = (
     "gated-scanner.service",
     "gated-uplink.service",
 )
+SETUP_UNIT: Final = "gated-setup.service"
+"""Runs once and ends: an update neither stops nor starts it."""
 COLLECTOR_UNITS: Final = ("gated-collector.service",)
 UNIT_FOLDER: Final = "usr/lib/systemd/system"
 
@@ -102,9 +107,11 @@ GATE: Final = Package(
     units=GATE_UNITS,
     scripts={"prerm": ("prerm",), "postinst": ("postinst",), "postrm": ("gated.postrm",)},
     files={
-        **{f"systemd/{unit}": f"{UNIT_FOLDER}/{unit}" for unit in GATE_UNITS},
+        **{f"systemd/{unit}": f"{UNIT_FOLDER}/{unit}" for unit in (*GATE_UNITS, SETUP_UNIT)},
         "systemd/60-gated.rules": "usr/lib/udev/rules.d/60-gated.rules",
     },
+    # It looks for a setup file at each start, from the first one on, and does nothing without one.
+    links={f"{UNIT_FOLDER}/multi-user.target.wants/{SETUP_UNIT}": f"../{SETUP_UNIT}"},
 )
 COLLECTOR: Final = Package(
     "gated-collector",

@@ -50,6 +50,11 @@ class Authority:
         )
         self.pem = signed.public_bytes(serialization.Encoding.PEM)
 
+    @property
+    def key_pem(self) -> bytes:
+        """Its private key, for those who sign by themselves."""
+        return key_pem(self._key)
+
     def sign(
         self,
         subject: x509.Name,

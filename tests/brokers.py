@@ -77,6 +77,10 @@ class Mosquitto:
         assert self._process is not None
         return self._process.pid
 
+    def listen_as(self, listener: str) -> None:
+        """Say what follows the listener from the next start on."""
+        self._listener = listener
+
     def start(self) -> None:
         if self.port:
             assert self._try_to_start(self.port), self.log()

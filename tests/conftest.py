@@ -31,7 +31,9 @@ def _logging_as_it_was() -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--hw", action="store_true", help="also run the tests that need real hardware")
     parser.addoption("--machine", action="store_true", help="also run the tests of a whole machine")
-    parser.addoption("--short", action="store_true", help="fewer rounds of what is done many times")
+    parser.addoption(
+        "--short", action="store_true", help="without what is marked as long, and fewer rounds"
+    )
 
 
 def pytest_configure() -> None:
@@ -47,3 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker(marker):
                 item.add_marker(skip)
+    if config.getoption("--short"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="left out of the short form"))

@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from gated.claims import claim_of
 from gated.clock import Clock
+from gated.collector.claim_desk import ClaimDesk
 from gated.collector.store import Arrival
 from gated.errors import BrokerUnavailable
 from gated.mqtt import happenings
@@ -49,6 +51,7 @@ class BrokerConnection:
         will: the payload of the last will.
         clock: stamps what arrives.
         is_shared: whether other ingesters take what this one does not.
+        claims: answers new gates, or None.
 
     Raises: ConfigError: a TLS file cannot be used.
     """
@@ -61,8 +64,10 @@ class BrokerConnection:
         will: bytes,
         clock: Clock,
         is_shared: bool = False,
+        claims: ClaimDesk | None = None,
     ) -> None:
         self._clock = clock
+        self._claims = claims
         self._is_shared = is_shared
         self._is_connected = False
         self.inbox: deque[Received] = deque()
@@ -127,9 +132,18 @@ class BrokerConnection:
     def _keep(self, received: happenings.Received, received_at_ms: int) -> None:
         if received.qos == 0 and len(self.inbox) >= RECEIVE_MAXIMUM:
             return  # nothing else bounds these while the store fails
+        if self._claims is not None and claim_of(received.topic) is not None:
+            self._answer_claim(self._claims, received)
+            return
         epoch, seq = _placed_by(received.user_properties)
         arrival = Arrival(received.topic, received.payload, received_at_ms, epoch, seq)
         self.inbox.append(Received(received.message_id, received.qos, arrival))
+
+    def _answer_claim(self, claims: ClaimDesk, received: happenings.Received) -> None:
+        answer = claims.answer(received.topic, received.payload, is_retained=received.is_retained)
+        self._connection.acknowledge(received.message_id, received.qos)
+        if answer is not None:
+            self.tell(*answer)
 
     def acknowledge(self, received: Iterable[Received]) -> None:
         """Tell the broker that it may forget these. Only for what is stored."""

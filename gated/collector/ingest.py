@@ -87,6 +87,7 @@ class Ingest:
         clock: for pacing and for the times in acks.
         jitter: returns a random number between its two arguments, as ``random.uniform`` does.
         on_live: takes what has come, with alarms ahead of their records; None: nobody wants them.
+        also: further topics, whose messages the connection deals with by itself.
     """
 
     def __init__(  # noqa: PLR0913 - wiring: each is a different neighbour
@@ -100,8 +101,10 @@ class Ingest:
         ingester: str | None = None,
         jitter: Callable[[float, float], float] = random.uniform,
         on_live: Callable[[Sequence[Arrival]], None] | None = None,
+        also: Sequence[str] = (),
     ) -> None:
         self._name = name
+        self._also = also
         self._ingester = ingester
         self._broker_url = broker_url
         self._connect = connect
@@ -137,7 +140,9 @@ class Ingest:
         try:
             # Records last: the gates' states say where a chain begins, and uses do not wait.
             ahead = () if self._on_live is None else (ALL_LIVE,)
-            connection.open((*ahead, ALL_STATES, *self._shared(ALL_USES, ALL_RECORDS)), beat)
+            connection.open(
+                (*ahead, ALL_STATES, *self._shared(*self._also, ALL_USES, ALL_RECORDS)), beat
+            )
             self._say("connected", level=logging.INFO)
             connection.publish(topic, self._state(session, online=True))
             if self._ingester is not None:

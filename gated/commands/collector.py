@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         shown.add_argument("--json", action="store_true", help="for programs")
         shown.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh 语言")
 
-    from gated.commands import collector_export
+    from gated.commands import collector_claim, collector_export
 
     export = actions.add_parser("export", help="records for spreadsheets and programs 导出")
     _add_source(export)
@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     take_in = actions.add_parser("take-in", help="store what was salvaged 收入抢救的记录")
     _add_source(take_in)
     take_in.add_argument("files", nargs="+", type=Path, metavar="FILE", help="of JSON Lines")
+
+    claim = actions.add_parser("claim", help="one-time codes for new gates 新闸机认领")
+    for each in collector_claim.add_arguments(claim):
+        each.add_argument(
+            "--config", type=Path, metavar="FILE", help=f"collector.toml (default: {DEFAULT_FILE})"
+        )
 
     requeue = actions.add_parser("requeue", help="try the quarantine again 重试隔离区")
     _add_source(requeue)
@@ -99,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
         "export": _export,
         "take-in": _take_in,
         "requeue": _requeue,
+        "claim": _claim,
     }
     return actions[args.action](args)
 
@@ -109,7 +116,7 @@ def _run(args: argparse.Namespace) -> int:
 
     config = _config(args)
     start_logging("collector")
-    return main(config.collector, config.webhook)
+    return main(config)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -206,6 +213,13 @@ def _requeue(args: argparse.Namespace) -> int:
     with closing(database.archive()) as archive:
         rows = archive.quarantine()
     return requeue(args, rows, database, _keep_person_days(args))
+
+
+def _claim(args: argparse.Namespace) -> int:
+    from gated.commands.collector_claim import run as claim
+    from gated.config.load import load_collector
+
+    return claim(args, load_collector(args.config or DEFAULT_FILE))
 
 
 def _keep_person_days(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from base64 import b64encode
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also the pseudonyms that link a record to a person 含个人关联",
     )
+    parser.add_argument(
+        "--upload",
+        action="store_true",
+        help="send what the collector does not have, as this gate, whose old card it is 直接上传",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="with --upload: default $GATED_CONFIG, or /etc/gated/gated.toml",
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -50,14 +62,46 @@ def run(args: argparse.Namespace) -> int:
             is_whole = False
             print(f"gated: {exc}", file=sys.stderr)
             continue
-        written = _write(salvaged, args.out, with_links=args.with_links)
         is_whole &= not salvaged.lost and salvaged.is_end_known
-        found.append(_facts(salvaged, written))
+        if args.upload:
+            facts, lines = _upload(salvaged, args)
+        else:
+            written = _write(salvaged, args.out, with_links=args.with_links)
+            facts = {"written": [str(path) for path in written]}
+            lines = [f"  written 已写: {path}" for path in written]
+            lines.append("  next 下一步: gated collector take-in FILE, at the centre 在汇总端")
+        is_whole &= not facts.get("of_another_gate", False)
+        found.append(_facts(salvaged) | facts)
         if not args.json:
-            print("\n".join(_lines(salvaged, written)))
+            print("\n".join([*_lines(salvaged), *lines]))
     if args.json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     return int(ExitCode.OK if is_whole else ExitCode.FAILED)
+
+
+def _upload(salvaged: Salvaged, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Deliver what the collector does not have yet. Raises: GatedError: not all of it."""
+    from gated.clock import SystemClock
+    from gated.config.load import default_file, load_gate
+    from gated.doctor.centre import address_in_force
+    from gated.uplink.old_card import deliver
+
+    config = load_gate(args.config or default_file())
+    if (salvaged.site, salvaged.gate) != (config.gate.site, config.gate.name):
+        line = (
+            f"  not sent 未上传: it is of another gate than this {config.gate.site}/"
+            f"{config.gate.name}; without --upload it is written for the collector"
+        )
+        return {"delivered": 0, "of_another_gate": True}, [line]
+    address = address_in_force(config)
+    beside = replace(address, client_id=f"{address.client_id}-salvage")  # the uplink goes on
+
+    def tell(done: int, of: int) -> None:
+        print(f"gated: … {done}/{of}", file=sys.stderr, flush=True)
+
+    count = deliver(beside, salvaged, SystemClock(), tell)
+    line = f"  delivered 已送达: {count} events, and the collector has them 汇总端已确认"
+    return {"delivered": count, "of_another_gate": False}, [line]
 
 
 def _write(salvaged: Salvaged, out: Path, *, with_links: bool) -> list[Path]:
@@ -94,7 +138,7 @@ def _free_name(out: Path, stem: str) -> Path:
     return path
 
 
-def _facts(salvaged: Salvaged, written: list[Path]) -> dict[str, Any]:
+def _facts(salvaged: Salvaged) -> dict[str, Any]:
     from gated.ledger.salvage import Standing
 
     return {
@@ -108,11 +152,10 @@ def _facts(salvaged: Salvaged, written: list[Path]) -> dict[str, Any]:
         "lost": salvaged.lost,
         "damage": salvaged.damage,
         "is_end_known": salvaged.is_end_known,
-        "written": [str(path) for path in written],
     }
 
 
-def _lines(salvaged: Salvaged, written: list[Path]) -> list[str]:
+def _lines(salvaged: Salvaged) -> list[str]:
     from gated.commands.ledger_output import printable
     from gated.ledger.salvage import Standing
 
@@ -133,6 +176,4 @@ def _lines(salvaged: Salvaged, written: list[Path]) -> list[str]:
         lines.append("  the file does not say how many there were: later ones may be lost too")
     if acked is None:
         lines.append("  not known what the collector has: ask `gated collector gates`")
-    lines += [f"  written 已写: {path}" for path in written]
-    lines.append("  next 下一步: gated collector take-in FILE, at the centre 在汇总端")
     return lines

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import StrictInt, ValidationInfo, field_validator
 
 from gated.config.broker import BrokerSettings, is_loopback
+from gated.config.claims import ClaimSettings
 from gated.config.database import VERIFYING, is_database_url, parse_database_url
 from gated.config.gate import check_name, check_timezone
 from gated.config.settings import REQUIRED, Settings, setting
@@ -145,4 +146,7 @@ class CollectorConfig(Settings):
     collector: CollectorSettings = setting(REQUIRED, en="The collector.", zh="汇总端")
     webhook: WebhookSettings = setting(
         WebhookSettings(), en="Where alarms are posted.", zh="提醒推送"
+    )
+    claims: ClaimSettings = setting(
+        ClaimSettings(), en="How new gates get their identity.", zh="新闸机认领"
     )

@@ -51,12 +51,12 @@ class Row:
 
 def dump_toml(config: Config) -> str:
     """Return ``config`` as TOML that loads to the same configuration."""
-    return _render(config.model_dump(mode="json", exclude_none=True))
+    return dump_tables(config.model_dump(mode="json", exclude_none=True))
 
 
 def masked(config: Config) -> str:
     """Return ``config`` as TOML for people to look at: whatever may be a secret is hidden."""
-    return _render(_hide(config.model_dump(mode="json", exclude_none=True)))
+    return dump_tables(_hide(config.model_dump(mode="json", exclude_none=True)))
 
 
 def with_paths(
@@ -158,7 +158,8 @@ def _hide(value: Any, name: str = "") -> Any:  # noqa: ANN401 - JSON
     return HIDDEN if looks_secret(name) else value
 
 
-def _render(raw: Mapping[str, Any]) -> str:
+def dump_tables(raw: Mapping[str, Any]) -> str:
+    """Return ``raw``, the tables of a configuration, as TOML."""
     lines: list[str] = []
     for section, table in raw.items():
         lines += [

@@ -17,6 +17,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from gated import __version__
 from gated.actuators.relay_off import SPEC_FILE
@@ -60,9 +61,9 @@ def run_safe_mode(
         make_devices: the outputs are taken, the others never opened.
         clock: for the retry.
     """
+    retry_at_s = clock.monotonic_s() + RETRY_AFTER_S
     zh, en = sentence(crashes)
     log.error("%s", en)
-    retry_at_s = clock.monotonic_s() + RETRY_AFTER_S
     shut = Shut(load(), crashes, make_devices, clock) if crashes < BARE_AFTER else None
 
     def start_normally() -> None:
@@ -85,6 +86,8 @@ def run_safe_mode(
     if shut is not None:
         supervisor.add("actuators", shut.actuators.run)
         supervisor.add("sightings", shut.deny)
+        if shut.speak is not None:
+            supervisor.add("voice", shut.speak)
         if crashes < NO_LEDGER_AFTER:
             supervisor.add("ledger", shut.tell_centre)
     try:
@@ -108,8 +111,10 @@ class Shut:
             lane=lane_of(config, ""), mode=Mode.CLOSED, prompt=Prompt.OUT_OF_ORDER
         )
         self._is_failing = False
-        outputs = make_devices(config, clock).outputs
-        self._names = outputs.names()
+        devices = make_devices(config, clock)
+        outputs, voice = devices.outputs, devices.voice
+        self.speak = None if voice is None else partial(voice.run, publish=self._note_device)
+        self._works: dict[str, bool] = dict.fromkeys(outputs.names(), True)
         make_folder(config.paths.run)
         write_atomically(config.paths.run / SPEC_FILE, outputs.relay.spec.encode())
         self._actions: queue.Queue[Action] = queue.Queue(SHOWN_BOUND)
@@ -122,9 +127,7 @@ class Shut:
             self._actions.put_nowait(prompt)
 
     def _note_device(self, changed: DeviceChanged) -> None:
-        without = self._state.lost - {changed.device}
-        lost = without if changed.is_working else without | {changed.device}
-        self._state = replace(self._state, lost=lost)
+        self._works[changed.device] = changed.is_working
 
     # --- whoever comes ------------------------------------------------------------------------
 
@@ -145,9 +148,11 @@ class Shut:
     def write_status(self) -> None:
         """Write the status. A full disk costs its readers the news."""
         self._timekeeper.watch()
-        state = replace(self._state, time_quality=self._timekeeper.quality)
+        works = dict(self._works)
+        lost = frozenset(name for name in works if not works[name])
+        state = replace(self._state, time_quality=self._timekeeper.quality, lost=lost)
         status = {
-            **status_words(state, device_states(state, self._names), self._clock),
+            **status_words(state, device_states(state, tuple(works)), self._clock),
             "safe_mode_after": self._crashes,
         }
         try:

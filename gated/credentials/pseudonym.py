@@ -68,9 +68,14 @@ def _digest(site_key: bytes, domain: bytes, *parts: bytes) -> bytes:
 
 def make_site_key(path: Path) -> SiteKey:
     """Return a new site key, written to ``path`` (0600). Raises: GatedError: it exists already."""
-    key = secrets.token_bytes(SITE_KEY_BYTES)
-    write_new_private_file(path, base64.b64encode(key) + b"\n")
-    return SiteKey(key, _id_of(key))
+    text = new_site_key()
+    write_new_private_file(path, text)
+    return parse_site_key(text, str(path))
+
+
+def new_site_key() -> bytes:
+    """Return a new site key as its file holds it."""
+    return base64.b64encode(secrets.token_bytes(SITE_KEY_BYTES)) + b"\n"
 
 
 def load_site_key(path: Path) -> SiteKey:
@@ -78,16 +83,22 @@ def load_site_key(path: Path) -> SiteKey:
     try:
         with as_handed_over(path).open("rb") as file:
             text = file.read(4 * SITE_KEY_BYTES)
-        key = base64.b64decode(text.strip(), validate=True)
     except OSError as exc:
         raise ConfigError(
             f"site key {path}: cannot be read ({exc.strerror}): copy the site's key there, or make "
             f"it, once for all gates of the site, with gated pass sitekey --out {path}"
         ) from exc
+    return parse_site_key(text, str(path))
+
+
+def parse_site_key(text: bytes, origin: str) -> SiteKey:
+    """Return the site key in ``text``. Raises: ConfigError: not 32 bytes of base64."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
     except binascii.Error as exc:
-        raise ConfigError(f"site key {path}: not base64; copy the office's file again") from exc
+        raise ConfigError(f"site key {origin}: not base64; copy the office's file again") from exc
     if len(key) != SITE_KEY_BYTES:
-        raise ConfigError(f"site key {path}: not 32 bytes; copy the office's file again")
+        raise ConfigError(f"site key {origin}: not 32 bytes; copy the office's file again")
     return SiteKey(key, _id_of(key))
 
 

@@ -41,14 +41,19 @@ def look_at_broker(config: GateConfig) -> Iterator[Finding]:
         yield ok(BROKER, says=(f"{address.url} 可连接", f"{address.url} can be reached"))
 
 
-def _address(config: GateConfig) -> BrokerAddress:
-    """Return the broker, with the pair in force. Raises: CannotLook: a file cannot be used."""
-    try:
-        address = broker_address(config.uplink, config.client_id, config.mqtt_user)
-    except ConfigError as exc:
-        raise CannotLook(str(exc)) from exc
+def address_in_force(config: GateConfig) -> BrokerAddress:
+    """Return the broker, with the pair in force. Raises: ConfigError: a file cannot be used."""
+    address = broker_address(config.uplink, config.client_id, config.mqtt_user)
     pairs = own_pairs(config)
     return address if pairs is None else replace(address, tls=pairs.in_force())
+
+
+def _address(config: GateConfig) -> BrokerAddress:
+    """Return the broker. Raises: CannotLook: a file cannot be used."""
+    try:
+        return address_in_force(config)
+    except ConfigError as exc:
+        raise CannotLook(str(exc)) from exc
 
 
 def look_at_certificates(config: GateConfig, clock: Clock) -> Iterator[Finding]:

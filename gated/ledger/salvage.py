@@ -63,6 +63,7 @@ class SalvagedEvent:
     seq: int
     body: bytes
     standing: Standing
+    hash: bytes  # h(seq), as the file has it
     link: PersonLink | None = None
 
 
@@ -239,9 +240,11 @@ def _judge(path: Path, found: _Found) -> Salvaged:
     anchor_seq, anchor_hash = _anchor(found.meta)
     standings = _standings(found.rows, records, {anchor_seq: anchor_hash, 0: GENESIS})
     events = tuple(
-        SalvagedEvent(seq, row.body, standings[seq], _link_of(found.links.get(seq), records[seq]))
+        SalvagedEvent(
+            seq, row.body, standings[seq], row.hash, _link_of(found.links.get(seq), records[seq])
+        )
         if seq in records
-        else SalvagedEvent(seq, row.body, Standing.BROKEN)
+        else SalvagedEvent(seq, row.body, Standing.BROKEN, row.hash)
         for seq, row in sorted(found.rows.items())
     )
     usable = [seq for seq, standing in sorted(standings.items()) if standing in USABLE]

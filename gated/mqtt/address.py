@@ -67,6 +67,8 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=files.ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # As newer Pythons do by themselves: a CA file may name one certificate, and no other.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if files.certificate is not None:
             key = None if files.key is None else as_handed_over(files.key)
             context.load_cert_chain(files.certificate, key)

@@ -30,6 +30,15 @@ def told_by_socket() -> Iterator[None]:
         raise BrokerUnavailable(in_words(exc)) from exc
 
 
+def shown_certificate(host: str, port: int) -> str:
+    """Return the certificate that the broker shows, in PEM form. It is verified by nobody yet.
+
+    Raises: BrokerUnavailable: with the reason in words.
+    """
+    with told_by_socket():
+        return ssl.get_server_certificate((host, port), timeout=STEP_WITHIN_S)
+
+
 def reach(broker: BrokerAddress) -> None:
     """Connect to ``broker``, TLS included, and hang up.
 

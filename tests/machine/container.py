@@ -113,16 +113,22 @@ def base_root() -> Path:
     if not root.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         new = root.with_suffix(".new")
-        shutil.rmtree(new, ignore_errors=True)
+        _remove(new)
         made = subprocess.run(
-            ["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={','.join(packages)}",
-             wanted, str(new), *_archives(wanted)],
+            # In mounts of its own: a /proc that is left behind in there must go with them.
+            ["unshare", "--mount", "mmdebstrap", "--variant=minbase", "--mode=root",
+             f"--include={','.join(packages)}", wanted, str(new), *_archives(wanted)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if made.returncode != 0:
             raise NeverHappened(f"no root of {wanted}:\n{made.stderr[-3_000:]}")
         new.rename(root)
     return root
+
+
+def _remove(folder: Path) -> None:
+    """Delete a root, and never what may be mounted in it."""
+    subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=True)
 
 
 class Container:
@@ -186,22 +192,25 @@ class Container:
         if self._nspawn is not None:
             self.run("systemctl poweroff", check=False)
             self._nspawn.wait(BOOTS_WITHIN_S)
-            self._nspawn = None
+            self._nspawn, self._leader = None, 0
 
     def cut_power(self) -> None:
         """End every process of it at once."""
         if self._nspawn is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._leader, signal.SIGKILL)
+            if self._leader:  # never 0: that would be our own process group
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._leader, signal.SIGKILL)
+            else:
+                self._nspawn.kill()
             self._nspawn.wait(BOOTS_WITHIN_S)
-            self._nspawn = None
+            self._nspawn, self._leader = None, 0
 
     def close(self) -> None:
         try:
             self.cut_power()
         finally:
             subprocess.run(["umount", "--lazy", str(self.root)], check=False)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _remove(self.folder)
 
     def console(self) -> str:
         return (self.folder / "console.log").read_text(encoding="utf-8", errors="replace")

@@ -73,6 +73,7 @@ def verify(gate: Gate) -> None:
     assert len(gate.pulses()) <= openings
 
 
+@pytest.mark.long
 def test_a_clock_far_in_the_past_at_boot_loses_nothing(gate: Gate) -> None:
     gate.guest.run("rm -f /var/lib/systemd/timesync/clock")
     gate.guest.shut_down()
@@ -103,6 +104,7 @@ def test_without_a_network_at_boot_the_gate_works_and_delivers_later(gate: Gate)
     delivered(gate)
 
 
+@pytest.mark.long
 def test_a_hung_kernel_is_restarted_by_the_watchdog(gate: Gate) -> None:
     """Armed as gated doctor says. What the relay does meanwhile only a real board can show."""
     folder = "/etc/systemd/system.conf.d"

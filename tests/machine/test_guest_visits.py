@@ -65,7 +65,7 @@ def test_a_serial_scanner_reads_is_unplugged_and_reads_again(gate: Gate) -> None
 
 def test_reloading_moves_nothing(gate: Gate) -> None:
     before, config = len(gate.pulses()), len(gate.records(Kind.CONFIG))
-    gate.write_configuration(**{"staff_after_s = 60.0": "staff_after_s = 61.0"})
+    gate.write_configuration(**{"staff_after_s = 20.0": "staff_after_s = 21.0"})
     gate.guest.run("systemctl reload gated.target")
     gate.wait_record(config, Kind.CONFIG)
     gate.write_configuration()

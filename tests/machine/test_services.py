@@ -19,7 +19,8 @@ import pytest
 from gated.controller.crashes import SAFE_AFTER
 from gated.processes import WATCHDOG_S
 from gated.vocabulary import Prompt
-from tests.machine.container import Container, running_container, why_not
+from tests.gate_processes import NeverHappened
+from tests.machine.container import Container, base_root, running_container, suite, why_not
 from tests.machine.figures import Verdict, measure, note
 from tests.machine.installed import (
     DESK,
@@ -53,8 +54,20 @@ OF_BOTH = (*OF_A_GATE, "gated-collector")
 def base() -> None:
     """Skip where this machine has no containers, and make what they start from."""
     if reason := why_not():
-        note("services in a container", reason, "", None, Verdict.LEFT_OUT)
-        pytest.skip(reason)
+        _leave_out(reason)
+    began_s = time.monotonic()
+    base_root()
+    measure(f"container: a bare {suite()} with what gated needs", time.monotonic() - began_s, "s")
+    try:
+        with running_container({}):
+            pass
+    except NeverHappened as exc:  # no cgroups, no mounts: whatever this machine does not allow
+        _leave_out(f"no container starts here: {' '.join(str(exc).split())[-300:]}")
+
+
+def _leave_out(reason: str) -> None:
+    note("services in a container", reason, "", None, Verdict.LEFT_OUT)
+    pytest.skip(reason)
 
 
 @pytest.fixture
@@ -285,6 +298,12 @@ def test_no_process_sees_what_another_was_handed(calm: Site) -> None:
             check=False,
         )
         assert (seen.stdout != "") == (unit == "gated-controller"), seen.stderr
+
+
+def test_udev_understands_the_rules(calm: Site) -> None:
+    if "verify" not in calm.container.run("udevadm --help").stdout:
+        pytest.skip("this Debian's udevadm cannot verify rules: that of Debian 13 can")
+    calm.container.run("udevadm verify /usr/lib/udev/rules.d/60-gated.rules")
 
 
 # --- the life of an installation -----------------------------------------------------------------

@@ -19,6 +19,8 @@ ACL = Path(__file__).resolve().parents[2] / "config" / "mosquitto.acl"
 SITE = "gates/v1/lixin-primary"
 EAST, WEST = f"{SITE}/east-1", f"{SITE}/west-2"
 COLLECTOR = "gates/v1/collector/centre/state"
+CLAIM_REQUEST = "gates/v1/collector/claims/request/7KQ"
+CLAIM_ANSWER = "gates/v1/collector/claims/answer/7KQ"
 NOT_AUTHORIZED = 0x87
 _NUMBERS = itertools.count()
 WAIT_S = 10.0
@@ -27,6 +29,7 @@ TOPICS = (
     *(f"{EAST}/{branch}" for branch in ("rec/visit", "rec/alarm", "live", "state", "uses")),
     *(f"{EAST}/{branch}" for branch in ("resp", "ack", "cmd", "diag/00ff/0")),
     *(f"{SITE}/uses/all", f"{SITE}/uses/to/east-1", COLLECTOR),
+    *(CLAIM_REQUEST, CLAIM_ANSWER, f"{SITE}/claim/rec/visit", f"{SITE}/claim/cmd"),
     *("gates/v1/other-site/east-1/rec/visit", "gates/v1/other-site/east-1/cmd", "elsewhere"),
 )
 OWN = {
@@ -38,20 +41,26 @@ OF_OTHER_SITE = "gates/v1/other-site/east-1"
 MAY_WRITE: dict[str, set[str]] = {
     "east-1": OWN,
     "west-2": set(),
-    "centre": {f"{EAST}/ack", f"{SITE}/uses/all", f"{SITE}/uses/to/east-1", COLLECTOR},
-    "control": {f"{EAST}/cmd", f"{OF_OTHER_SITE}/cmd"},
+    "centre": {
+        *(f"{EAST}/ack", f"{SITE}/uses/all", f"{SITE}/uses/to/east-1", COLLECTOR),
+        CLAIM_ANSWER,
+    },
+    "control": {f"{EAST}/cmd", f"{SITE}/claim/cmd", f"{OF_OTHER_SITE}/cmd"},
+    "claim": {CLAIM_REQUEST},
     "observer": set(),
     "stranger": set(),
 }
 MAY_READ: dict[str, set[str]] = {
-    "east-1": {f"{EAST}/ack", f"{EAST}/cmd", *MAY_WRITE["centre"]},
+    "east-1": {f"{EAST}/ack", f"{EAST}/cmd", *(MAY_WRITE["centre"] - {CLAIM_ANSWER})},
     "west-2": {f"{SITE}/uses/all", COLLECTOR},
     "centre": {
-        *(*SEEN, f"{EAST}/uses", f"{OF_OTHER_SITE}/rec/visit"),
+        *(*SEEN, f"{EAST}/uses", f"{SITE}/claim/rec/visit", f"{OF_OTHER_SITE}/rec/visit"),
+        CLAIM_REQUEST,
         *(f"{SITE}/uses/all", COLLECTOR),  # patterns hold for every user
     },
     "control": {f"{EAST}/resp", f"{EAST}/diag/00ff/0", f"{EAST}/state", COLLECTOR},
-    "observer": {*SEEN, f"{OF_OTHER_SITE}/rec/visit", COLLECTOR},
+    "observer": {*SEEN, f"{SITE}/claim/rec/visit", f"{OF_OTHER_SITE}/rec/visit", COLLECTOR},
+    "claim": {CLAIM_ANSWER},
     "stranger": {f"{SITE}/uses/all", COLLECTOR},
 }
 """A user that is none of these is a gate without a name of ours: it sees what all gates see."""

@@ -270,5 +270,7 @@ def test_a_package_holds_what_was_said_for_everybody_to_read_and_is_the_same_twi
     modes = {path: (mode, owner) for mode, owner, _, _, _, path in listing}
     for place in package.files.values():
         assert modes[f"./{place}"] == ("-rw-r--r--", "root/root")
+    for link, target in package.links.items():
+        assert modes[f"./{link} -> {target}"] == ("lrwxrwxrwx", "root/root")
     assert f"./usr/share/doc/{package.name}/copyright" in modes
     assert not any(path.startswith(("./etc", "./var", "./run")) for path in modes)

@@ -22,6 +22,7 @@ from gated.config.load import DEFAULT_FILE
 from gated.doctor.services import MOST_EXPOSED
 from gated.errors import ExitCode
 from gated.processes import START_S, TAKES_RELOAD, WATCHDOG_S, Children, gate_children
+from gated.setup.boot import BOOT_FOLDERS, SETUP_FILE
 from gated.supervisor import HEARTBEAT_STALE_S, STOP_GRACE_S
 
 FOLDER = Path(__file__).resolve().parents[2] / "systemd"
@@ -54,6 +55,7 @@ def read_unit(name: str) -> Unit:
 
 UNITS = {name: read_unit(f"gated-{name}.service") for name in ALL}
 TARGET = read_unit("gated.target")
+SETUP = read_unit("gated-setup.service")
 
 
 def seconds(unit: Unit, key: str) -> float:
@@ -113,6 +115,17 @@ def test_no_process_waits_for_a_network_or_for_network_time(name: str) -> None:
     assert "time-set.target" in said.split()
     assert not {"time-sync.target", "network-online.target"} & set(said.split())
     assert not any(key in unit for key in ("Wants", "Requires", "BindsTo"))
+
+
+def test_the_gate_is_set_up_before_it_starts_and_only_where_there_is_a_file_for_it() -> None:
+    (line,) = SETUP["ExecStart"]
+    program, *arguments = line.split()
+    assert program == PROGRAM
+    assert cli.build_parser("setup").parse_args(arguments).boot == []  # the default folders
+    assert SETUP["ConditionPathExists"] == [f"|{folder / SETUP_FILE}" for folder in BOOT_FOLDERS]
+    assert SETUP["Before"] == [" ".join(f"gated-{name}.service" for name in GATE)]
+    assert SETUP["Type"] == ["oneshot"]
+    assert "network-online.target" not in " ".join(SETUP["After"])
 
 
 def test_the_target_takes_the_three_processes_along_and_leaves_the_collector_alone() -> None:
@@ -267,7 +280,8 @@ SECRETS = {
     "scanner": set(),
     "uplink": {"mqtt.password", "gate.key", "verifier.key"},
     "collector": {
-        "mqtt.password", "collector.key", "database.password", "page.token", "webhook.secret",
+        *("mqtt.password", "collector.key", "gates-ca.key"),
+        *("database.password", "page.token", "webhook.secret"),
     },
 }  # fmt: skip
 
