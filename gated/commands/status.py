@@ -70,9 +70,9 @@ def gather(config: GateConfig, config_file: Path, clock: Clock) -> GateStatus:
         ledger = _read_ledger(state / "ledger.db", now, zone)
     except StorageError as exc:
         trouble.append(_in_words(exc))
-    acked_at = None
+    acked_at, took_ms = None, None
     try:
-        acked_at = _read_ack(state / "uplink.db", zone)
+        acked_at, took_ms = _read_ack(state / "uplink.db", zone)
     except StorageError as exc:
         trouble.append(_in_words(exc))
     return GateStatus(
@@ -83,6 +83,7 @@ def gather(config: GateConfig, config_file: Path, clock: Clock) -> GateStatus:
         controller=controller,
         ledger=ledger,
         acked_at=acked_at,
+        took_ms=took_ms,
         free_bytes=_free_bytes(state),
         min_free_bytes=config.ledger.min_free_mb * 2**20,
         max_bytes=config.ledger.max_bytes,
@@ -148,12 +149,12 @@ def _alarm_of(event: StoredEvent) -> AlarmSeen:
     )
 
 
-def _read_ack(path: Path, zone: ZoneInfo) -> datetime | None:
+def _read_ack(path: Path, zone: ZoneInfo) -> tuple[datetime | None, int | None]:
     from gated.ledger.mailbox import MailboxReader
 
     with closing(MailboxReader(path)) as mailbox:
-        ack = mailbox.latest_ack()
-    return None if ack is None else _moment(ack.at, zone)
+        ack, took_ms = mailbox.latest_ack(), mailbox.latest_took_ms()
+    return None if ack is None else _moment(ack.at, zone), took_ms
 
 
 def _free_bytes(folder: Path) -> int | None:

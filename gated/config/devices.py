@@ -52,6 +52,11 @@ class VoiceDriver(enum.StrEnum):
 
 
 DEFAULT_VIDEO_DEVICE = "/dev/video0"
+NO_EYES = (
+    'scanner.camera is "none": this gate has no camera to scan with; name a camera, or a scanner '
+    "in scanner.serial (请设置摄像头或串口扫码器)"
+)
+"""What the scanner ends with, and what the doctor doubts: a gate may mean to measure only."""
 
 
 class ScannerSettings(Settings):

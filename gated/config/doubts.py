@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gated.config.certificates import AcceptedEvidence
-from gated.config.devices import Camera, VoiceDriver
+from gated.config.devices import NO_EYES, Camera, VoiceDriver
 from gated.config.gate import ClockSource, GateConfig
 from gated.config.temperature import TemperatureSettings
 from gated.optics import reach_m
@@ -176,6 +176,8 @@ def _of_wiring(config: GateConfig) -> Iterator[str]:
             f"outputs.relay.line = {relay}: the serial console's line, busy while the Pi starts; "
             "use GPIO16 to GPIO27 (串口占用，可能误开门)"
         )
+    if config.scanner.camera is Camera.NONE and not config.scanner.serial:
+        yield NO_EYES
     if config.outputs.call_staff is None:
         yield "outputs.call_staff is not set: nobody hears that staff is needed (未接叫老师的铃)"
     if config.outputs.lamps is None and config.outputs.voice.driver is VoiceDriver.NONE:

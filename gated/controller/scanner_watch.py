@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gated.clock import Clock
 from gated.config import Camera, ScannerSettings
 from gated.messages import DeviceChanged
-from gated.scanner.sighting import CAMERA, CameraState, ScannerHealth
+from gated.scanner.sighting import CAMERA, ScannerHealth
 from gated.units import MonoSeconds
 
 SILENT_S = 2.5  # signs of life come each second
@@ -44,8 +44,7 @@ class ScannerWatch:
         if health.device not in self._heard_s:
             return
         self._heard_s[health.device] = self._clock.monotonic_s()
-        is_well = health.state is CameraState.OK
-        self._tell(health.device, is_well=is_well, reason=health.reason or health.state.value)
+        self._tell(health.device, is_well=not health.trouble, reason=health.trouble)
 
     def watch(self) -> None:
         """Notice who has gone silent. Called several times a second."""

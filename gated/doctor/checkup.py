@@ -133,7 +133,12 @@ def checks_of(loaded: Loaded, gate: Gate | None, host: Host, clock: Clock) -> It
     yield Check(Area.TIME, wall_clock.CLOCK, look_at_clock)
     yield Check(Area.TIME, wall_clock.BATTERY, partial(wall_clock.look_at_battery, host))
     yield Check(Area.SERVICES, services.WATCHDOG, partial(services.look_at_watchdog, host))
-    yield Check(Area.SERVICES, "units", partial(services.look_at_units, host))
+    yield Check(
+        Area.SERVICES,
+        "units",
+        partial(services.look_at_units, host),
+        services.UNITS_WITHIN_S,
+    )
     yield Check(Area.SERVICES, "sandboxes", partial(services.look_at_sandboxes, host))
     yield Check(
         Area.LIBRARIES,
@@ -151,12 +156,12 @@ def _of_gate(config: GateConfig, gate: Gate, host: Host, clock: Clock) -> Iterat
     elif gate.bench is not None:
         devices = partial(wired.look_at_devices, gate.bench)
         yield Check(Area.DEVICES, DEVICES, devices, DEVICES_WITHIN_S)
-        yield Check(Area.BOARD, board.CHIP, partial(board.look_at_chip, config, gate.gpio))
     else:
         yield Check(Area.DEVICES, DEVICES, partial(_left_alone, gate.status))
     yield Check(Area.DEVICES, nodes.PERMISSIONS, partial(nodes.look_at_permissions, config))
     controller = partial(services.look_at_controller, gate.status)
     yield Check(Area.SERVICES, services.CONTROLLER, controller)
+    yield Check(Area.BOARD, board.CHIP, partial(board.look_at_chip, config, gate.gpio))
     yield Check(Area.BOARD, board.BOOT_PINS, partial(board.look_at_boot_pins, config, host))
     yield Check(Area.STORAGE, storage.STATE, partial(storage.look_at_state, config, host))
     yield Check(Area.STORAGE, storage.DISK, partial(storage.look_at_disk, config))

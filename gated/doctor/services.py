@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping
 
 from gated.controller.crashes import sentence
@@ -11,6 +12,7 @@ from gated.doctor.host import Host
 from gated.facts.problems import not_running
 from gated.facts.running import ControllerStatus, Silent
 from gated.facts.status import GateStatus
+from gated.sensors.port import Pause
 
 CONTROLLER, WATCHDOG, UNIT, SANDBOX = "controller", "watchdog", "unit_{}", "sandbox_{}"
 GATE_UNITS = ("controller", "scanner", "uplink")
@@ -27,8 +29,11 @@ WATCHDOG_DEVICE = "dev/watchdog"
 UNIT_FOLDERS = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 _OFF = frozenset({"", "0", "off", "infinity", "[not set]"})
 _EXPOSURE = re.compile(r"Overall exposure level[^:]*: (\d+(?:\.\d+)?)")
-_ASKED = "Id,LoadState,ActiveState,SubState,Result,WatchdogUSec,StatusText"
+_ASKED = "Id,LoadState,ActiveState,SubState,NRestarts,Result,WatchdogUSec,StatusText"
 _STARTED_AGAIN = "auto-restart"
+LISTENS, LISTENS_EVERY_S = 25, 0.4
+"""Longer than a start takes on a Pi, and often enough for the second between two of them."""
+UNITS_WITHIN_S = 45.0
 
 
 def parse_properties(text: str) -> list[dict[str, str]]:
@@ -112,14 +117,33 @@ _NO_SYSTEMD = (
 )
 
 
-def look_at_units(host: Host) -> Iterator[Finding]:
+def look_at_units(host: Host, pause: Pause = threading.Event().wait) -> Iterator[Finding]:  # noqa: B008 - waits alone
     """Yield whether the units of a gate are installed, watched, and have not failed."""
     if not host.has(RUNS_HERE):
         return  # said of the watchdog
     names = [f"gated-{name}.service" for name in GATE_UNITS]
     answer = host.run(["systemctl", "show", f"--property={_ASKED}", *names])
     for found in parse_properties(answer.text):
-        yield from _of_unit(found)
+        yield from _of_unit(_heard(host, found, pause))
+
+
+def _heard(host: Host, found: Mapping[str, str], pause: Pause) -> Mapping[str, str]:
+    """Return ``found``, of a unit that is tried again and again with what it says each time.
+
+    systemd 252 drops a unit's status when it starts it again: there is a second to hear it in.
+    """
+    for _ in range(LISTENS):
+        if not _is_tried_again(found) or found.get("StatusText"):
+            break
+        pause(LISTENS_EVERY_S)
+        answer = host.run(["systemctl", "show", f"--property={_ASKED}", found["Id"]])
+        found = next(iter(parse_properties(answer.text)), found)
+    return found
+
+
+def _is_tried_again(found: Mapping[str, str]) -> bool:
+    has_ended = found.get("SubState") == _STARTED_AGAIN or found.get("NRestarts", "0") != "0"
+    return found.get("ActiveState") == "activating" and has_ended
 
 
 def _of_unit(found: Mapping[str, str]) -> Iterator[Finding]:
@@ -133,7 +157,7 @@ def _of_unit(found: Mapping[str, str]) -> Iterator[Finding]:
             says=(f"{name} 未安装", f"{name} is not installed"),
             mend=("见 docs/systemd.md", "see docs/systemd.md"),
         )
-    elif state == "failed" or found.get("SubState") == _STARTED_AGAIN:
+    elif state == "failed" or _is_tried_again(found):
         # What it said in the end is what it would not start for: the very sentence.
         zh, en = _FAILED if state == "failed" else _AGAIN
         says = (f"{name} {zh} ({result})", f"{name} {en} ({result})")

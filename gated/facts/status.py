@@ -63,6 +63,7 @@ class GateStatus:
     controller: ControllerStatus | Silent | None
     ledger: LedgerFacts | None
     acked_at: datetime | None
+    took_ms: int | None  # from the newest record's commit to its acknowledgement
     free_bytes: int | None
     min_free_bytes: int
     max_bytes: int

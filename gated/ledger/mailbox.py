@@ -7,6 +7,7 @@ for each commit is not needed, and a corrupt file is set aside and made new.
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ from gated.uses import UseAt
 from gated.wire import Ack
 
 SCHEMA_VERSION = 3
+TOOK_MS = "took_ms"
 _ONE = "one INTEGER PRIMARY KEY CHECK (one = 1)"
 _TABLES = (
     f"CREATE TABLE ack ({_ONE}, ack TEXT NOT NULL) STRICT",
@@ -101,9 +103,14 @@ class Mailbox:
         if version != SCHEMA_VERSION or answer != "ok":
             raise LedgerCorrupt(f"{self.path}: schema {version}, quick_check: {answer}")
 
-    def store_ack(self, ack: Ack) -> None:
-        """Remember the newest ack for the controller. Raises: StorageError."""
-        self._write("INSERT OR REPLACE INTO ack VALUES (1, ?)", ack.model_dump_json())
+    def store_ack(self, ack: Ack, took_ms: int | None = None) -> None:
+        """Remember the newest ack for the controller. Raises: StorageError.
+
+        ``took_ms``: from the commit of its newest record to its arrival; None: not known. Nobody
+        decides by it: it stands beside the ack's own members for whoever looks after the gate.
+        """
+        stored = ack.model_dump() | ({} if took_ms is None else {TOOK_MS: took_ms})
+        self._write("INSERT OR REPLACE INTO ack VALUES (1, ?)", json.dumps(stored))
 
     def save_cursor(self, epoch: str, sent: int) -> None:
         """Remember what was sent: a hint; losing it only sends again. Raises: StorageError."""
@@ -188,6 +195,20 @@ class MailboxReader:
             return Ack.model_validate_json(row[0])
         except ValidationError:
             return None
+
+    def latest_took_ms(self) -> int | None:
+        """Return how long the newest ack took; None: nobody knows. Raises: StorageError."""
+        with self._reading() as db:
+            row = db.execute("SELECT ack FROM ack").fetchone() if db is not None else None
+        try:
+            stored = {} if row is None else json.loads(row[0])
+        except ValueError:
+            return None
+        match stored:
+            case {"took_ms": int(took_ms)} if took_ms >= 0:
+                return took_ms
+            case _:
+                return None
 
     def uses_after(self, taken: Taken | None, limit: int) -> Told | None:
         """Return what other gates told behind ``taken``, or None. Raises: StorageError."""

@@ -23,11 +23,13 @@ from gated.probe.bounded import bounded
 from gated.probe.findings import CameraFound, FrameSeen
 
 if TYPE_CHECKING:
+    from gated.scanner.frames import Frame, FrameSource
     from gated.scanner.picture import Pixels
     from gated.scanner.sources.picamera2 import PicameraModule
 
 FRAME_WITHIN_S = 5.0
 """A cold USB camera was seen to take 2 s to its first frame."""
+NEXT_WITHIN_S = 2.0
 LIST_WITHIN_S = 5.0
 _BRIGHTEST = 255.0
 _PERCENT = 100.0
@@ -142,6 +144,8 @@ def look(
 ) -> FrameSeen:
     """Return one frame's size and brightness, and with ``decode`` whether it shows a code.
 
+    A camera must also show that the next one is another.
+
     Args:
         settings: which camera.
         clock: for the time-out.
@@ -152,20 +156,22 @@ def look(
     Raises: DeviceError: no camera, or no frame from it. GatedError: ``save`` cannot be written.
     """
     from gated.scanner.picture import encode_picture
-    from gated.scanner.sources import make_source
+    from gated.scanner.sources import CAMERAS, make_source
 
     source = make_source(settings, clock)
     try:
         source.open()
         frame = source.next_frame(within_s)
+        if frame is None:
+            raise DeviceError(
+                f"{source.name} opens, but no frame came within {within_s:g} s: unplug it and "
+                "plug it in again, try another cable or port",
+                device="camera",
+            )
+        if settings.camera in CAMERAS:
+            check_fresh(source, frame)
     finally:
         source.close()
-    if frame is None:
-        raise DeviceError(
-            f"{source.name} opens, but no frame came within {within_s:g} s: unplug it and "
-            "plug it in again, try another cable or port",
-            device="camera",
-        )
     if save is not None:
         write_new_private_file(save, encode_picture(frame.pixels, save.suffix))
     height_px, width_px = frame.pixels.shape[:2]
@@ -177,6 +183,29 @@ def look(
         has_code=decode and _has_code(frame.pixels),
         saved_as=str(save) if save is not None else "",
     )
+
+
+def check_fresh(source: FrameSource, first: Frame) -> None:
+    """Return once a frame came that is another one than ``first``: of a working camera, the next.
+
+    Raises: DeviceError: none does.
+    """
+    from gated.scanner.motion import REPEATED, STUCK_FRAMES, sample_frame
+
+    seen = sample_frame(first.pixels)
+    for _ in range(STUCK_FRAMES):
+        frame = source.next_frame(NEXT_WITHIN_S)
+        if frame is None:
+            raise DeviceError(
+                f"{source.name} gave one frame, and no further one within {NEXT_WITHIN_S:g} s: "
+                "try another cable or port",
+                device="camera",
+            )
+        sample = sample_frame(frame.pixels)
+        # Noise alone makes two frames of a working camera differ, also in the dark.
+        if sample.shape != seen.shape or (sample != seen).any():
+            return
+    raise DeviceError(REPEATED, device="camera")
 
 
 def _has_code(pixels: Pixels) -> bool:

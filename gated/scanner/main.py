@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gated.clock import Clock, SystemClock
 from gated.config import ColourUse, GateConfig
@@ -17,7 +17,9 @@ from gated.scanner.endings import marked_running
 from gated.scanner.lock import only_scanner_of
 from gated.scanner.memory import MemoryWatch
 from gated.scanner.serial_scanner import SerialScanner
+from gated.scanner.sighting import CAMERA
 from gated.supervisor import Supervisor
+from gated.texts import device_lost
 
 if TYPE_CHECKING:
     from gated.scanner.frames import FrameSource
@@ -52,14 +54,17 @@ def main(
     clock = clock or SystemClock()
     with only_scanner_of(config.paths.run), marked_running(config.paths.run) as has_died:
         sender = Sender(config.paths.run / SOCKET_NAME)
-        supervisor = Supervisor("scanner", clock)
+        eyes: dict[str, Eye] = {}
+        supervisor = Supervisor("scanner", clock, status=lambda: one_line(eyes))
         if source is not None:
             loop = _camera_loop(config, source, sender, clock)
             if has_died:
                 loop.tell_death()
+            eyes[CAMERA] = loop
             supervisor.add("camera", partial(_run_watched, loop, MemoryWatch(clock)))
         for settings in config.scanner.serial if serial is None else serial:
             scanner = SerialScanner(settings, sender, clock, hold_off_s=config.scanner.hold_off_s)
+            eyes[settings.name] = scanner
             supervisor.add(f"serial {settings.name}", scanner.run)
         # What is loaded by now stays for good. Looking through it for garbage, again and again, was
         # a fifth of the idle scanner's CPU time.
@@ -69,6 +74,20 @@ def main(
             return supervisor.run()
         finally:
             sender.close()
+
+
+class Eye(Protocol):
+    """The camera's worker, or a serial scanner's."""
+
+    @property
+    def trouble(self) -> str:
+        """Why no code can be read by it now; "" if one can."""
+
+
+def one_line(eyes: Mapping[str, Eye]) -> str:
+    """Return what cannot read codes now, and why, as the controller and the doctor say it."""
+    found = {name: eye.trouble for name, eye in eyes.items()}
+    return " | ".join(device_lost(name, why)[1] for name, why in found.items() if why)
 
 
 def _run_watched(

@@ -21,6 +21,8 @@ LINGER_S = 2.5
 """A hand that has just stopped moving is when a code becomes readable."""
 STUCK_AFTER_S = 2.0
 STUCK_FRAMES = 5
+REPEATED = "the camera repeats one frame"
+"""What the scanner, its status and the doctor say of that."""
 """Sensor noise makes even two equal frames all but impossible; five in 2 s are a dead camera."""
 
 _CHANGED_SHARE = 0.01  # of all cells: a phone at arm's length fills ten times as much

@@ -28,7 +28,7 @@ from gated.scanner.colour import read_colour
 from gated.scanner.darkness import DarkWatch
 from gated.scanner.decoders import ZBAR
 from gated.scanner.frames import Frame, FrameSource
-from gated.scanner.motion import Interest, MotionGate, Sample, StuckWatch, sample_frame
+from gated.scanner.motion import REPEATED, Interest, MotionGate, Sample, StuckWatch, sample_frame
 from gated.scanner.picture import MAX_PIXELS, Pixels
 from gated.scanner.presentation import Presentations
 from gated.scanner.reports import Reports, SightingSender, one_line
@@ -103,6 +103,11 @@ class ScannerLoop:
         self._unreadable = 0
         self._last_frame_at: MonoSeconds | None = None
         self._started_at = clock.monotonic_s()
+
+    @property
+    def trouble(self) -> str:
+        """Why no code can be read now; "" if one can. From any thread."""
+        return self._health(self._clock.monotonic_s()).trouble
 
     def tell_death(self) -> None:
         """Tell, now and until a frame comes, that the gate's last scanner process died."""
@@ -192,7 +197,7 @@ class ScannerLoop:
         was_stuck, self._is_stuck = self._is_stuck, self._stuck.is_stuck(sample, at)
         if self._is_stuck:
             if not was_stuck:
-                log.error("the camera repeats one frame: %s", self._source.name)
+                log.error("%s: %s", REPEATED, self._source.name)
             return
         if was_stuck:
             log.warning("the camera delivers new frames again: %s", self._source.name)
@@ -257,7 +262,7 @@ class ScannerLoop:
         elif self._last_frame_at is None and self._before:
             state, reason = CameraState.NO_FRAMES, self._before
         elif self._is_stuck:
-            state, reason = CameraState.SAME_FRAME, "the camera repeats one frame"
+            state, reason = CameraState.SAME_FRAME, REPEATED
         elif self._is_dark:
             reason = DARK  # at night that's in order
         return ScannerHealth(

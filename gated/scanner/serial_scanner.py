@@ -95,6 +95,11 @@ class SerialScanner:
         self._codes = 0
         self._last_code_at: MonoSeconds | None = None
 
+    @property
+    def trouble(self) -> str:
+        """Why no code can be read now; "" if one can. From any thread."""
+        return self._health(self._clock.monotonic_s()).trouble
+
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Scan until ``stop`` is set."""
         try:

@@ -48,6 +48,11 @@ class ScannerHealth:
     unreadable: int = 0  # codes whose contents could not be passed on; since it started
     device: str = CAMERA
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be read by it now; "" if something can."""
+        return "" if self.state is CameraState.OK else self.reason or self.state.value
+
 
 Sighting = CodeSeen | CodeUnread | ScannerHealth
 

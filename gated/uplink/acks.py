@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 from pydantic import ValidationError
 
+from gated.clock import Clock
 from gated.errors import StorageError, WireError
 from gated.ledger.mailbox import Mailbox
 from gated.uplink.feed import Feed
@@ -32,11 +34,14 @@ class AckDesk:
     Args:
         mailbox: where the controller reads them.
         nudge: tells the controller that one is there.
+        clock: the one by which records are stamped.
     """
 
-    def __init__(self, mailbox: Mailbox, nudge: Callable[[], object]) -> None:
+    def __init__(self, mailbox: Mailbox, nudge: Callable[[], object], clock: Clock) -> None:
         self._mailbox = mailbox
         self._nudge = nudge
+        self._clock = clock
+        self._upto: tuple[str, int] | None = None  # epoch and seq of the last one taken
         self._store: tuple[str, str] | None = None
         self._stored: tuple[str, str, str, int, str] | None = None
         self._unstored: Ack | None = None
@@ -69,23 +74,40 @@ class AckDesk:
         if own is None and ack.upto > feed.bounds.anchor.seq:
             return False  # our own hash could not be read just now
         self._store = (ack.collector, ack.collector_epoch)
-        self._hand_over(ack)
+        self._hand_over(ack, self._took_ms(ack, feed))
+        self._upto = (ack.epoch, ack.upto)
         return True
+
+    def _took_ms(self, ack: Ack, feed: Feed) -> int | None:
+        """Return how long ago the newest record of ``ack`` was committed.
+
+        None: it is not news (the retained one of a new connection), or the clock was set since.
+        """
+        if self._upto is None or self._upto[0] != ack.epoch or ack.upto <= self._upto[1]:
+            return None
+        event = next(iter(feed.events_after(ack.upto - 1, 1)), None)
+        try:
+            committed_at = datetime.fromisoformat(event.at if event is not None else "")
+            took = self._clock.now() - committed_at
+        except (ValueError, TypeError):  # freed already, or damaged
+            return None
+        took_ms = round(took.total_seconds() * 1_000)
+        return took_ms if took_ms >= 0 else None
 
     def retry(self) -> None:
         """Try again to store what could not be stored."""
         if self._unstored is not None:
             self._write(self._unstored)
 
-    def _hand_over(self, ack: Ack) -> None:
+    def _hand_over(self, ack: Ack, took_ms: int | None = None) -> None:
         said = (ack.collector, ack.collector_epoch, ack.epoch, ack.upto, ack.hash)
         if said != self._stored:
-            self._write(ack)
+            self._write(ack, took_ms)
             self._stored = said
 
-    def _write(self, ack: Ack) -> None:
+    def _write(self, ack: Ack, took_ms: int | None = None) -> None:
         try:
-            self._mailbox.store_ack(ack)
+            self._mailbox.store_ack(ack, took_ms)
         except StorageError as exc:
             self._unstored = ack
             if not self._is_failing:

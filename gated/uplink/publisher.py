@@ -110,7 +110,7 @@ class Publisher:
         self._controller = Sender(files.controller)
         self._commands = Sender(files.commands)
         carrier = CommandCarrier(topics.command, self._commands.send, clock)
-        self._acks = AckDesk(mailbox, self._nudge_controller)
+        self._acks = AckDesk(mailbox, self._nudge_controller, clock)
         uses = UsesDesk(topics, mailbox, self._feed, clock, self._nudge_controller)
         self._context = Context(
             topics,

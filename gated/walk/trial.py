@@ -61,12 +61,13 @@ Raises: GatedError: it cannot be had, or is lost.
 class Running:
     """A trial at work, from the moment this is made. ``close`` ends it."""
 
-    def __init__(self, trial: Trial, name: str) -> None:
+    def __init__(self, trial: Trial, name: str, ends_within_s: float = ENDS_WITHIN_S) -> None:
         self.show = Show()
         self.evidence = Evidence()
         self.trouble = ""
         """Why it came to nothing; "" while it is at work or when it came to a good end."""
         self._trial = trial
+        self._ends_within_s = ends_within_s
         self._stop = threading.Event()
         # A daemon: whoever hangs in a driver cannot be stopped, and must not keep the process.
         self._thread = threading.Thread(target=self._work, name=f"walk {name}", daemon=True)
@@ -79,7 +80,7 @@ class Running:
     def close(self) -> None:
         """Ask it to end, and wait for that. Idempotent."""
         self._stop.set()
-        self._thread.join(ENDS_WITHIN_S)
+        self._thread.join(self._ends_within_s)
         if self._thread.is_alive():
             self.trouble = _HANGS
 

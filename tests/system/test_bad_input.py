@@ -12,7 +12,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,12 +97,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def examined(file: Path, *subjects: str) -> list[str]:
+def examined(file: Path, *subjects: str, levels: Collection[str] = (Level.ERROR,)) -> list[str]:
     """Return what the doctor finds wrong about ``subjects``: its English sentences, each once."""
     answer = ask_gated("doctor", "--json", "--config", str(file))
     assert answer.returncode == ExitCode.FAILED, answer.stderr
     findings = json.loads(answer.stdout)["findings"]
-    wrong = [f for f in findings if f["subject"] in subjects and f["level"] == "error"]
+    wrong = [f for f in findings if f["subject"] in subjects and f["level"] in levels]
     return list(dict.fromkeys(one_line(f["says"]["en"]) for f in wrong))
 
 
@@ -243,6 +243,31 @@ def test_what_keeps_the_controller_from_its_start_is_what_the_doctor_says(
     assert re.fullmatch(rf"({re.escape(str(site.file))} has \d+ errors? \(.*\):)? *", status)
 
 
+def no_password(site: Site) -> None:
+    site.change("[uplink]\n", f'[uplink]\npassword_file = "{site.state / "password"}"\n')
+
+
+def no_eyes(site: Site) -> None:
+    site.change(SERIAL, "")
+    site.change('camera = "v4l2"', 'camera = "none"')
+
+
+@pytest.mark.parametrize(
+    ("service", "spoil", "subject"),
+    [("uplink", no_password, START), ("scanner", no_eyes, CONFIGURATION)],
+)
+def test_what_keeps_the_other_services_from_their_start_is_what_the_doctor_says(
+    service: str, spoil: Callable[[Site], None], subject: str, folder: Path, manager: Manager
+) -> None:
+    site = Site(folder)
+    spoil(site)
+    with manager.start("-m", "gated", service, "--config", str(site.file)) as process:
+        output, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == ExitCode.CONFIG, output
+    levels = (Level.ERROR, Level.WARNING)  # a gate may mean to have no scanner
+    assert manager.status() in examined(site.file, subject, levels=levels)
+
+
 @pytest.fixture
 def read_only_disk(folder: Path) -> Iterator[Path]:
     disk = folder / "disk"
@@ -334,6 +359,7 @@ def test_status_line_status_screen_and_doctor_say_one_sentence_of_a_lost_device(
     fault: str, folder: Path, manager: Manager
 ) -> None:
     lost, file = LOST[fault], folder / "gated.toml"
+    beside: Manager | None = None
     with ExitStack() as held:
         controller = held.enter_context(
             manager.start("-m", "tests.probed_controller", str(folder), fault)
@@ -341,8 +367,14 @@ def test_status_line_status_screen_and_doctor_say_one_sentence_of_a_lost_device(
         held.callback(controller.terminate)
         if lost.has_scanner:
             wait_for(lambda: manager.status() != "", "a controller")
-            scanner = held.enter_context(run_gated_quietly("scanner", "--config", str(file)))
+            (folder / "s").mkdir()
+            beside = held.enter_context(closing(Manager(folder / "s")))
+            scanner = held.enter_context(
+                beside.start("-m", "gated", "scanner", "--config", str(file))
+            )
             held.callback(scanner.terminate)
+            its = beside.status
+            wait_for(lambda: lost.words in its(), "the scanner's sentence", log=its)
         wait_for(lambda: lost.words in manager.status(), "the sentence", log=manager.status)
         config = load_gate(file)
         wait_for(lambda: told_by(config, file, lost.device) is not None, "status.json")
@@ -350,6 +382,8 @@ def test_status_line_status_screen_and_doctor_say_one_sentence_of_a_lost_device(
             said for said in manager.status().split(" | ") if said.startswith(f"{lost.device} is ")
         ]
         assert told_by(config, file, lost.device) == sentence
+        if beside is not None:
+            assert sentence in beside.status().split(" | ")
         status = gather(config, file, CLOCK)
         assert any(en.startswith(f"{sentence}; ") for _, en in problems(status))
         controller.terminate()
@@ -383,12 +417,3 @@ def asked(fault: str, folder: Path, device: str) -> str:
     finding = findings[SUBJECT.format(device)]
     assert finding.level is Level.ERROR
     return finding.says[1]
-
-
-def run_gated_quietly(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "gated", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,3 +61,7 @@ def test_a_running_gate_is_well_and_works_on(gate: StagedGate) -> None:
     assert "the connection broke" not in gate.log()
     gate.let_one_pass()
     gate.wait_delivered()
+
+    # By now an acknowledgement came for a record that this uplink has sent.
+    (said,) = [f["says"]["en"] for f in examine(gate) if f["subject"] == "collector_ack"]
+    assert re.search(r"; the newest record's took \d+\.\d s$", said), said

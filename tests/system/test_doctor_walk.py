@@ -396,6 +396,7 @@ def test_json_says_the_same_and_doubts_a_yes_of_which_the_machine_saw_nothing(fo
         technician.skip_to("attendant_button")
         terminal.press("\n")
         technician.see(ASKED)
+        terminal.press("\x1a")  # Ctrl-Z: a stopped process would leave outputs as they are
         terminal.press("y")  # nobody has pressed it
         technician.see("~ yet no change of it was felt")
         technician.see(BEGIN)

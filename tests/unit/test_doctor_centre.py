@@ -66,7 +66,12 @@ def test_a_file_that_cannot_be_used_is_no_fault_of_the_broker(tmp_path: Path) ->
 
 
 def status(
-    *, backlog: int = 0, waits_min: int = 0, acked_min: int | None = 1, has_ledger: bool = True
+    *,
+    backlog: int = 0,
+    waits_min: int = 0,
+    acked_min: int | None = 1,
+    has_ledger: bool = True,
+    took_ms: int | None = None,
 ) -> GateStatus:
     ledger = LedgerFacts(
         epoch="e",
@@ -87,6 +92,7 @@ def status(
         controller=None,
         ledger=ledger if has_ledger else None,
         acked_at=None if acked_min is None else NOW - timedelta(minutes=acked_min),
+        took_ms=took_ms,
         free_bytes=1,
         min_free_bytes=0,
         max_bytes=2**30,
@@ -98,6 +104,7 @@ def status(
     ("found", "level", "words"),
     [
         (status(), Level.OK, "everything is delivered; last acknowledgement 1 min ago"),
+        (status(took_ms=412), Level.OK, "1 min ago; the newest record's took 0.4 s"),
         (status(backlog=2, waits_min=1), Level.OK, "2 events wait"),
         (status(backlog=2, waits_min=10), Level.ERROR, "records wait since"),
         (status(acked_min=None), Level.WARNING, "never acknowledged | does the collector run?"),

@@ -228,6 +228,52 @@ def test_what_systemd_says_of_the_units(tmp_path: Path) -> None:
     ]
 
 
+# As systemd 252 shows a unit that ends 1.5 s after each start: what it said stands there for the
+# second before the next one.
+STARTS = (
+    "Id=gated-scanner.service\nLoadState=loaded\nActiveState=activating\nSubState=start\n"
+    "NRestarts=3\nResult=success\nWatchdogUSec=10s\nStatusText=\n"
+)
+WAITS = (
+    STARTS.replace("=start\n", "=auto-restart\n")
+    .replace("=success", "=exit-code")
+    .replace("StatusText=", "StatusText=another scanner process serves this gate")
+)
+
+
+def test_a_unit_that_is_tried_again_and_again_is_listened_to(tmp_path: Path) -> None:
+    says = {"systemctl": STARTS}
+    machine = host(tmp_path, {f"{services.RUNS_HERE}/x": ""}, says=says)
+    paused: list[float] = []
+
+    def pause(for_s: float) -> None:
+        paused.append(for_s)
+        if len(paused) == 4:
+            says["systemctl"] = WAITS
+
+    assert told(services.look_at_units(machine, pause)) == [
+        (
+            Level.ERROR,
+            (
+                "gated-scanner.service does not start, and is tried again and again (exit-code): "
+                "another scanner process serves this gate | journalctl -u gated-scanner.service"
+            ),
+        )
+    ]
+    assert len(paused) == 4
+    says["systemctl"] = STARTS
+    finding = one(services.look_at_units(machine, paused.append))
+    assert finding.level is Level.ERROR, "it says nothing, and does not start all the same"
+    assert len(paused) == 4 + services.LISTENS
+    assert 3 * services.LISTENS * services.LISTENS_EVERY_S < services.UNITS_WITHIN_S
+
+
+def test_a_unit_that_starts_for_the_first_time_is_let_start(tmp_path: Path) -> None:
+    first = STARTS.replace("NRestarts=3", "NRestarts=0")
+    machine = host(tmp_path, {f"{services.RUNS_HERE}/x": ""}, says={"systemctl": first})
+    assert one(services.look_at_units(machine, lambda _: None)).level is Level.OK
+
+
 def test_a_unit_without_a_watchdog_is_an_error(tmp_path: Path) -> None:
     shown = SHOWN.split("\n\n", maxsplit=1)[0].replace("10s", "infinity")
     machine = host(tmp_path, {f"{services.RUNS_HERE}/x": ""}, says={"systemctl": shown})

@@ -33,11 +33,13 @@ from gated.probe.gpio_chips import list_chips
 from gated.probe.i2c import Bus
 from gated.probe.machine import Sources, survey
 from gated.probe.plugged import list_cards, list_serial
+from gated.scanner.frames import Frame, Wish
 from gated.scanner.picture import Unreadable, encode_picture, read_picture
 from gated.simulation.bus import SimulatedBus
 from gated.simulation.gpiochip import SimulatedChip, SimulatedGpiod
 from gated.simulation.picamera import PicameraDesk
 from gated.simulation.screens import render_empty, render_phone
+from gated.units import MonoSeconds
 from tests.probe_gate import Plain, chip, pictures, quiet
 
 BUS = Bus("/dev/i2c-1", "bcm2835 (i2c@7e804000)", ())
@@ -284,3 +286,37 @@ def test_a_problem_anywhere_is_an_exit_code() -> None:
         {"cameras": ()},
     ):
         assert machine_code(replace(well, **part)) is ExitCode.FAILED
+
+
+class Frames:
+    """A source that delivers these pictures, then nothing."""
+
+    name = "/dev/video7"
+
+    def __init__(self, *pictures: int | None) -> None:
+        self._pictures = list(pictures)
+
+    def open(self) -> None:
+        """It is open."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def attend(self, wish: Wish | None) -> None:
+        """There is nothing to move."""
+
+    def next_frame(self, timeout_s: float) -> Frame | None:
+        value = self._pictures.pop(0) if self._pictures else None
+        return None if value is None else frame_of(value)
+
+
+def frame_of(value: int) -> Frame:
+    return Frame(np.full((240, 320, 3), value, np.uint8), 1, MonoSeconds(0.0))
+
+
+def test_a_camera_shows_that_the_next_frame_is_another() -> None:
+    cameras.check_fresh(Frames(7, 7, 8), frame_of(7))
+    with pytest.raises(DeviceError, match=r"^the camera repeats one frame$"):
+        cameras.check_fresh(Frames(*[7] * 5), frame_of(7))
+    with pytest.raises(DeviceError, match="/dev/video7 gave one frame, and no further one"):
+        cameras.check_fresh(Frames(7), frame_of(7))

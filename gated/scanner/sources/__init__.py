@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from gated.clock import Clock
 from gated.config import Camera, ScannerSettings
+from gated.config.devices import NO_EYES
 from gated.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ def make_source(settings: ScannerSettings, clock: Clock) -> FrameSource:
     Raises: ConfigError: if the gate has no camera.
     """
     if settings.camera is Camera.NONE:
-        raise ConfigError(
-            'scanner.camera is "none": this gate has no camera to scan with; name a camera, or a '
-            "scanner in scanner.serial (请设置摄像头或串口扫码器)"
-        )
+        raise ConfigError(NO_EYES)
     if settings.camera not in CAMERAS:
         log.warning(
             'scanner.camera = "%s" is no camera: for trials, not for a gate (不是摄像头，仅供试验)',
