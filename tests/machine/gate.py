@@ -145,6 +145,12 @@ class Gate:
         if self._serial is not None:
             self._serial.close()
 
+    def power_up(self, *, at: str | None = None, has_network: bool = True) -> None:
+        """Boot again after a power cut or an end, with all that was plugged in."""
+        self.close()
+        self.guest.start(at=at, has_network=has_network)
+        self.plug_serial()
+
     def read_by_serial(self, code: str) -> None:
         """Let the serial scanner read ``code``."""
         assert self._serial is not None
