@@ -20,7 +20,7 @@ def test_a_healthy_person_with_a_pass_gets_in_and_is_recorded_at_the_centre(gate
     visit = gate.visit(gate.other_side.office.student())
     assert (visit["outcome"], visit["holder_category"]) == ("granted", "student")
     assert visit["body_c"] == pytest.approx(36.5, abs=0.25)
-    gate.wait_record(0, Kind.PASSAGE, visit=visit["visit"], result="passed")
+    gate.wait_record(0, Kind.PASSAGE, visit_id=visit["visit_id"], result="passed")
     pulses = gate.pulses()[before:]
     assert len(pulses) == 1
     on, off = pulses[0]

@@ -1,7 +1,7 @@
 """What is before the guest's camera: an empty place or a printed pass, as frames of a V4L2 device.
 
-The file says what is shown: a code's text, nothing, or "STALLED" (the camera gives no frames).
-With a code's text as argument, pictures of it are written for libcamera's virtual camera instead.
+One file says what shall be shown, another what is: a code's text, nothing, or "STALLED" (the camera
+gives no frames). With a code's text as argument, pictures of it are written for libcamera's virtual camera instead.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gated.simulation.screens import render_empty, render_paper
 
 DEVICE = "/dev/video0"
 SHOWN = Path("/run/bench/shown")
+SHOWING = Path("/run/bench/showing")
 FOLDER = Path("/opt/bench/frames")
 STALLED = "STALLED"
 WIDTH, HEIGHT = 640, 480
@@ -68,6 +69,7 @@ def main() -> None:
             asked = SHOWN.read_text().strip() if SHOWN.exists() else ""
             if drawing is not None and drawing.done():
                 held, shown, drawing = drawing.result(), wanted, None
+                SHOWING.write_text(shown)
             elif drawing is None and asked not in (shown, STALLED):
                 wanted, drawing = asked, painter.submit(frames, asked)
             if asked != STALLED:
