@@ -1,7 +1,8 @@
 """What is before the guest's camera: an empty place or a printed pass, as frames of a V4L2 device.
 
 One file says what shall be shown, another what is: a code's text, nothing, or "STALLED" (the camera
-gives no frames). With a code's text as argument, pictures of it are written for libcamera's virtual camera instead.
+gives no frames). With a code's text as argument, pictures of it are written for libcamera's virtual
+camera instead.
 """
 
 from __future__ import annotations
