@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from gated.commands.setup import add_target_arguments, write_and_report
+
 HELP = "put a backup's configuration on this machine, as a gate of its own 恢复配置"
 
 
@@ -22,24 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mqtt-password", type=Path, metavar="FILE", help="file with the MQTT password"
     )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="what to write; default: $GATED_CONFIG, or /etc/gated/gated.toml",
-    )
-    parser.add_argument(
-        "--replace",
-        action="store_true",
-        help="replace a configuration that is there, and keep it beside the new one 替换",
-    )
+    add_target_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from gated.calibrate.dialog import Dialog
-    from gated.commands.setup import write_and_report
     from gated.config.load import default_file
     from gated.setup.backup import read_backup
     from gated.setup.plan import plan, with_key

@@ -60,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     claim.add_argument("--camera", default="auto", help="as scanner.camera; default: auto")
     claim.add_argument("--device", metavar="PATH", help="as scanner.device")
+    add_target_arguments(parser)
+
+
+def add_target_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which configuration is written, and whether one may be there."""
     parser.add_argument(
         "--config",
         type=Path,
