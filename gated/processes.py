@@ -21,6 +21,7 @@ from pathlib import Path
 
 from gated.clock import Clock
 from gated.errors import ExitCode
+from gated.signals import heed_signals
 from gated.supervisor import PARENT_VARIABLE
 
 log = logging.getLogger(__name__)
@@ -219,10 +220,10 @@ class Children:
 
 def on_signals(stop: threading.Event, reload: Callable[[], None] | None = None) -> None:
     """Let SIGTERM and SIGINT set ``stop``, and SIGHUP call ``reload``. For the main thread."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    actions = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set}
     if reload is not None:
-        signal.signal(signal.SIGHUP, lambda *_: reload())
+        actions[signal.SIGHUP] = reload
+    heed_signals(actions)
 
 
 def gate_children(children: Children, config: Path, stage: Path | None) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from gated.clock import Clock
 from gated.errors import ExitCode, GatedError
+from gated.signals import heed_signals
 
 log = logging.getLogger(__name__)
 
@@ -148,10 +149,10 @@ class Supervisor:
             tell_status(status)
 
     def _take_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.request_stop())
+        actions = {signal.SIGTERM: self.request_stop, signal.SIGINT: self.request_stop}
         if self._on_reload is not None:
-            signal.signal(signal.SIGHUP, lambda *_: self.request_reload())
+            actions[signal.SIGHUP] = self.request_reload
+        heed_signals(actions)
         if sys.__stderr__ is not None:
             faulthandler.register(signal.SIGUSR1, all_threads=True)
 

@@ -27,6 +27,7 @@ from gated.ledger.room import RoomLimits
 from gated.ledger.service import CommitRequest, LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Ledger, Opened
 from gated.messages import CommitFailed, Committed
+from gated.signals import heed_signals
 from tests.faults.clock import WrongClock, machine_ns
 from tests.faults.load import Load
 
@@ -107,7 +108,7 @@ def hear_uplink(
 def main() -> int:
     args = parse_arguments()
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())  # before it is said that we are there
+    heed_signals({signal.SIGTERM: stop.set})  # before it is said that we are there
     clock = WrongClock(offset_s=args.clock, speed=args.speed)
     limits = RoomLimits(
         max_bytes=args.max_bytes,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gated.ledger.mailbox import Mailbox
 from gated.mqtt.address import BrokerAddress
+from gated.signals import heed_signals
 from gated.simulation.broker import HOST
 from gated.uplink.publisher import Publisher, UplinkFiles
 from gated.wire import GateTopics
@@ -30,7 +31,7 @@ def main() -> int:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s uplink %(message)s")
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    heed_signals({signal.SIGTERM: stop.set})
     clock = WrongClock(offset_s=args.clock, speed=args.speed)
     mailbox = Mailbox(args.state / "uplink.db", clock)
     try:
