@@ -19,7 +19,7 @@ from tests.machine.guest import HOST_SEEN_FROM_GUEST, ROOT, Guest, Level
 from tests.machine.page import commands
 
 FOLDER: Final = "/opt/hand-out"
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 300.0
 UNITS: Final = ("gated-controller", "gated-scanner", "gated-uplink")
 PULSE_S: Final = 2.0
 """As in gate.toml: long enough to break something while the relay is energised."""

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.timeout(3600), pytest.mark.xdist_
 
 RELAY = "/run/bench/chip/sim_gpio17/value"
 RELAY_OFF_WITHIN_S = 0.1
-WATCHDOG_PATIENCE_S = 120.0
+WATCHDOG_PATIENCE_S = 300.0
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,8 @@ def test_a_hung_controller_never_holds_the_relay_beyond_the_pulse(gate: Gate) ->
     assert len(gate.pulses()) == before + 1
 
 
-@pytest.mark.parametrize("signal", ["KILL", pytest.param("STOP", marks=pytest.mark.long)])
+@pytest.mark.long  # the container does it at the host's own speed
+@pytest.mark.parametrize("signal", ["KILL", "STOP"])
 @pytest.mark.parametrize("unit", UNITS[1:])
 def test_a_killed_or_hung_process_comes_back(gate: Gate, unit: str, signal: str) -> None:
     ended = restarts(gate, unit)
@@ -129,7 +130,12 @@ def told(gate: Gate, lost: AlarmName, returned: AlarmName, device: str) -> Itera
         pytest.param(
             "face", {"faults": {"0x5A": "timeout"}}, id="a held clock", marks=pytest.mark.long
         ),
-        pytest.param("face", {"unplugged": ["0x5A"]}, id="the thermometer pulled out"),
+        pytest.param(
+            "face",
+            {"unplugged": ["0x5A"]},
+            id="the thermometer pulled out",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             "ambient",
             {"unplugged": ["0x44"]},

@@ -96,6 +96,7 @@ def test_a_clock_far_in_the_past_at_boot_loses_nothing(gate: Gate) -> None:
     gate.guest.run("systemctl unmask systemd-timesyncd")
 
 
+@pytest.mark.long
 def test_without_a_network_at_boot_the_gate_works_and_delivers_later(gate: Gate) -> None:
     before = len(gate.records(Kind.VISIT))
     gate.guest.shut_down()
