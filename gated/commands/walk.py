@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import os
 import platform
 import sys
 import threading
@@ -135,13 +136,18 @@ def _tell(args: argparse.Namespace, about: About, walked: Walked, language: Lang
     if args.report is not None:  # first: the terminal may be gone
         text = record(about, walked.results, is_passed=passed)
         write_new_private_file(args.report, text.encode())
-    with contextlib.suppress(OSError):  # it is gone
+    try:
         if args.json:
             found = as_json(about, walked.results, is_passed=passed)
             print(json.dumps(found, ensure_ascii=False, indent=2), flush=True)
         else:
             print("", *table(walked.results, language), sep="\n", flush=True)
             print(say(START_AGAIN, language), flush=True)
+    except OSError:  # it is gone; the interpreter's last flush must not fail on it, too
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
     if walked.ended_by:
         return _SIGNALLED + walked.ended_by
     return int(ExitCode.OK if passed else ExitCode.FAILED)
