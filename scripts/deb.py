@@ -11,12 +11,10 @@ import argparse
 import gzip
 import hashlib
 import importlib.metadata
-import io
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,8 +111,8 @@ def export(folder: Path) -> Path:
     archived = subprocess.run(
         ["git", "archive", "--format=tar", "HEAD"], cwd=ROOT, check=True, capture_output=True
     )
-    with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    folder.mkdir(parents=True)
+    subprocess.run(["tar", "-x", "-C", folder], input=archived.stdout, check=True)
     return folder
 
 
