@@ -75,6 +75,7 @@ faults: $(TEST) ## break everything between gate and collector, count what is lo
 
 # Needs root, and x86_64 for the guest. It goes on with the guest's root and modules of the last run (build/machine/cache).
 machine: $(TEST) ## install the package on machines of its own, use and break it there; SHORT=1 in ten minutes
+	@scripts/setup --machine
 	@rm -f build/machine/figures.jsonl
 	@$(PY) -m scripts.deb --architecture amd64
 	@$(PY) -m pytest -n 2 --dist loadgroup -p no:randomly --machine $(if $(SHORT),--short) tests/machine $(ARGS); \

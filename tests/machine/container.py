@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.deb_packages import COLLECTOR, COMMON, GATE
@@ -27,7 +27,7 @@ SUITE_VARIABLE = "GATED_MACHINE_SUITE"
 """bookworm or trixie; by default this machine's own."""
 BESIDE = ("systemd-sysv", "dbus", "sudo", "nano", "mosquitto", "ca-certificates")
 """What a machine that is to become a gate, or a centre, has already."""
-TOOLS = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap"}
+TOOLS = ("systemd-nspawn", "mmdebstrap")
 HOST = "gate"
 BOOTS_WITHIN_S = 90.0
 _ENVIRONMENT = {
@@ -39,7 +39,7 @@ _ENVIRONMENT = {
 
 
 def why_not() -> str:
-    """Return why no container can run here, or nothing. Installs the tools that are missing."""
+    """Return why no container can run here, or nothing."""
     if os.geteuid() != 0:
         return "containers need root: sudo make machine"
     if shutil.which("apt-get") is None:
@@ -48,24 +48,10 @@ def why_not() -> str:
         return "this kernel has no overlay file system"
     if not suite():
         return f"no Debian archive is known to apt; {SUITE_VARIABLE} names a suite"
-    packages = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
-    return _install(packages) if packages else ""
-
-
-def _install(packages: Sequence[str]) -> str:
-    """Install ``packages`` on this machine; return why not, or nothing."""
-    apt = ["apt-get", "-qq", "-y", "-o", "DPkg::Lock::Timeout=600"]
-    for command in (["update"], ["install", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            [*apt, *command],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            return f"apt-get {' '.join(command)}: {done.stderr.strip().splitlines()[-1:]}"
-    return ""
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        return "control groups are not mounted here, as in a chroot"
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    return f"{', '.join(missing)} missing: scripts/setup --machine" if missing else ""
 
 
 def suite() -> str:
