@@ -48,7 +48,7 @@ def why_not() -> str:
         return "this kernel has no overlay file system"
     if not suite():
         return f"no Debian archive is known to apt; {SUITE_VARIABLE} names a suite"
-    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+    if not any(Path("/sys/fs/cgroup").iterdir()):
         return "control groups are not mounted here, as in a chroot"
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     return f"{', '.join(missing)} missing: scripts/setup --machine" if missing else ""
