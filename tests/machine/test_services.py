@@ -1,7 +1,7 @@
 """The installed services under systemd at native speed: they come back, and the gate stays shut.
 
-Times fail nothing, for a busy machine makes one late now and then: the table has them, the worst and
-the middle one, with their marks.
+Times fail nothing, for a busy machine makes one late now and then: the table has them, the worst
+and the middle one, with their marks.
 """
 
 from __future__ import annotations
