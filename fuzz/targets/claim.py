@@ -12,7 +12,12 @@ from cryptography.x509.oid import NameOID
 
 from fuzz import mutators, school, trees
 from fuzz.target import Escape, Target
-from gated.claims import Answer, ClaimProblem, Offer, make_code, parse_offer, read_answer
+from gated.claim_codes import Offer, make_code, parse_offer
+from gated.claims import (
+    Answer,
+    ClaimProblem,
+    read_answer,
+)
 from gated.collector.claim_signing import GateAuthority
 from gated.errors import WireError
 

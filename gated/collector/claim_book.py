@@ -15,7 +15,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gated.claims import Grant
+from gated.claims import (
+    Grant,
+)
 from gated.config.files import read_small_file
 from gated.durable import give_to_owner_of, write_private_file
 from gated.errors import CannotWrite, ConfigError, StorageError

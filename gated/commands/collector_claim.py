@@ -14,7 +14,10 @@ from gated.errors import ConfigError, ExitCode, GatedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gated.claims import Grant, Offer
+    from gated.claim_codes import Offer
+    from gated.claims import (
+        Grant,
+    )
     from gated.collector.claim_book import Claim, ClaimBook
     from gated.config import CollectorConfig
     from gated.config.claims import ClaimSettings
@@ -88,7 +91,7 @@ def run(args: argparse.Namespace, config: CollectorConfig) -> int:
 
 
 def _new(args: argparse.Namespace, config: CollectorConfig, book: ClaimBook, now: datetime) -> int:
-    from gated.claims import Offer, ca_pin, make_code
+    from gated.claim_codes import Offer, ca_pin, make_code
     from gated.collector.claim_book import Claim
     from gated.collector.claim_signing import load_authority
     from gated.mqtt.certificates import parse_certificates
@@ -162,7 +165,9 @@ def _refuse_known(site: str, gate: str, config: CollectorConfig, book: ClaimBook
 
 def _grant(site: str, gate: str, file: Path | None, config: CollectorConfig) -> tuple[Grant, str]:
     """Return (what the gate will get, its user at the broker). Raises: ConfigError: all of it."""
-    from gated.claims import Grant
+    from gated.claims import (
+        Grant,
+    )
     from gated.config.explain import dump_tables
     from gated.config.gate import GateConfig
     from gated.config.load import DEFAULT_FILE, parse_toml, read_text, refuse, validate

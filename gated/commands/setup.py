@@ -13,7 +13,7 @@ from gated.errors import ExitCode
 
 if TYPE_CHECKING:
     from gated.calibrate.dialog import Dialog
-    from gated.claims import Offer
+    from gated.claim_codes import Offer
     from gated.setup.claim import Claimant
     from gated.setup.plan import Plan
 

@@ -23,16 +23,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from gated import __version__
+from gated.claim_codes import Offer, ca_pin, parse_offer
 from gated.claims import (
     CLAIM_PASSWORD,
     CLAIM_USER,
     ClaimProblem,
     Grant,
-    Offer,
     Request,
-    ca_pin,
     open_grant,
-    parse_offer,
     read_answer,
     seal_request,
 )

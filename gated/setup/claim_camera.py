@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gated.claims import URI_SCHEME, Offer, parse_offer
+from gated.claim_codes import URI_SCHEME, Offer, parse_offer
 from gated.clock import Clock
 from gated.config import ScannerSettings
 from gated.errors import DeviceError, WireError

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gated.claim_codes import ClaimCode
 from gated.claims import (
-    ClaimCode,
     Request,
     answer_topic,
     open_grant,

@@ -7,17 +7,19 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.claims import (
+from gated.claim_codes import (
     ALPHABET,
-    Grant,
     Offer,
-    Request,
-    claim_of,
     make_code,
-    open_grant,
-    open_request,
     parse_code,
     parse_offer,
+)
+from gated.claims import (
+    Grant,
+    Request,
+    claim_of,
+    open_grant,
+    open_request,
     read_answer,
     request_topic,
     seal_answer,

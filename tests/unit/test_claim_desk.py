@@ -14,12 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gated.claim_codes import ClaimCode, make_code
 from gated.claims import (
-    ClaimCode,
     Grant,
     Request,
     answer_topic,
-    make_code,
     open_grant,
     read_answer,
     request_topic,
