@@ -147,7 +147,7 @@ class ClaimCentre:
 def claimant(**wishes: object) -> Claimant:
     """Return who claims without patience."""
     clock = SystemClock()
-    return Claimant(clock, WITHIN_S, lambda _: None, _PAUSE.wait, **wishes)  # type: ignore[arg-type]
+    return Claimant(clock, WITHIN_S, lambda _: None, _PAUSE.wait, **wishes)  # type: ignore[arg-type]  # passed on
 
 
 class _Pause:

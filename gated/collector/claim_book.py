@@ -12,8 +12,9 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gated.claims import (
     Grant,
@@ -47,7 +48,8 @@ class Claim(BaseModel):
     used_at: datetime | None = None
     request_digest: str | None = None  # the one request that it was good for …
     answer: str | None = None  # … and its answer, should that be lost on the way
-    key: str | None = None  # hex; derived from the code, which is kept nowhere
+    # hex; derived from the code, which is kept nowhere
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     grant: Grant | None = None
 
     @property

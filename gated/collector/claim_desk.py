@@ -80,9 +80,14 @@ class ClaimDesk:
     def _examine(
         self, claim: Claim, message: bytes, digest: str, now: datetime
     ) -> bytes | ClaimProblem:
-        """Return the answer to a request for an open claim."""
-        assert claim.key is not None  # noqa: S101 - kept as long as it is open
-        assert claim.grant is not None  # noqa: S101
+        """Return the answer to a request for an open claim.
+
+        Raises: StorageError: somebody has changed its file; CannotWrite.
+        """
+        if claim.key is None or claim.grant is None:
+            raise StorageError(
+                f"the file of claim {claim.id} lost its secrets: make a new code"
+            )
         key = bytes.fromhex(claim.key)
         try:
             if len(message) > MAX_REQUEST_BYTES:

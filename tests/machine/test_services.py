@@ -12,6 +12,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -270,7 +271,7 @@ def test_every_line_of_the_journal_says_which_process_wrote_it(calm: Site) -> No
     try:
         for unit in UNITS:
             match = f"GATED_PROCESS={unit.removeprefix('gated-')}"
-            calm.wait(lambda match=match: bool(lines_of(calm, match)), match)  # type: ignore[misc]
+            calm.wait(partial(has_lines, calm, match), match)
             wrote = {line["_SYSTEMD_UNIT"] for line in lines_of(calm, match)}
             assert wrote == {f"{unit}.service"}
     finally:
@@ -282,6 +283,10 @@ def test_every_line_of_the_journal_says_which_process_wrote_it(calm: Site) -> No
     )
     (found,) = lines_of(calm, f"GATED_VISIT={visit}")
     assert found["MESSAGE"].startswith(f"visit {visit} ")
+
+
+def has_lines(site: Site, match: str) -> bool:
+    return bool(lines_of(site, match))
 
 
 def lines_of(site: Site, match: str) -> list[dict[str, str]]:

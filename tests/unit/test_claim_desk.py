@@ -223,3 +223,15 @@ def test_a_new_machine_ends_the_certificates_of_the_old_one_and_of_no_other(
     listed = x509.load_pem_x509_crl(authority.revocation_list(issued, centre.clock.now()))
     assert [each.serial_number for each in listed] == [issued[0].serial]
     assert listed.is_signature_valid(authority.certificate.public_key())  # type: ignore[arg-type]
+
+
+def test_a_claim_whose_file_somebody_changed_is_not_answered_and_ends_nothing(
+    centre: Centre,
+) -> None:
+    code, other = centre.new(), centre.new("west-1")
+    claim = centre.book.claim(code.id)
+    assert claim is not None
+    centre.book.put(claim.without_secrets())
+    letter = Machine().letter(code)
+    assert centre.desk.answer(request_topic(code.id), letter, is_retained=False) is None
+    assert centre.ask(other, Machine().letter(other)) == "granted"
