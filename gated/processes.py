@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,9 +117,12 @@ class Children:
                 child.process.kill()
         return None
 
-    def run(self, stop: threading.Event) -> int:
-        """Keep every child running until ``stop``; return the exit code."""
+    def run(self, stop: threading.Event, reload: threading.Event) -> int:
+        """Keep every child running until ``stop``; return the exit code. Heeds ``reload``."""
         while not stop.is_set():
+            if reload.is_set():
+                reload.clear()
+                self.reload()
             code = self.poll()
             if code is not None:
                 return int(code)
@@ -218,11 +221,11 @@ class Children:
         child.pause_s = min(2 * child.pause_s, RESTART_MAX_S)
 
 
-def on_signals(stop: threading.Event, reload: Callable[[], None] | None = None) -> None:
-    """Let SIGTERM and SIGINT set ``stop``, and SIGHUP call ``reload``. For the main thread."""
+def on_signals(stop: threading.Event, reload: threading.Event | None = None) -> None:
+    """Let SIGTERM and SIGINT set ``stop``, and SIGHUP ``reload``. For the main thread."""
     actions = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set}
     if reload is not None:
-        actions[signal.SIGHUP] = reload
+        actions[signal.SIGHUP] = reload.set
     heed_signals(actions)
 
 

@@ -85,9 +85,7 @@ class ClaimDesk:
         Raises: StorageError: somebody has changed its file; CannotWrite.
         """
         if claim.key is None or claim.grant is None:
-            raise StorageError(
-                f"the file of claim {claim.id} lost its secrets: make a new code"
-            )
+            raise StorageError(f"the file of claim {claim.id} lost its secrets: make a new code")
         key = bytes.fromhex(claim.key)
         try:
             if len(message) > MAX_REQUEST_BYTES:

@@ -44,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     clock = SystemClock()
     children = Children(clock)
     gate_children(children, args.config, args.stage)
-    stop = threading.Event()
-    on_signals(stop, children.reload)
+    stop, reload = threading.Event(), threading.Event()
+    on_signals(stop, reload)
     try:
         if args.stage is None:
             say_what_is_missing(args.config, clock, stop)
-        return children.run(stop)
+        return children.run(stop, reload)
     finally:
         children.stop()
 

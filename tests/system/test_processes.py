@@ -100,7 +100,7 @@ def test_a_child_that_ran_long_starts_again_with_the_shortest_pause(nursery: Nur
 def test_a_wrong_configuration_is_final(nursery: Nursery) -> None:
     nursery.add("well", "wait")
     nursery.add("misconfigured", "exit", "78")
-    assert nursery.children.run(threading.Event()) == ExitCode.CONFIG
+    assert nursery.children.run(threading.Event(), threading.Event()) == ExitCode.CONFIG
 
 
 def test_a_wrong_configuration_ends_the_wait_for_ready(nursery: Nursery) -> None:
@@ -112,7 +112,7 @@ def test_running_ends_when_asked_to(nursery: Nursery) -> None:
     nursery.add("well", "wait")
     stop = threading.Event()
     threading.Timer(0.05, stop.set).start()
-    assert nursery.children.run(stop) == ExitCode.OK
+    assert nursery.children.run(stop, threading.Event()) == ExitCode.OK
 
 
 @pytest.mark.parametrize(("what", "limit_s"), [("wait", WATCHDOG_S), ("mute", START_S)])
