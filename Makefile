@@ -74,12 +74,15 @@ faults: $(TEST) ## break everything between gate and collector, count what is lo
 	@$(PY) scripts/faults.py $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ONLY:%=--only %) $(ARGS)
 
 # Needs root, and x86_64 for the guest. It goes on with the guest's root and modules of the last run (build/machine/cache).
+MACHINE = $(PY) -m pytest -p no:randomly --machine $(if $(SHORT),--short) $(ARGS)
 machine: $(TEST) ## install the package on machines of its own, use and break it there; SHORT=1 in ten minutes
 	@scripts/setup --machine
-	@rm -f build/machine/figures.jsonl
+	@mkdir -p build/machine && rm -f build/machine/figures.jsonl
 	@$(PY) -m scripts.deb --architecture amd64
-	@$(PY) -m pytest -n 2 --dist loadgroup -p no:randomly --machine $(if $(SHORT),--short) tests/machine $(ARGS); \
-		code=$$?; $(PY) -m tests.machine.table; exit $$code
+	@$(MACHINE) tests/machine/test_services.py tests/machine/test_setup.py >build/machine/container.log 2>&1 & container=$$!; \
+		$(MACHINE) tests/machine/test_guest_*.py; guest=$$?; \
+		wait $$container; container=$$?; cat build/machine/container.log; \
+		$(PY) -m tests.machine.table; [ $$guest$$container = 00 ]
 
 # Wheels are kept in build/deb, each checked against the lock when it comes.
 deb: $(BASE) ## Debian packages for amd64 and arm64 and the wheel, into dist/; ARGS="--architecture arm64"

@@ -14,7 +14,7 @@ from gated.vocabulary import Outcome
 from tests.machine.figures import measure
 from tests.machine.gate import PULSE_S, UNITS, Gate
 
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(3600), pytest.mark.xdist_group("guest")]
+pytestmark = [pytest.mark.machine, pytest.mark.timeout(3600)]
 
 RELAY = "/run/bench/chip/sim_gpio17/value"
 RELAY_OFF_WITHIN_S = 0.1

@@ -15,7 +15,7 @@ from gated.vocabulary import Outcome
 from tests.machine.figures import measure
 from tests.machine.gate import Gate
 
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(7200), pytest.mark.xdist_group("guest")]
+pytestmark = [pytest.mark.machine, pytest.mark.timeout(7200)]
 
 CUTS, CUTS_IN_SHORT = 50, 3
 SEED = 11

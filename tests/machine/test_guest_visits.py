@@ -11,7 +11,7 @@ from tests.machine.figures import measure
 from tests.machine.gate import PULSE_S, Gate
 from tests.machine.guest import Level
 
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(1800), pytest.mark.xdist_group("guest")]
+pytestmark = [pytest.mark.machine, pytest.mark.timeout(1800)]
 
 SAMPLING_S = 0.05
 """How late the scope may see a level, in an emulated machine."""

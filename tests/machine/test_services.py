@@ -36,7 +36,6 @@ from tests.machine.packages import as_update, newest, version_of
 pytestmark = [
     pytest.mark.machine,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("container"),
 ]
 
 ROUNDS = 3

@@ -17,7 +17,6 @@ from tests.setup_rig import ISSUER, OFFICE_KEYS, PASSWORD
 pytestmark = [
     pytest.mark.machine,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("container"),
 ]
 
 BOOT = BOOT_FOLDERS[0]
