@@ -33,7 +33,7 @@ from gated.vocabulary import (
 SEATED_M = (1.30, 1.40)
 """In a wheelchair: the head is at 115 to 135 cm."""
 FAR = Hold(code_px=56.0, unsharp_px=0.9)
-DIM = Hold(brightness=0.17, veil_levels=60.0, unsharp_px=6.0)
+DIM = Hold(brightness=0.21, veil_levels=60.0, unsharp_px=6.0)
 TILTED = Hold(tilt_deg=45.0)
 
 
