@@ -220,8 +220,10 @@ class Gate:
                 found[-1] = (found[-1][0], level)
         return found
 
-    def longest_pulse_s(self) -> float:
-        return max((off.at_s - on.at_s for on, off in self.pulses() if off), default=0.0)
+    def is_energised(self) -> bool:
+        """Return whether the relay is, now: a pulse that a power cut ended has no end."""
+        levels = self.guest.levels("relay")
+        return bool(levels) and levels[-1].is_high and levels[-1].boot == self.guest.boot
 
     def wait(self, is_so: Callable[[], bool], what: str, within_s: float = PATIENCE_S) -> float:
         return wait_for(is_so, what, within_s, log=self.log)

@@ -30,6 +30,9 @@ KERNEL_OPTIONS: Final = (
     "console=ttyS0 quiet loglevel=4 net.ifnames=0 mitigations=off panic=-1 systemd.show_status=0"
 )
 
+CPU: Final = "max,la57=off,smap=off,smep=off,umip=off,pku=off"
+"""Without what the emulator must check at each step: a fifth faster."""
+
 
 class GuestFailed(AssertionError):
     """The guest did not do what it was told; the message holds what it said."""
@@ -213,9 +216,10 @@ class Guest:
                     changes.append(Level(float(at), name, level == "1", boot))
         return changes
 
-    def uptime_s(self) -> float:
-        """Return its clock as ``levels`` are stamped."""
-        return float(self.run("cat /proc/uptime").split()[0])
+    @property
+    def boot(self) -> int:
+        """Which of its boots this is, as in ``levels``."""
+        return self._boots - 1
 
     def close(self) -> None:
         self.cut_power()
@@ -224,7 +228,7 @@ class Guest:
         files = self._folder
         own = f"user,id=net0,restrict=on,hostfwd=tcp:{HOST}:{self._port}-:22"
         command = f"""
-            qemu-system-x86_64 -S -accel tcg,thread=multi -machine q35 -cpu max -smp 2 -m 1536
+            qemu-system-x86_64 -S -accel tcg,thread=multi -machine q35 -cpu {CPU} -smp 2 -m 1536
             -nodefaults -display none -no-user-config
             -kernel {FOLDER}/vmlinuz -initrd {FOLDER}/initrd.gz
             -drive file={disk},if=virtio,cache=unsafe

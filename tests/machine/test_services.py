@@ -48,6 +48,8 @@ READY_WITHIN_S = 3.0
 HUNG_READY_WITHIN_S = WATCHDOG_S + READY_WITHIN_S
 OF_A_GATE = ("gated", "gated-common")
 OF_BOTH = (*OF_A_GATE, "gated-collector")
+LACKS = ("no GPIO chip", "overlay")
+"""What the doctor says of a container: its devices are a stage, its disk lies over another."""
 
 
 @pytest.fixture(scope="session")
@@ -260,7 +262,8 @@ def test_a_controller_that_crashes_again_and_again_stays_shut_until_staff_ends_i
 def test_the_doctor_finds_only_what_a_container_lacks(calm: Site) -> None:
     answer = calm.container.run("gated doctor", check=False)
     wrong = [line.strip() for line in answer.stdout.splitlines() if line.strip().startswith("! ")]
-    assert all("overlay" in line for line in wrong), answer.stdout
+    assert len(wrong) == len(LACKS), answer.stdout
+    assert all(lacks in line for lacks, line in zip(LACKS, wrong, strict=True)), answer.stdout
     note("container: doctor", answer.stdout.strip().splitlines()[-1], "", None, Verdict.NOTED)
 
 
