@@ -8,6 +8,7 @@ from gated.messages import CodeAwaited, Credential
 from gated.units import MonoSeconds
 from gated.visit.staff import Staff
 from gated.visit.state import Phase, Visit
+from gated.visit.step import has_just_shown
 
 
 class Awaiting(Staff):
@@ -27,12 +28,10 @@ class Awaiting(Staff):
         if visit is None:
             return
         visit = replace(
-            visit,
+            has_just_shown(visit, event.at),
             credential=None,  # an older code gives way, as it does to one verified at the gate
             awaited=event.question,
             is_answer_slow=False,
-            last_progress_at=event.at,
-            has_hinted=False,
         )
         self._put(visit)
         self._refresh_prompt()

@@ -105,6 +105,13 @@ def has_been_near(visit: Visit) -> bool:
     return any(reading.refusal is not Reason.OUT_OF_DISTANCE for reading in visit.readings)
 
 
+def has_just_shown(visit: Visit, at: MonoSeconds) -> Visit:
+    """Return ``visit`` at the moment of a code. Whoever shows it is there, though unfelt yet."""
+    # With a reading it would be the code of one and the temperature of another.
+    left_at = at if visit.left_at is not None and not visit.readings else visit.left_at
+    return replace(visit, last_progress_at=at, has_hinted=False, left_at=left_at)
+
+
 def has_shown_no_code(visit: Visit) -> bool:
     """Return whether there is no code of this visit, nor one that the platform is asked about."""
     return visit.credential is None and visit.awaited is None

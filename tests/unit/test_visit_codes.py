@@ -255,6 +255,28 @@ def test_who_comes_back_within_the_grace_is_measured_anew() -> None:
     assert rig.measure(36.6) == [visit_commit(took_ms=1_000)]
 
 
+def test_a_code_shown_before_its_owner_is_felt_outlives_whoever_stood_there() -> None:
+    rig = LaneRig()
+    rig.arrive()  # who goes again, without anything
+    rig.leave()
+    rig.wait(1.9)
+    rig.show(PUPIL)
+    assert not any(isinstance(command, Commit) for command in rig.wait(0.5))
+    rig.arrive()
+    assert rig.measure() == [visit_commit(took_ms=2_400)]
+
+
+def test_a_code_does_not_lengthen_the_grace_of_a_reading() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure(37.2)  # asks for a second one
+    rig.leave()
+    rig.wait(1.9)
+    rig.show(PUPIL)
+    commits = [command.tag for command in rig.wait(0.1) if isinstance(command, Commit)]
+    assert commits == [f"visit/{IDS[0]}"]
+
+
 def test_who_comes_after_somebody_without_a_code_is_the_next() -> None:
     rig = LaneRig()
     rig.arrive()
