@@ -74,7 +74,7 @@ faults: $(TEST) ## break everything between gate and collector, count what is lo
 	@$(PY) scripts/faults.py $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ONLY:%=--only %) $(ARGS)
 
 # Needs root, and x86_64 for the guest. It goes on with the guest's root and modules of the last run (build/machine/cache).
-MACHINE = $(PY) -m pytest -p no:randomly --machine $(if $(SHORT),--short) $(ARGS)
+MACHINE = $(PY) -m pytest -p no:randomly --machine --log-cli-level INFO $(if $(SHORT),--short) $(ARGS)
 machine: $(TEST) ## install the package on machines of its own, use and break it there; SHORT=1 in ten minutes
 	@scripts/setup --machine
 	@mkdir -p build/machine && rm -f build/machine/figures.jsonl

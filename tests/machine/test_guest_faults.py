@@ -69,6 +69,7 @@ def test_a_killed_controller_leaves_the_relay_off_and_comes_back(gate: Gate) -> 
     assert len(gate.pulses()) == before + 2
 
 
+@pytest.mark.long  # the container does it at the host's own speed
 def test_a_hung_controller_never_holds_the_relay_beyond_the_pulse(gate: Gate) -> None:
     ended = restarts(gate, "gated-controller")
     _, before = strike_while_open(gate, "STOP")
@@ -123,7 +124,9 @@ def told(gate: Gate, lost: AlarmName, returned: AlarmName, device: str) -> Itera
 @pytest.mark.parametrize(
     ("device", "state"),
     [
-        pytest.param("face", {"faults": {"0x5A": "nack"}}, id="a NACK storm"),
+        pytest.param(
+            "face", {"faults": {"0x5A": "nack"}}, id="a NACK storm", marks=pytest.mark.long
+        ),
         pytest.param(
             "face", {"faults": {"0x5A": "bad check"}}, id="wrong checksums", marks=pytest.mark.long
         ),

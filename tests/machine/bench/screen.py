@@ -33,6 +33,9 @@ FRAMES_HZ = 10.0
 YUYV = 0x56595559
 VIDIOC_S_FMT = 0xC0D05605
 OUTPUT = 2
+WITHOUT, WITH = 20, 30
+"""Pictures without and with the pass for the virtual camera: ten a second, over and over."""
+
 PICTURES = 4
 """Of each view, with noise of their own: a camera never gives the same frame twice."""
 
@@ -52,8 +55,10 @@ def frames(text: str) -> list[bytes]:
 
 def write_files(text: str) -> None:
     FOLDER.mkdir(exist_ok=True)
-    for number, picture in enumerate(pictures(text)):
-        cv2.imwrite(str(FOLDER / f"{number}.jpg"), picture)
+    empty, shown = pictures(""), pictures(text)
+    for number in range(WITHOUT + WITH):
+        views = empty if number < WITHOUT else shown
+        cv2.imwrite(str(FOLDER / f"{number}.jpg"), views[number % PICTURES])
 
 
 def main() -> None:
