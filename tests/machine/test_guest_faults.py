@@ -61,7 +61,7 @@ def test_a_killed_controller_leaves_the_relay_off_and_comes_back(gate: Gate) -> 
     _, off = gate.pulses()[before]
     assert off is not None
     late_s = off.at_s - struck_s
-    measure("relay off after the controller was killed", late_s, "s", RELAY_OFF_WITHIN_S)
+    measure("relay off after the controller was killed (emulated)", late_s, "s", RELAY_OFF_WITHIN_S)
     gate.wait(lambda: restarts(gate, "gated-controller") > ended, "a restart")
     measure("ready again after it (emulated)", gate.wait_ready(), "s")
     gate.wait_for_visitors()
@@ -121,30 +121,15 @@ def told(gate: Gate, lost: AlarmName, returned: AlarmName, device: str) -> Itera
         assert len(gate.records(Kind.ALARM, alarm=name, device=device)) == before + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("device", "state"),
     [
-        pytest.param(
-            "face", {"faults": {"0x5A": "nack"}}, id="a NACK storm", marks=pytest.mark.long
-        ),
-        pytest.param(
-            "face", {"faults": {"0x5A": "bad check"}}, id="wrong checksums", marks=pytest.mark.long
-        ),
-        pytest.param(
-            "face", {"faults": {"0x5A": "timeout"}}, id="a held clock", marks=pytest.mark.long
-        ),
-        pytest.param(
-            "face",
-            {"unplugged": ["0x5A"]},
-            id="the thermometer pulled out",
-            marks=pytest.mark.long,
-        ),
-        pytest.param(
-            "ambient",
-            {"unplugged": ["0x44"]},
-            id="the air's thermometer pulled out",
-            marks=pytest.mark.long,
-        ),
+        pytest.param("face", {"faults": {"0x5A": "nack"}}, id="a NACK storm"),
+        pytest.param("face", {"faults": {"0x5A": "bad check"}}, id="wrong checksums"),
+        pytest.param("face", {"faults": {"0x5A": "timeout"}}, id="a held clock"),
+        pytest.param("face", {"unplugged": ["0x5A"]}, id="the thermometer pulled out"),
+        pytest.param("ambient", {"unplugged": ["0x44"]}, id="the air's thermometer pulled out"),
     ],
 )
 def test_a_sensor_that_cannot_be_read_keeps_the_gate_shut(
@@ -162,7 +147,8 @@ def test_a_sensor_that_cannot_be_read_keeps_the_gate_shut(
     assert is_let_in(gate)
 
 
-@pytest.mark.parametrize("how", ["stalled", pytest.param("unplugged", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["stalled", "unplugged"])
 def test_a_camera_without_frames_is_told_and_its_return_too(gate: Gate, how: str) -> None:
     lost, returned = AlarmName.SCANNER_LOST, AlarmName.SCANNER_RETURNED
     before = len(gate.records(Kind.ALARM, alarm=lost))
@@ -178,6 +164,7 @@ def test_a_camera_without_frames_is_told_and_its_return_too(gate: Gate, how: str
     assert is_let_in(gate)
 
 
+@pytest.mark.long
 def test_a_full_disk_shuts_the_gate_and_loses_nothing(gate: Gate) -> None:
     full = len(gate.records(Kind.ALARM, alarm=AlarmName.LEDGER_FULL))
     gate.guest.run("fallocate -l $(($(stat -f -c '%a * %S' /))) /var/filled")
