@@ -317,6 +317,7 @@ def test_udev_understands_the_rules(calm: Site) -> None:
 # --- the life of an installation -----------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_update_removal_and_purge_do_what_the_page_says(empty: Site, tmp_path: Path) -> None:
     site, machine = empty, empty.container
     site.install_gate()
