@@ -1,7 +1,7 @@
 """The installed services under systemd at native speed: they come back, and the gate stays shut.
 
-Times fail nothing, for a busy machine makes one late now and then: the table has them, the worst
-and the middle one, with their marks.
+Where something is done several times the test fails by the middle figure, for a busy machine makes
+one late now and then; the table has the worst one too, with its mark.
 """
 
 from __future__ import annotations
@@ -58,10 +58,9 @@ def base() -> None:
     if reason := why_not():
         _leave_out(reason)
     began_s = time.monotonic()
+    base_root()
+    measure(f"container: a bare {suite()} with what gated needs", time.monotonic() - began_s, "s")
     try:
-        base_root()
-        took_s = time.monotonic() - began_s
-        measure(f"container: a bare {suite()} with what gated needs", took_s, "s")
         with running_container({}):
             pass
     except NeverHappened as exc:  # no cgroups, no mounts: whatever this machine does not allow
@@ -112,10 +111,10 @@ def calm(site: Site) -> Site:
     return site
 
 
-def measure_all(what: str, figures: list[float], unit: str, limit: float) -> None:
-    """Note the worst and the middle one."""
+def measure_all(what: str, figures: list[float], unit: str, limit: float) -> bool:
+    """Note the middle one and the worst; return whether the middle one kept to the limit."""
     measure(f"{what}, worst of {len(figures)}", max(figures), unit, limit)
-    measure(f"{what}, median of {len(figures)}", statistics.median(figures), unit, limit)
+    return measure(f"{what}, median of {len(figures)}", statistics.median(figures), unit, limit)
 
 
 # --- what ends comes back ------------------------------------------------------------------------
@@ -139,10 +138,10 @@ def test_a_killed_controller_lets_the_relay_fall_and_is_ready_again(calm: Site) 
         switched_off_ms.append((by_others[0].at_s - at_s) * 1_000)
         calm.wait_well()
     measure("container: ExecStopPost has taken the relay, worst", max(switched_off_ms), "ms")
-    measure_all(
+    assert measure_all(
         "container: relay off after kill -9 of the controller", falls_ms, "ms", FALLS_WITHIN_MS
     )
-    measure_all("container: controller ready after kill -9", ready_s, "s", READY_WITHIN_S)
+    assert measure_all("container: controller ready after kill -9", ready_s, "s", READY_WITHIN_S)
 
 
 def test_killed_with_its_guard_it_is_execstoppost_that_switches_off(calm: Site) -> None:
@@ -161,13 +160,13 @@ def test_killed_with_its_guard_it_is_execstoppost_that_switches_off(calm: Site) 
         (taken[0].at_s - at_s) * 1_000,
         "ms",
     )
-    measure("container: ready after kill -9 of both", ready_s, "s", READY_WITHIN_S)
+    assert measure("container: ready after kill -9 of both", ready_s, "s", READY_WITHIN_S)
 
 
 @pytest.mark.parametrize("unit", [unit for unit in UNITS if unit != "gated-controller"])
 def test_a_killed_service_is_ready_again(unit: str, calm: Site) -> None:
     ready_s = [calm.ready_after(unit, calm.harm(unit, signal.SIGKILL)) for _ in range(ROUNDS)]
-    measure_all(f"container: {unit} ready after kill -9", ready_s, "s", READY_WITHIN_S)
+    assert measure_all(f"container: {unit} ready after kill -9", ready_s, "s", READY_WITHIN_S)
     calm.wait_well()
 
 
@@ -183,9 +182,10 @@ def test_hung_services_are_ended_by_the_watchdog_and_the_pulse_ends_by_itself(ca
     calm.wait_well()
     for unit, took_s in zip(UNITS, ready_s, strict=True):
         measure(f"container: {unit} ready after a hang", took_s, "s", HUNG_READY_WITHIN_S)
-    measure(
+    assert measure(
         "container: relay on beyond its pulse, controller hung", beyond_ms, "ms", SEEN_WITHIN_MS
     )
+    assert statistics.median(ready_s) <= HUNG_READY_WITHIN_S
 
 
 # --- and the gate stays shut ---------------------------------------------------------------------
@@ -200,7 +200,9 @@ def test_a_boot_and_the_death_of_everything_energise_and_lose_nothing(
     calm.container.cut_power()
     cut_s = time.monotonic()
     fell_ms = (calm.falls_after(rose).at_s - cut_s) * 1_000
-    measure("container: relay off after everything was killed", fell_ms, "ms", FALLS_WITHIN_MS)
+    assert measure(
+        "container: relay off after everything was killed", fell_ms, "ms", FALLS_WITHIN_MS
+    )
     measure("container: booted after everything was killed", calm.container.boot(), "s")
     calm.wait_ready(*UNITS)
     measure(
