@@ -49,8 +49,11 @@ class Level:
     """Which of the guest's boots, from 0."""
 
 
-def build() -> str | None:
-    """Make the guest's kernel and disk, as far as they are not there; return why not, or None."""
+def build() -> None:
+    """Make the guest's kernel and disk, as far as they are not there.
+
+    Raises: GuestFailed: the script's last lines.
+    """
     log = FOLDER / "build.log"
     FOLDER.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as said:
@@ -61,7 +64,8 @@ def build() -> str | None:
             timeout=BUILDS_WITHIN_S,
             check=False,
         ).returncode
-    return f"the guest could not be made here ({code}):\n{_tail(log)}" if code else None
+    if code:
+        raise GuestFailed(f"build-guest ended with {code}:\n{_tail(log)}")
 
 
 class Guest:
