@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from gated.claim_codes import Offer, parse_offer
-from gated.claims import (
-    CLAIM_PASSWORD,
-    CLAIM_USER,
-)
+from gated.claims import CLAIM_PASSWORD, CLAIM_USER
 from gated.cli import main
 from gated.clock import SystemClock
 from gated.collector.claim_book import ClaimBook

@@ -13,11 +13,7 @@ from cryptography.x509.oid import NameOID
 from fuzz import mutators, school, trees
 from fuzz.target import Escape, Target
 from gated.claim_codes import Offer, make_code, parse_offer
-from gated.claims import (
-    Answer,
-    ClaimProblem,
-    read_answer,
-)
+from gated.claims import Answer, ClaimProblem, read_answer
 from gated.collector.claim_signing import GateAuthority
 from gated.errors import WireError
 

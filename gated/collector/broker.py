@@ -10,9 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from gated.claims import (
-    claim_of,
-)
+from gated.claims import claim_of
 from gated.clock import Clock
 from gated.collector.claim_desk import ClaimDesk
 from gated.collector.store import Arrival

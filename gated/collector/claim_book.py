@@ -16,9 +16,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gated.claims import (
-    Grant,
-)
+from gated.claims import Grant
 from gated.config.files import read_small_file
 from gated.durable import give_to_owner_of, write_private_file
 from gated.errors import CannotWrite, ConfigError, StorageError

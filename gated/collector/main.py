@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from zoneinfo import ZoneInfo
 
-from gated.claims import (
-    ALL_REQUESTS,
-)
+from gated.claims import ALL_REQUESTS
 from gated.clock import Clock, SystemClock
 from gated.collector.broker import BrokerConnection
 from gated.collector.claim_book import ClaimBook

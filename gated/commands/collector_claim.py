@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gated.claim_codes import Offer
-    from gated.claims import (
-        Grant,
-    )
+    from gated.claims import Grant
     from gated.collector.claim_book import Claim, ClaimBook
     from gated.config import CollectorConfig
     from gated.config.claims import ClaimSettings
@@ -165,9 +163,7 @@ def _refuse_known(site: str, gate: str, config: CollectorConfig, book: ClaimBook
 
 def _grant(site: str, gate: str, file: Path | None, config: CollectorConfig) -> tuple[Grant, str]:
     """Return (what the gate will get, its user at the broker). Raises: ConfigError: all of it."""
-    from gated.claims import (
-        Grant,
-    )
+    from gated.claims import Grant
     from gated.config.explain import dump_tables
     from gated.config.gate import GateConfig
     from gated.config.load import DEFAULT_FILE, parse_toml, read_text, refuse, validate

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from gated.claims import (
-    answer_topic,
-    request_topic,
-)
+from gated.claims import answer_topic, request_topic
 from gated.clock import Clock
 from gated.errors import BrokerUnavailable
 from gated.mqtt.address import BrokerAddress
