@@ -8,7 +8,7 @@ from gated.messages import CodeAwaited, Credential
 from gated.units import MonoSeconds
 from gated.visit.staff import Staff
 from gated.visit.state import Phase, Visit
-from gated.visit.step import has_just_shown
+from gated.visit.step import with_code_shown
 
 
 class Awaiting(Staff):
@@ -28,7 +28,7 @@ class Awaiting(Staff):
         if visit is None:
             return
         visit = replace(
-            has_just_shown(visit, event.at),
+            with_code_shown(visit, event.at),
             credential=None,  # an older code gives way, as it does to one verified at the gate
             awaited=event.question,
             is_answer_slow=False,

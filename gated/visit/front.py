@@ -27,7 +27,7 @@ from gated.visit.state import (
     Phase,
     Visit,
 )
-from gated.visit.step import HINT_OF_CAUSE, Step, has_been_near, has_just_shown, has_shown_no_code
+from gated.visit.step import HINT_OF_CAUSE, Step, has_been_near, has_shown_no_code, with_code_shown
 from gated.visit.uses import use_of
 from gated.vocabulary import (
     Check,
@@ -181,7 +181,7 @@ class Front(Step):
             if credential.is_ambiguous:
                 self._show(Prompt.ONE_CODE_ONLY)
             return
-        visit = replace(has_just_shown(visit, at), credential=credential)
+        visit = replace(with_code_shown(visit, at), credential=credential)
         self._put(visit)
         self._evaluate(visit, at)
 

@@ -105,7 +105,7 @@ def has_been_near(visit: Visit) -> bool:
     return any(reading.refusal is not Reason.OUT_OF_DISTANCE for reading in visit.readings)
 
 
-def has_just_shown(visit: Visit, at: MonoSeconds) -> Visit:
+def with_code_shown(visit: Visit, at: MonoSeconds) -> Visit:
     """Return ``visit`` at the moment of a code. Whoever shows it is there, though unfelt yet."""
     # With a reading it would be the code of one and the temperature of another.
     left_at = at if visit.left_at is not None and not visit.readings else visit.left_at
