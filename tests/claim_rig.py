@@ -141,10 +141,12 @@ class ClaimCentre:
         return parse_offer(line.partition("= ")[2].strip("'"))
 
 
-def claimant(**wishes: object) -> Claimant:
+def claimant(
+    *, broker: str | None = None, ca: Path | None = None, gate: str | None = None
+) -> Claimant:
     """Return who claims without patience."""
     clock = SystemClock()
-    return Claimant(clock, WITHIN_S, lambda _: None, _PAUSE.wait, **wishes)  # type: ignore[arg-type]  # passed on
+    return Claimant(clock, WITHIN_S, lambda _: None, _PAUSE.wait, broker, ca, gate)
 
 
 class _Pause:
