@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gated.config.certificates import AcceptedEvidence
 from gated.config.devices import NO_EYES, Camera, VoiceDriver
 from gated.config.gate import ClockSource, GateConfig
+from gated.config.sensors import ReferenceSettings, ThermometerSettings
 from gated.config.temperature import TemperatureSettings
 from gated.optics import reach_m
 from gated.vocabulary import Check, WhenNotJudged
@@ -108,6 +109,8 @@ def _of_optics(settings: TemperatureSettings, optics: Mapping[str, Optics]) -> I
                 f"{key} has no reference_box: an array must be told where in its picture the "
                 "reference plate stands, or it never sees it (未指定参考板在画面中的位置)"
             )
+        if is_watcher and reference is not None and not view.finds_faces:
+            yield from _of_a_spots_plate(key, thermometer, reference)
         reach = reach_m(view.fov_deg)
         if reach < LEAST_DISTANCE_M:
             yield (
@@ -121,6 +124,17 @@ def _of_optics(settings: TemperatureSettings, optics: Mapping[str, Optics]) -> I
                 f"{reach:.2f} m at which a forehead fills {view.fov_deg:g}° optics: readings from "
                 "there are too cold (超出镜头可测距离，读数偏低)"
             )
+
+
+def _of_a_spots_plate(
+    key: str, thermometer: ThermometerSettings, reference: ReferenceSettings
+) -> Iterator[str]:
+    if thermometer.distance is None or reference.distance_m is None:
+        missing = "temperature.reference.distance_m" if thermometer.distance else "its distance"
+        yield (
+            f"{key} never looks at the reference plate without {missing}: clothing before it would "
+            "pass for the plate (缺少测距或参考板距离，不会看参考板)"
+        )
 
 
 def _of_checks(config: GateConfig) -> Iterator[str]:

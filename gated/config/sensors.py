@@ -115,8 +115,17 @@ class ReferenceSettings(DriverSettings):
         pattern=NAME_PATTERN,
         example="adult",
         en="The thermometer that sees it: an array always (its reference_box), a spot while "
-        "nobody stands there.",
+        "nothing stands before it.",
         zh="由哪支测温头看它",
+    )
+    distance_m: StrictFloat | None = setting(
+        None,
+        ge=0.1,
+        le=4.0,
+        unit="m",
+        en="For a spot, which needs a distance sensor for it: how far away the plate stands. With "
+        "anything nearer in view it is not looked at. Left out, a spot never looks at it.",
+        zh="单点测温头：参考板的距离（需要测距传感器）；不写则单点测温头不看参考板",
     )
     emissivity: StrictFloat = setting(
         0.95,

@@ -124,6 +124,7 @@ def compensation_rules(
     return replace(
         rules,
         plate_emissivity=reference.emissivity,
+        plate_distance_m=reference.distance_m,
         plate_every_s=reference.every_min * SECONDS_A_MINUTE,
         max_drift_c=reference.max_drift_c,
     )

@@ -73,6 +73,7 @@ class CompensationRules:
     gradient_refused_c_per_min: float = 1.0
     max_distance_m: float | None = None  # None: as far as a forehead fills the optics
     plate_emissivity: float = 0.95
+    plate_distance_m: float | None = None  # of a spot's plate; None: it is never looked at
     plate_every_s: float = 600.0
     max_drift_c: float = 0.5
     corrects_by_cohort: bool = False

@@ -22,7 +22,7 @@ from gated.errors import SensorFault
 from gated.messages import PresenceEnded, PresenceStarted
 from gated.optics import reach_m
 from gated.sensors.background import Background
-from gated.sensors.distance_watch import DistanceWatch
+from gated.sensors.distance_watch import NEARER_M, DistanceWatch
 from gated.sensors.plateau import FAST_PERIOD_S, Look, Plateau, PlateauRules, PlateauWindow
 from gated.sensors.port import DistanceSample, TemperatureSample, Traits
 from gated.units import MonoSeconds
@@ -38,6 +38,9 @@ working chip does so once in 5,000 samples (slow, a noise of 5 steps) or less, a
 somebody measured anew."""
 DISTANCE_MAX_AGE_S = 0.5
 """A walking person is a third of a metre further by then."""
+
+LEFT_VIEW_S = 2.0
+"""What a chip shows sooner after somebody warm is still partly them: three samples of a slow one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class Sampling:
         self._before_c = -math.inf  # the sample before, for telling coming from going
         self._warm_samples = 0
         self._last_warm_at: MonoSeconds | None = None
+        self._look: Look | None = None
         self._last: TemperatureSample | None = None
         self._repeats = 0
 
@@ -125,6 +129,20 @@ class Sampling:
     def is_doubtful(self) -> bool:
         """Whether the chip has repeated itself: look again before it is believed."""
         return self._repeats > 1
+
+    def sees_as_far_as(self, behind_m: float) -> bool:
+        """Return whether the last sample shows what stands ``behind_m`` away, and nobody before it.
+
+        The distance sensor says so: clothing, and people who walk through, are cool as well.
+        """
+        look = self._look
+        if look is None or self._is_present or look.object_c >= self._threshold_c:
+            return False
+        is_after = (
+            self._last_warm_at is not None and look.taken_at - self._last_warm_at < LEFT_VIEW_S
+        )
+        is_free = look.distance_m is None or look.distance_m > behind_m - NEARER_M
+        return look.has_distance and is_free and not is_after
 
     def surroundings_c(self, at: MonoSeconds) -> float | None:
         """Return what was seen in the last seconds before ``at`` with nobody there, or None."""
@@ -162,6 +180,7 @@ class Sampling:
         if distance is not None and sample.taken_at - distance.taken_at <= DISTANCE_MAX_AGE_S:
             is_inside = self._distances.is_inside(distance.distance_m)
             look = Look(sample, True, distance.distance_m, is_inside)
+        self._look = look
         found += self._feed_present(look) if self._is_present else self._feed_absent(look)
         return (*found, *self._watch_distance(look))
 

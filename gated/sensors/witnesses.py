@@ -8,7 +8,6 @@ from gated.sensors.drift import Cohort, PlateWatch
 from gated.sensors.port import AmbientSample, TemperatureSample, Thermometer, Traits
 from gated.sensors.steadiness import DieWatch
 from gated.units import MonoSeconds
-from gated.vocabulary import Site
 
 CALM_SHARE = 0.5
 """An alarm ends when half of its limit is reached: at the limit itself it would flicker."""
@@ -21,16 +20,17 @@ class Witnesses:
         self._has_plate = has_plate
         self._die = DieWatch()
         self._plate = PlateWatch()
+        self._plate_scale: tuple[object, ...] = ()
         self._cohort: Cohort | None = None
         self._scale: tuple[object, ...] = ()
         self._plate_shown: tuple[float, MonoSeconds] | None = None
         self._is_drifting = False
 
-    def feed(self, sample: TemperatureSample, site: Site, *, is_present: bool) -> None:
-        """Take one sample; of a spot the plate is what it sees while nobody is there."""
+    def feed(self, sample: TemperatureSample, *, sees_plate: bool) -> None:
+        """Take one sample. ``sees_plate``: a spot whose view is known to be the plate's alone."""
         self._die.feed(sample.die_c, sample.taken_at)
         shown_c = sample.reference_c
-        if shown_c is None and site is Site.FOREHEAD_SPOT and not is_present:
+        if shown_c is None and sees_plate:
             shown_c = sample.object_c
         self._plate_shown = None if shown_c is None else (shown_c, sample.taken_at)
 
@@ -42,7 +42,14 @@ class Witnesses:
             return
         shown_c, at = self._plate_shown
         error_c = plate_error_c(shown_c, plate.ambient_c, ambient.ambient_c, traits, rules)
-        self._plate.feed(error_c, at)
+        self._plate_under(rules).feed(error_c, at)
+
+    def _plate_under(self, rules: CompensationRules) -> PlateWatch:
+        """Return the looks at the plate; those under another calibration say nothing under this."""
+        scale = (rules.calibration, rules.plate_emissivity)
+        if self._plate_scale != scale:
+            self._plate, self._plate_scale = PlateWatch(), scale
+        return self._plate
 
     def admit(self, reading: Reading, rules: CompensationRules) -> None:
         """Let the cohort learn from somebody below the threshold; from nobody else."""
@@ -64,7 +71,7 @@ class Witnesses:
         rules: CompensationRules,
     ) -> Instrument:
         """Return the thermometer as compensation sees it at this moment."""
-        cohort = self._cohort
+        cohort, plate_watch = self._cohort, self._plate_under(rules)
         return Instrument(
             name=name,
             chip_id=device.chip_id,
@@ -72,8 +79,8 @@ class Witnesses:
             powered_s=powered_s,
             die_rate_c_per_min=self._die.rate_c_per_min,
             has_plate=self._has_plate,
-            plate_error_c=self._plate.error_c(),
-            plate_age_s=self._plate.age_s(at),
+            plate_error_c=plate_watch.error_c(),
+            plate_age_s=plate_watch.age_s(at),
             cohort_offset_c=0.0 if cohort is None else cohort.offset_c,
             is_drifting=rules.alarms_by_cohort and self._is_drifting,
             is_unsettled=cohort is not None and cohort.is_unsettled(),
@@ -82,7 +89,7 @@ class Witnesses:
     def drift_change(self, rules: CompensationRules) -> tuple[bool, str] | None:
         """Return (whether it drifts now, in words) when that has changed, else None."""
         suspects = [
-            ("reference plate", self._plate.error_c(), rules.max_drift_c),
+            ("reference plate", self._plate_under(rules).error_c(), rules.max_drift_c),
             ("people", self._cohort_shift_c(rules), rules.cohort_alarm_c),
         ]
         limit = CALM_SHARE if self._is_drifting else 1.0

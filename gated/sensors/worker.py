@@ -16,7 +16,7 @@ from gated.sensors.port import AmbientSample, DistanceSample, TemperatureSample,
 from gated.sensors.sampling import Finding, Plateau, Sampling, SamplingRules, TooFar
 from gated.sensors.witnesses import Witnesses
 from gated.units import MonoSeconds
-from gated.vocabulary import Reason
+from gated.vocabulary import Reason, Site
 
 LOOK_AGAIN_S = 0.13
 """A slow chip that has repeated itself is asked again this soon, against the rule of the quiet bus:
@@ -115,8 +115,7 @@ class ThermometerWorker(SensorWorker[Thermometer]):
                 self._refuse(Reason.OUT_OF_DISTANCE, finding.distance_m)
             else:
                 self._publish(finding)
-        is_present = self._sampling.is_present
-        self._witnesses.feed(sample, device.traits.site, is_present=is_present)
+        self._witnesses.feed(sample, sees_plate=self._sees_plate(self._sampling, device))
         self._look_at_plate(device, sample.taken_at)
 
     def _sense(
@@ -132,6 +131,11 @@ class ThermometerWorker(SensorWorker[Thermometer]):
             yield from sampling.look_again(sample)
         else:
             yield from sampling.feed(sample, distances[-1] if distances else None)
+
+    def _sees_plate(self, sampling: Sampling, device: Thermometer) -> bool:
+        plate_m = self._rules.plate_distance_m
+        is_spot = device.traits.site is Site.FOREHEAD_SPOT
+        return is_spot and plate_m is not None and sampling.sees_as_far_as(plate_m)
 
     def _look_at_plate(self, device: Thermometer, at: MonoSeconds) -> None:
         plate = None if self._beside.plate is None else self._beside.plate()

@@ -21,6 +21,7 @@ from gated.config.explain import rows
 from gated.optics import reach_m
 from tests.config_texts import MINIMAL, with_keys
 
+DISTANCE = ', distance = { driver = "vl53l1x", bus = "/dev/i2c-4" }'
 SHIPPED = Path(__file__).resolve().parents[2] / "gated/config/example.toml"
 
 
@@ -236,6 +237,28 @@ def test_an_array_that_is_not_told_where_the_plate_stands_is_doubted() -> None:
     assert any("has no reference_box" in line for line in told)
     spot = warnings(parse_gate(with_keys("temperature", plate), "gated.toml"))
     assert not any("reference_box" in line for line in spot)
+
+
+@pytest.mark.parametrize(
+    ("distance", "distance_m", "missing"),
+    [
+        ("", "", "its distance"),
+        ("", ", distance_m = 1.0", "its distance"),
+        (DISTANCE, "", "temperature.reference.distance_m"),
+        (DISTANCE, ", distance_m = 1.0", None),
+    ],
+)
+def test_a_spot_that_will_never_look_at_its_plate_is_doubted(
+    distance: str, distance_m: str, missing: str | None
+) -> None:
+    plate = f'reference = {{ driver = "tmp117", bus = "/dev/i2c-0", seen_by = "child"{distance_m} }}'
+    text = with_keys("temperature", plate).replace(
+        "mount_height_m = 1.1", f"mount_height_m = 1.1{distance}"
+    )
+    told = warnings(parse_gate(text, "gated.toml"), {"child": Optics(5.0)})
+    doubts = [line for line in told if "never looks at the reference plate" in line]
+    assert len(doubts) == (0 if missing is None else 1)
+    assert missing is None or f"without {missing}:" in doubts[0]
 
 
 def test_a_distance_beyond_the_optics_is_doubted() -> None:

@@ -578,3 +578,42 @@ def test_a_chair_that_is_left_in_the_lane_is_background_within_half_a_minute(fas
 
 def test_a_wall_in_range_is_nobody(fast: Feeder) -> None:
     assert fast.feed_at(0.80, *(22.0 + 0.02 * (i % 3) for i in range(100))) == []
+
+
+PLATE_M = 1.0
+
+
+@pytest.mark.parametrize(
+    ("distance_m", "is_seen"), [(None, True), (1.02, True), (0.9, True), (0.7, False)]
+)
+def test_a_plate_is_seen_with_nothing_nearer_in_view(
+    slow: Feeder, distance_m: float | None, is_seen: bool
+) -> None:
+    slow.feed_at(distance_m, 22.0)
+    assert slow.sampling.sees_as_far_as(PLATE_M) is is_seen
+
+
+def test_without_a_fresh_distance_nobody_knows_whether_a_plate_is_seen(slow: Feeder) -> None:
+    slow.feed(22.0)
+    assert not slow.sampling.sees_as_far_as(PLATE_M)
+    late = DistanceSample(None, MonoSeconds(slow.at_s - 1.0))
+    slow.feed_samples(TemperatureSample(22.0, 25.0, MonoSeconds(0.0)), distance=late)
+    assert not slow.sampling.sees_as_far_as(PLATE_M)
+
+
+def test_a_plate_is_not_seen_while_a_person_is_and_shortly_after(slow: Feeder) -> None:
+    slow.feed_at(None, *[22.0] * 3)
+    slow.feed_at(0.3, *[34.0] * 4)
+    assert not slow.sampling.sees_as_far_as(PLATE_M)
+    slow.feed_at(None, 27.0, 23.0, 22.0)
+    assert not slow.sampling.sees_as_far_as(PLATE_M)
+    slow.feed_at(None, 22.0)
+    assert slow.sampling.sees_as_far_as(PLATE_M)
+
+
+def test_a_plate_is_not_seen_while_somebody_warm_is_not_yet_taken_for_a_person(
+    slow: Feeder,
+) -> None:
+    slow.feed_at(None, *[22.0] * 3)
+    slow.feed_at(1.0, 31.2)
+    assert not slow.sampling.sees_as_far_as(PLATE_M)

@@ -35,6 +35,7 @@ ROOM_C = 22.0
 FOREHEAD = SITES[Site.FOREHEAD_SPOT]
 FACE_C = 34.2
 COLD_START = CompensationRules(warm_up_s=0.0)
+PLATE = replace(COLD_START, plate_distance_m=2.0, plate_emissivity=1.0)
 OUT_OF_DISTANCE = Reason.OUT_OF_DISTANCE
 
 
@@ -423,22 +424,47 @@ def test_a_silent_distance_sensor_leaves_nobody_judged() -> None:
 
 
 def test_a_thermometer_that_the_plate_disproves_says_so_once_and_judges_nobody() -> None:
-    rig = Rig(has_plate=True)
+    rig = Rig(rules=PLATE, has_distance=True, has_plate=True)
     rig.plate_c = ROOM_C - 0.8  # it sees 22 °C, the plate has 21.2
     told = [e for e in rig.run_for(90.0) if isinstance(e, DriftNoticed)]
     assert [(event.thermometer, event.is_drifting) for event in told] == [("adult", True)]
-    rig.view_c = FACE_C
+    rig.view_c, rig.distance_m = FACE_C, 0.3
     assert rig.run_until_reading().refusal is Reason.UNCALIBRATED
 
 
 def test_a_plate_that_reads_a_little_too_warm_is_taken_off_every_reading() -> None:
-    rig = Rig(Unit(offset_c=0.3, noise_c=0.03), has_plate=True)
-    rig.plate_c = ROOM_C
+    rig = Rig(Unit(offset_c=0.3, noise_c=0.03), rules=PLATE, has_distance=True, has_plate=True)
     rig.run_for(90.0)
-    rig.view_c = FACE_C
+    rig.view_c, rig.distance_m = FACE_C, 0.3
     reading = rig.run_until_reading()
     assert reading.drift_c == pytest.approx(0.3, abs=0.06)
     assert reading.skin_c == pytest.approx(FACE_C + 0.24, abs=0.12)
+
+
+def test_clothing_before_a_spot_does_not_pass_for_its_plate() -> None:
+    rig = Rig(rules=PLATE, has_distance=True, has_plate=True)
+    rig.run_for(90.0)
+    rig.view_c, rig.distance_m = 29.0, 0.35  # a tall person's coat before the low thermometer
+    assert not [e for e in rig.run_for(60.0) if isinstance(e, DriftNoticed)]
+    rig.view_c = FACE_C
+    reading = rig.run_until_reading()
+    assert reading.drift_c == pytest.approx(0.0, abs=0.06)
+    assert reading.refusal is None
+
+
+@pytest.mark.parametrize("plate_m", [None, 2.0])
+def test_a_spot_that_cannot_know_what_stands_before_its_plate_never_looks_at_it(
+    plate_m: float | None,
+) -> None:
+    rules = replace(PLATE, plate_distance_m=plate_m)
+    rig = Rig(rules=rules, has_distance=plate_m is None, has_plate=True)
+    rig.plate_c = ROOM_C - 0.8
+    assert not [e for e in rig.run_for(90.0) if isinstance(e, DriftNoticed)]
+    rig.view_c, rig.distance_m = FACE_C, 0.3
+    reading = rig.run_until_reading()
+    assert reading.refusal is None
+    assert reading.drift_c == 0.0
+    assert TemperatureFlag.REFERENCE_UNSEEN in reading.flags
 
 
 def test_a_case_in_the_sun_is_refused_until_it_is_steady(rig: Rig) -> None:

@@ -7,14 +7,12 @@ from dataclasses import replace
 import pytest
 
 from gated.messages import Reading
-from gated.sensors.compensation import CompensationRules, Instrument
+from gated.sensors.compensation import CompensationRules, DeviceCalibration, Instrument
 from gated.sensors.drift import COHORT_MIN, PLATE_SAMPLES
 from gated.sensors.port import AmbientSample, TemperatureSample, Traits
 from gated.sensors.witnesses import Witnesses
 from gated.units import MonoSeconds
-from gated.vocabulary import Site
 
-SPOT, ARRAY = Site.FOREHEAD_SPOT, Site.FOREHEAD_MAX
 RULES = CompensationRules(plate_emissivity=1.0)
 TRAITS = Traits(fov_deg=5.0, settle_s=0.65, noise_c=0.10, supply_error_c=0.0)
 
@@ -34,9 +32,9 @@ def air(celsius: float, at_s: float) -> AmbientSample:
     return AmbientSample(celsius, None, MonoSeconds(at_s))
 
 
-def look(witnesses: Witnesses, shown_c: float, plate_c: float, *, is_present: bool = False) -> None:
+def look(witnesses: Witnesses, shown_c: float, plate_c: float, *, sees_plate: bool = True) -> None:
     for second in range(PLATE_SAMPLES):
-        witnesses.feed(sample(second, shown_c), SPOT, is_present=is_present)
+        witnesses.feed(sample(second, shown_c), sees_plate=sees_plate)
         witnesses.look_at_plate(air(plate_c, second), air(22.0, second), TRAITS, RULES)
 
 
@@ -59,16 +57,16 @@ def admit(
         witnesses.admit(Reading("adult", MonoSeconds(second * 60.0), body_c), rules)
 
 
-def test_a_spot_sees_the_plate_while_nobody_is_there() -> None:
+def test_a_spot_sees_the_plate_while_nothing_stands_before_it() -> None:
     witnesses = Witnesses(has_plate=True)
     look(witnesses, 35.4, 35.0)
     assert instrument(witnesses).plate_error_c == pytest.approx(0.4)
     assert instrument(witnesses).plate_age_s == pytest.approx(2.0)
 
 
-def test_a_person_is_no_plate() -> None:
+def test_what_stands_before_the_plate_is_no_plate() -> None:
     witnesses = Witnesses(has_plate=True)
-    look(witnesses, 34.0, 35.0, is_present=True)
+    look(witnesses, 34.0, 35.0, sees_plate=False)
     assert instrument(witnesses).plate_error_c is None
     assert instrument(witnesses).plate_age_s is None
 
@@ -76,7 +74,7 @@ def test_a_person_is_no_plate() -> None:
 def test_an_array_sees_the_plate_beside_a_person() -> None:
     witnesses = Witnesses(has_plate=True)
     for second in range(PLATE_SAMPLES):
-        witnesses.feed(sample(second, 34.0, reference_c=35.2), ARRAY, is_present=True)
+        witnesses.feed(sample(second, 34.0, reference_c=35.2), sees_plate=False)
         witnesses.look_at_plate(air(35.0, second), air(22.0, second), TRAITS, RULES)
     assert instrument(witnesses).plate_error_c == pytest.approx(0.2)
 
@@ -84,7 +82,7 @@ def test_an_array_sees_the_plate_beside_a_person() -> None:
 def test_an_array_that_is_not_told_where_the_plate_stands_sees_none() -> None:
     witnesses = Witnesses(has_plate=True)
     for second in range(PLATE_SAMPLES):
-        witnesses.feed(sample(second, 22.0), ARRAY, is_present=False)
+        witnesses.feed(sample(second, 22.0), sees_plate=False)
         witnesses.look_at_plate(air(35.0, second), air(22.0, second), TRAITS, RULES)
     assert instrument(witnesses).plate_error_c is None
 
@@ -96,12 +94,12 @@ def test_a_drift_is_told_once_and_its_end_once() -> None:
     look(witnesses, 35.7, 35.0)
     assert witnesses.drift_change(RULES) is None  # the looks of the same seconds are left out
     for second in range(100, 100 + PLATE_SAMPLES):
-        witnesses.feed(sample(second, 35.7), SPOT, is_present=False)
+        witnesses.feed(sample(second, 35.7), sees_plate=True)
         witnesses.look_at_plate(air(35.0, second), air(22.0, second), TRAITS, RULES)
     assert witnesses.drift_change(RULES) == (True, "reference plate +0.70 °C")
     assert witnesses.drift_change(RULES) is None
     for second in range(200, 200 + PLATE_SAMPLES):
-        witnesses.feed(sample(second, 35.1), SPOT, is_present=False)
+        witnesses.feed(sample(second, 35.1), sees_plate=True)
         witnesses.look_at_plate(air(35.0, second), air(22.0, second), TRAITS, RULES)
     assert witnesses.drift_change(RULES) == (False, "")
 
@@ -154,3 +152,19 @@ def test_a_new_calibration_begins_with_nobody() -> None:
     recalibrated = replace(rules, site_a_c=6.8)
     admit(witnesses, 36.85, count=1, rules=recalibrated)
     assert instrument(witnesses, recalibrated).cohort_offset_c == 0.0
+
+
+def test_a_new_calibration_begins_with_no_look_at_the_plate() -> None:
+    witnesses = Witnesses(has_plate=True)
+    look(witnesses, 35.4, 35.0)
+    assert instrument(witnesses).plate_error_c == pytest.approx(0.4)
+    recalibrated = replace(RULES, calibration=DeviceCalibration("2026-11-20", offset_c=-0.4))
+    assert instrument(witnesses, recalibrated).plate_error_c is None
+    assert instrument(witnesses, recalibrated).plate_age_s is None
+
+
+def test_another_threshold_does_not_forget_the_plate() -> None:
+    witnesses = Witnesses(has_plate=True)
+    look(witnesses, 35.4, 35.0)
+    raised = replace(RULES, admitted_below_c=37.5)
+    assert instrument(witnesses, raised).plate_error_c == pytest.approx(0.4)
