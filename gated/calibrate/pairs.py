@@ -3,6 +3,8 @@
 A pair's ``gate_c`` is what the gate would say *now*: the surface temperature that the visit's
 record keeps, through the device calibration and the site offset in force, without the slow
 correction by the people last admitted. So pairs from before and after a calibration go together.
+Where a reference plate said how far the chip was off, that was under the calibration of the time:
+both make the skin temperature, and a later calibration, which has that drift in it, is left out.
 """
 
 from __future__ import annotations
@@ -112,27 +114,24 @@ class Visits:
         if body.get("body_c") is None:
             raise NotUsable(("没有判断体温", "the temperature was not judged"))
         ambient_c = body.get("ambient_c")
-        surface_c = self._surface_c(body)
+        then, now = self._calibration_of(body), self.case.in_force()
+        surface_c = _surface_c(body, then)
         if surface_c is None or not isinstance(ambient_c, float | int):
             raise NotUsable(("记录中没有皮肤温度", "the record has no skin temperature"))
-        now = self.case.in_force()
         drift_c = body.get("drift_c")
-        skin = _calibrated_c(surface_c, now)
-        skin -= drift_c if isinstance(drift_c, float | int) else 0.0
+        if isinstance(drift_c, float | int):
+            skin = _calibrated_c(surface_c, then) - drift_c
+        else:
+            skin = _calibrated_c(surface_c, now)
         return body_c(skin, ambient_c, self.case.site(now))
 
-    def _surface_c(self, body: Mapping[str, object]) -> float | None:
-        """Return the surface before any calibration; of another chip it would be another."""
-        calibration, now = body.get("calibration"), self.case.in_force()
-        then = self._calibration(calibration) if isinstance(calibration, str) else None
+    def _calibration_of(self, body: Mapping[str, object]) -> Calibration | None:
+        """Return the calibration that a visit was measured with; None: as made."""
+        name, now = body.get("calibration"), self.case.in_force()
+        then = self._calibration(name) if isinstance(name, str) else None
         if then is not None and now is not None and then.chip_id != now.chip_id:
             raise NotUsable(("由更换前的芯片测量", "measured by the chip that was there before"))
-        surface_c = body.get("surface_c")
-        if isinstance(surface_c, float | int):
-            return float(surface_c)
-        skin_c = body.get("skin_c")
-        # Records from before surface_c was kept knew no calibration.
-        return float(skin_c) if isinstance(skin_c, float | int) and then is None else None
+        return then
 
     def _calibration(self, name: str) -> Calibration | None:
         thermometer, _, version = name.rpartition(".")
@@ -173,6 +172,16 @@ class Visits:
             if event.visit_id is not None and isinstance(contact_c, float | int):
                 contacts[event.visit_id] = float(contact_c)
         yield from contacts.items()
+
+
+def _surface_c(body: Mapping[str, object], then: Calibration | None) -> float | None:
+    """Return the surface before any calibration."""
+    surface_c = body.get("surface_c")
+    if isinstance(surface_c, float | int):
+        return float(surface_c)
+    skin_c = body.get("skin_c")
+    # Records from before surface_c was kept knew no calibration.
+    return float(skin_c) if isinstance(skin_c, float | int) and then is None else None
 
 
 def _calibrated_c(surface_c: float, calibration: Calibration | None) -> float:

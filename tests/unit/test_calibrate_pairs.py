@@ -178,13 +178,25 @@ def test_what_says_nothing_of_this_thermometer_is_left_out_and_told(workshop: Wo
 
 def test_a_visit_is_worth_what_the_calibration_in_force_makes_of_it(workshop: Workshop) -> None:
     workshop.calibrated(gain=1.01, offset_c=-0.1, site_a_c=5.5, site_b=0.15)
-    record(workshop, [visit_of("v1", 34.0, skin_c=33.0, drift_c=0.2)])
+    record(workshop, [visit_of("v1", 34.0, skin_c=33.0)])
     file = csv(workshop, "visit_id,contact_c\nv1,37.0\n")
     with pytest.raises(NotCalibrated, match="usable pairs: 1"):
         workshop.site(Wanted(files=(file,)), YES)
     with closing(LedgerReader(workshop.config.paths.state / "ledger.db")) as reader:
         gate_c = Visits(workshop.case, reader).gate_c("v1")
-    assert gate_c == pytest.approx(1.01 * 34.0 - 0.1 - 0.2 + 5.5 - 0.15 * AIR_C)
+    assert gate_c == pytest.approx(1.01 * 34.0 - 0.1 + 5.5 - 0.15 * AIR_C)
+
+
+@pytest.mark.parametrize("offset_c", [0.0, -0.4])
+def test_a_drift_that_a_later_calibration_took_in_is_not_taken_off_twice(
+    workshop: Workshop, offset_c: float
+) -> None:
+    workshop.calibrated(site_a_c=5.5, site_b=0.15)
+    record(workshop, [visit_of("v1", 34.4, skin_c=34.0, drift_c=0.4, calibration="child.1")])
+    workshop.calibrated(offset_c=offset_c, site_a_c=5.5, site_b=0.15)
+    with closing(LedgerReader(workshop.config.paths.state / "ledger.db")) as reader:
+        gate_c = Visits(workshop.case, reader).gate_c("v1")
+    assert gate_c == pytest.approx(34.0 + 5.5 - 0.15 * AIR_C)
 
 
 def test_a_file_may_name_visits_each_once(workshop: Workshop) -> None:
