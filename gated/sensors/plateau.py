@@ -103,10 +103,8 @@ class Plateau:
     samples: int
     spread_c: float  # highest minus lowest sample
     taken_at: MonoSeconds  # of the last sample
-    slope_c_per_s: float = 0.0  # least squares
     die_c: float = math.nan  # median
     forehead_c: float | None = None  # median of the samples that have one
-    reference_c: float | None = None  # the same
     distance_m: float | None = None  # median; None: no distance was known of any sample
 
 
@@ -159,9 +157,8 @@ class PlateauWindow:
         object_c = statistics.fmean(sorted(values_c)[rules.coldest_left_out :])
         median_c = statistics.median(values_c)
         deviations_c = [abs(value_c - median_c) for value_c in values_c]
-        slope = _slope_c_per_s(looks)
         if not (
-            self._is_level(slope, looks)
+            self._is_level(looks)
             and statistics.median(deviations_c) < rules.max_mad_c
             and max(deviations_c) < rules.max_deviation_c
             and object_c > self._peak_c() - rules.max_below_peak_c
@@ -173,10 +170,8 @@ class PlateauWindow:
             samples=len(samples),
             spread_c=max(values_c) - min(values_c),
             taken_at=samples[-1].taken_at,
-            slope_c_per_s=slope,
             die_c=statistics.median(sample.die_c for sample in samples),
             forehead_c=_median_of_known(sample.forehead_c for sample in samples),
-            reference_c=_median_of_known(sample.reference_c for sample in samples),
             distance_m=_median_of_known(look.distance_m for look in looks),
         )
 
@@ -186,8 +181,8 @@ class PlateauWindow:
         count = self._rules.peak_samples
         return max(sum(seen_c[n : n + count]) for n in range(len(seen_c) - count + 1)) / count
 
-    def _is_level(self, slope: float, looks: Sequence[Look]) -> bool:
-        rules = self._rules
+    def _is_level(self, looks: Sequence[Look]) -> bool:
+        rules, slope = self._rules, _slope_c_per_s(looks)
         # A known distance says by itself who still comes nearer: chance alone then costs no time.
         by_chance = 0.0
         if looks[-1].has_distance:
