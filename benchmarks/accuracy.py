@@ -56,6 +56,8 @@ from gated.units import MonoSeconds
 MARK_BIAS_C, MARK_SPREAD_C = 0.05, 0.10
 MARK_ANSWER_S, MARK_QUIET_BUS_S = 1.2, 2.5
 QUIET_BUS_S = 0.65
+MOST_UNANSWERED = 0.25
+"""Of those where the optics fit: who sways out of reach or goes after 2 s has no still moment."""
 FEW = 20
 """Fewer people than this are no sample."""
 REFERENCE_HZ = 10.0
@@ -111,10 +113,12 @@ class Row:
         """Whether the marks are met, as far as they apply."""
         if self.numbers_from_beyond:
             return False
-        if self.bias_c is None or self.spread_c is None or self.within_reach_95_s is None:
-            return True
-        if self.fit_share * self.passes < FEW:
+        if self.unanswered_share is None or self.fit_share * self.passes < FEW:
             return True  # chance alone would fail them
+        if self.bias_c is None or self.spread_c is None or self.within_reach_95_s is None:
+            return False  # nobody got an answer
+        if self.unanswered_share > MOST_UNANSWERED:
+            return False
         is_exact = abs(self.bias_c) <= MARK_BIAS_C and self.spread_c <= MARK_SPREAD_C
         return is_exact and self.within_reach_95_s <= self.limit_s
 
@@ -128,6 +132,7 @@ class Row:
                 f"after {self.answer_s:.2f} s, 95 % {self.answer_95_s:.2f} s "
                 f"({self.within_reach_95_s:.2f} within reach)"
             )
+        if self.unanswered_share is not None:
             parts.append(f"{self.unanswered_share:.0%} unanswered")
         if self.told_share is not None:
             parts.append(f"beyond: {self.told_share:.0%} told, {self.numbers_from_beyond} numbers")

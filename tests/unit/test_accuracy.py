@@ -91,12 +91,17 @@ def test_the_quiet_bus_has_more_time() -> None:
         ([a_pass(0.06)] * 5, True),  # too few to say
         ([a_pass(0.0)] * 29 + [a_pass(0.0, is_from_beyond=True)], False),
         ([a_pass(None, is_fit=False, was_told=True)] * 30, True),
+        ([a_pass(None)] * 30, False),  # nobody got an answer
+        ([a_pass(0.02)] * 20 + [a_pass(None)] * 10, False),
+        ([a_pass(0.02)] * 25 + [a_pass(None)] * 5, True),
+        ([a_pass(None)] * 5, True),  # too few to say
     ],
 )
 def test_the_marks_are_judged(passes: list[Pass], *, holds: bool) -> None:
     row = Row.of(passes, settle_s=0.1)
     assert row.holds is holds
     assert str(row).startswith("holds" if holds else "FAILS")
+    assert ("unanswered" in str(row)) is any(one.is_fit for one in passes)
     assert json.loads(json.dumps(row.as_dict()))["holds"] is holds
 
 
