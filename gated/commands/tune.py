@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="guard band above the threshold, °C 复测区间上",
     )
     tried.add_argument(
-        "--attempts", type=int, choices=(1, 2, 3), help="readings at most 最多测几次"
+        "--attempts", type=int, choices=(1, 2, 3, 4), help="readings at most 最多测几次"
     )
     tried.add_argument(
         "--offset",

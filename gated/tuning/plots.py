@@ -196,8 +196,8 @@ def _distribution(axes: Axes, study: Study) -> None:
 def _sweep(axes: Axes, study: Study) -> None:
     days = max(1, study.days)
     at = [swept.trial.rules.fever_threshold_c for swept in study.sweep]
-    least = [swept.tally.high / days for swept in study.sweep]
-    most = [swept.tally.most_high / days for swept in study.sweep]
+    least = [swept.shown.high / days for swept in study.sweep]
+    most = [swept.shown.most_high / days for swept in study.sweep]
     is_proposed = study.question.proposed is not None
     colour = PROPOSED if is_proposed else TODAY
     axes.fill_between(at, least, most, color=colour, alpha=0.15, lw=0, label="at least … at most")
@@ -210,7 +210,7 @@ def _sweep(axes: Axes, study: Study) -> None:
     else:
         axes.plot(at, least, color=colour, lw=1.2)
         axes.plot(at, most, color=colour, lw=1.2)
-    again = [swept.tally.again / days for swept in study.sweep]
+    again = [swept.shown.again / days for swept in study.sweep]
     axes.plot(at, again, color=QUIET, lw=1.2, ls=":", label="measured again")
     for (name, trial, mark_colour, _), swept, marker in zip(
         _trials(study), (study.now, study.then), ("o", "D"), strict=False
@@ -228,7 +228,7 @@ def _sweep(axes: Axes, study: Study) -> None:
 def _middle(swept: Swept) -> float:
     if swept.expected_high is not None:
         return swept.expected_high
-    return (swept.tally.high + swept.tally.most_high) / 2
+    return (swept.shown.high + swept.shown.most_high) / 2
 
 
 def _hours(axes: Axes, study: Study) -> None:

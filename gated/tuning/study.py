@@ -87,22 +87,31 @@ class Swept:
     """One threshold of the sweep, everything else being equal."""
 
     trial: Trial
-    tally: Tally = field(default_factory=Tally)
-    unknown: Counter[tuple[float, ...]] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)  # of every visit
+    dated: Tally = field(default_factory=Tally)  # of those whose day is known
+    shown: Tally = field(default_factory=Tally)  # one of both: what there is to see at the end
+    unknown: Counter[tuple[bool, tuple[float, ...]]] = field(default_factory=Counter)
     expected_high: float | None = None  # an estimate; None: too few second readings, or not needed
 
-    def add(self, replayed: Replayed, count: int) -> None:
+    def add(self, replayed: Replayed, count: int, *, is_dated: bool) -> None:
         self.tally.add(replayed, count)
+        if is_dated:
+            self.dated.add(replayed, count)
         if replayed.is_unknown:
             # To 0.01 °C: it only serves an estimate, and bounds how many there can be.
-            self.unknown[tuple(round(c, 2) for c in replayed.taken_c)] += count
+            self.unknown[is_dated, tuple(round(c, 2) for c in replayed.taken_c)] += count
 
-    def estimate(self, seconds: SecondReadings) -> None:
-        """Fill in ``expected_high``, if there are enough second readings."""
-        if self.tally.unknown and seconds.are_enough:
-            self.expected_high = self.tally.high + sum(
+    def finish(self, seconds: SecondReadings, *, is_daily: bool) -> None:
+        """Choose what is shown, and estimate ``expected_high`` if there are second readings enough.
+
+        A visit of an unknown day is in no figure a day.
+        """
+        self.shown = self.dated if is_daily else self.tally
+        if self.shown.unknown and seconds.are_enough:
+            self.expected_high = self.shown.high + sum(
                 count * seconds.chance_of_high(taken_c, self.trial)
-                for taken_c, count in self.unknown.items()
+                for (is_dated, taken_c), count in self.unknown.items()
+                if is_dated or not is_daily
             )
 
 
@@ -163,7 +172,7 @@ class Study:
     now: Swept = field(init=False)
     then: Swept = field(init=False)
     checked: Checked = field(default_factory=Checked)
-    _grouped: Counter[ReplayKey] = field(default_factory=Counter)
+    _grouped: Counter[tuple[ReplayKey, bool]] = field(default_factory=Counter)
     _replayers: dict[Trial, Replayer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -181,7 +190,7 @@ class Study:
         self.observed += visit.is_observed
         self.lanes[visit.key[:2]] += 1
         self._compare_with_record(visit)
-        self._grouped[visit.readings_c, visit.refusal] += 1
+        self._grouped[(visit.readings_c, visit.refusal), visit.day is not None] += 1
         if len(self._grouped) >= self.most_grouped:
             self._settle()
         self._group(visit)
@@ -191,7 +200,7 @@ class Study:
         """Work out what needs every visit."""
         self._settle()
         for swept in (*self.sweep, self.now, self.then):
-            swept.estimate(self.seconds)
+            swept.finish(self.seconds, is_daily=self.days > 0)
 
     @property
     def days(self) -> int:
@@ -228,9 +237,9 @@ class Study:
 
     def _settle(self) -> None:
         """Replay what was grouped under every threshold of the sweep: each kind of visit once."""
-        for (readings_c, refusal), count in self._grouped.items():
+        for ((readings_c, refusal), is_dated), count in self._grouped.items():
             for swept in (*self.sweep, self.now, self.then):
-                swept.add(replay(readings_c, refusal, swept.trial), count)
+                swept.add(replay(readings_c, refusal, swept.trial), count, is_dated=is_dated)
         self._grouped.clear()
 
     def _group(self, visit: PastVisit) -> None:

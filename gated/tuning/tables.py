@@ -68,7 +68,7 @@ def _per_day(study: Study) -> Table:
         (words.AGAIN, "again", "again", False),
         (words.NOT_JUDGED, "not_judged", "not_judged", False),
     ):
-        pairs = [(getattr(s.tally, low), getattr(s.tally, high)) for s in (now, then)]
+        pairs = [(getattr(s.shown, low), getattr(s.shown, high)) for s in (now, then)]
         expected = [swept.expected_high if has_estimate else None for swept in (now, then)]
         cells: list[str | Text] = [title, _amount(*pairs[0], expected[0], days)]
         if has_proposal:
@@ -93,7 +93,7 @@ def _sweep(study: Study) -> Table:
         trial = swept.trial
         if not is_in_table(trial, today, then):
             continue
-        tally = swept.tally
+        tally = swept.shown
         cells: list[str | Text] = [
             f"{words.degrees(trial.rules.fever_threshold_c)} °C",
             _amount(tally.high, tally.most_high, swept.expected_high, study.days),

@@ -57,7 +57,7 @@ def view(study: Study, origin: Origin) -> View:
     is_safe = (
         study.question.proposed not in {None, study.question.today}
         and has_case
-        and not any((found.newly, found.perhaps, found.by_both))
+        and not any((found.newly, found.perhaps, found.by_both, found.still_perhaps))
     )
     cases = sum(verified.is_case for verified in study.verified)
     lines = paste_lines(study, origin)

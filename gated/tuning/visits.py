@@ -20,7 +20,7 @@ from gated.wire import parse_json
 VisitKey = tuple[str, str, str]
 """Site, gate, visit id: what a visit is called at a collector of many gates."""
 MOST_READINGS = 9
-"""More than any visit can have (``max_attempts`` is at most 3)."""
+"""More than any visit can have (``max_attempts`` is at most 4)."""
 COLDEST_C, HOTTEST_C = -50.0, 100.0
 """Outside these nothing was measured on a person, or in the air before a gate."""
 _NOT_JUDGED_BY_NAME = {reason.value: reason for reason in NOT_JUDGED_REASONS}

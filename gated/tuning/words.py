@@ -147,8 +147,8 @@ OTHER_SETTINGS: Text = (
     ),
 )
 UNDATED: Text = (
-    "{n} 人次时间不可信：计入合计，不计入每天和时段。",
-    "Without a trustworthy time: {n}. They count in all, but for no day and hour.",
+    "{n} 人次时间不可信：不计入每天和时段的数字。",
+    "Without a trustworthy time: {n}. They are in no figure for a day or an hour.",
 )
 DAMAGED: Text = (
     "{n} 条记录已损坏，未计入；见 gated ledger verify。",

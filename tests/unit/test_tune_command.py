@@ -413,7 +413,7 @@ def test_what_cannot_be_done_is_one_clear_line(
         ["--threshold", "nan"],
         ["--threshold", "warm"],
         ["--guard-below", "-0.1"],
-        ["--attempts", "4"],
+        ["--attempts", "5"],
         ["--day", "today"],
         ["--inclusive", "--exclusive"],
         ["--ledger", "a", "--database", "b"],

@@ -24,7 +24,7 @@ RULES = st.builds(
     fever_threshold_inclusive=st.booleans(),
     guard_below_c=st.integers(0, 10).map(lambda tenths: tenths / 10),
     guard_above_c=st.integers(0, 20).map(lambda tenths: tenths / 10),
-    max_attempts=st.integers(1, 3),
+    max_attempts=st.integers(1, 4),
 )
 
 

@@ -113,6 +113,22 @@ def test_visits_without_a_trustworthy_time_count_in_all_but_for_no_day() -> None
     study = studied([undated, on(0, 36.6)])
     assert (study.undated, study.days, study.now.tally.high) == (1, 1, 1)
     assert set(study.groups[By.DAY]) == {"2026-11-23"}
+    for swept in (study.now, study.then, *study.sweep):
+        assert (swept.shown.judged, swept.shown.high) == (1, 0)  # what is divided by the days
+
+
+def test_where_no_day_is_known_all_visits_are_shown() -> None:
+    undated = draft(visit("a", 38.5), quality=TimeQuality.UNKNOWN)
+    study = studied([past(undated)])
+    assert (study.days, study.now.shown.high) == (0, 1)
+
+
+def test_an_estimate_a_day_leaves_out_the_second_readings_of_unknown_days() -> None:
+    repeated = [on(0, 37.1, 37.1, name=f"again-{n}") for n in range(25)]
+    undated = [past(draft(visit(f"u{n}", 36.9), quality=TimeQuality.UNKNOWN)) for n in range(9)]
+    with_them = studied([*repeated, on(0, 36.9), *undated], proposed=at(37.0))
+    without = studied([*repeated, on(0, 36.9)], proposed=at(37.0))
+    assert with_them.then.expected_high == without.then.expected_high is not None
 
 
 def test_visits_that_were_only_observed_count_as_the_rule_says() -> None:

@@ -99,6 +99,13 @@ def test_what_today_lets_in_already_is_red_without_any_change() -> None:
     assert rows["37.0 °C"].cells[3] == "0–1/1"
 
 
+def test_a_case_that_a_second_reading_would_decide_is_not_called_safe() -> None:
+    missed = draft(visit("ill", 36.9))  # today lets it in; at 37.0 °C it would be measured again
+    found = shown(missed, wish=Wish(threshold_c=37.0), contacts={"ill": 38.0})
+    assert found.dangers == ()  # no worse than today
+    assert found.safe is None
+
+
 def test_a_change_that_lets_no_case_in_says_how_many_it_was_held_up_to() -> None:
     found = shown(ILL, wish=Wish(threshold_c=37.2), contacts={"ill": 37.9})
     assert found.dangers == ()
