@@ -40,7 +40,7 @@ DISTANCE_MAX_AGE_S = 0.5
 """A walking person is a third of a metre further by then."""
 
 LEFT_VIEW_S = 2.0
-"""What a chip shows sooner after somebody warm is still partly them: three samples of a slow one."""
+"""What a chip shows sooner after somebody warm is partly them: three samples of a slow one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,7 +251,9 @@ def test_an_array_that_is_not_told_where_the_plate_stands_is_doubted() -> None:
 def test_a_spot_that_will_never_look_at_its_plate_is_doubted(
     distance: str, distance_m: str, missing: str | None
 ) -> None:
-    plate = f'reference = {{ driver = "tmp117", bus = "/dev/i2c-0", seen_by = "child"{distance_m} }}'
+    plate = (
+        f'reference = {{ driver = "tmp117", bus = "/dev/i2c-0", seen_by = "child"{distance_m} }}'
+    )
     text = with_keys("temperature", plate).replace(
         "mount_height_m = 1.1", f"mount_height_m = 1.1{distance}"
     )
