@@ -159,6 +159,25 @@ class Front(Step):
         self._show(Prompt.COME_CLOSER, visit.visit_id)
         self._remember_hint(Prompt.COME_CLOSER, visit.visit_id, is_spoken=True)
 
+    def _stop_vouching(self, thermometer: str, at: MonoSeconds) -> None:
+        """The thermometer was lost: nothing tells that whoever was measured still stands there.
+
+        What it measured is kept, as of somebody near the threshold, but opens for nobody. Whoever
+        stands there when it is back is measured anew.
+        """
+        rules = self.state.lane.rules.temperature
+        for visit in self._in(Phase.MEASURING):
+            is_normal = judge_temperature(visit.readings, rules).verdict is Verdict.NORMAL
+            if visit.thermometer == thermometer and is_normal:
+                lost = Reading(
+                    thermometer,
+                    at,
+                    body_c=None,
+                    calibration=visit.readings[-1].calibration,
+                    refusal=Reason.SENSOR_LOST,
+                )
+                self._put(replace(visit, readings=(*visit.readings, lost)))
+
     # --- what they show -----------------------------------------------------------------------
 
     def _code_not_read(self, event: CodeNotRead) -> None:

@@ -289,6 +289,8 @@ class _Lane(Ordering):
             return
         self.state = replace(self.state, lost=lost)
         self.commands.append(device_commit(event))
+        if not event.is_working:
+            self._stop_vouching(event.device, event.at)
         if event.device == RELAY and not event.is_working:
             # Whoever was just told to go stands before a gate that does not open.
             self.commands.extend(CallStaff(v.visit_id, None) for v in self._in(Phase.PASSING))

@@ -7,12 +7,26 @@ from dataclasses import replace
 import pytest
 
 from gated.clock import TimeQuality
-from gated.contents import AlarmContent, AlarmName, ClockContent, PassageContent
+from gated.contents import (
+    AlarmContent,
+    AlarmName,
+    ClockContent,
+    PassageContent,
+    VisitContent,
+)
 from gated.judgement import TemperatureRules
-from gated.messages import CallStaff, MeasureAgain, Reading, ReadingTaken, ShowPrompt
+from gated.messages import (
+    CallStaff,
+    Credential,
+    EnergiseRelay,
+    MeasureAgain,
+    Reading,
+    ReadingTaken,
+    ShowPrompt,
+)
 from gated.policy import Rules
 from gated.visit.state import ClockChanged, Commit, Restarted, SettingsChanged
-from gated.vocabulary import Outcome, PassageResult, Prompt, Reason
+from gated.vocabulary import Mode, Outcome, PassageResult, Prompt, Reason, Verdict, WhenNotJudged
 from tests.lane_rig import IDS, LANE, PAIR, PUPIL, LaneRig, granted, lane_with, visit_commit
 from tests.policy_cases import card
 
@@ -154,6 +168,123 @@ def test_a_code_at_a_gate_without_any_thermometer_says_why_it_is_not_judged() ->
             hints=(Prompt.COME_CLOSER,),
         )
     ]
+
+
+def not_vouched_for(
+    number: int = 0,
+    readings_c: tuple[float, ...] = (36.6,),
+    *,
+    credential: Credential = PUPIL,
+    took_ms: int = 0,
+) -> Commit:
+    """Return the commit of a visit whose thermometer was lost after these readings."""
+    return visit_commit(
+        number,
+        Outcome.SEE_STAFF,
+        Prompt.WAIT_STAFF,
+        Reason.SENSOR_LOST,
+        readings_c=readings_c,
+        credential=credential,
+        attempt=len(readings_c) + 1,
+        body_c=None,
+        verdict=Verdict.NOT_JUDGED,
+        took_ms=took_ms,
+    )
+
+
+def test_what_a_thermometer_measured_before_it_was_lost_opens_for_nobody_else() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure()
+    rig.device("main", works=False, reason="no answer")
+    rig.now += 12.0  # they go, and somebody else comes: no thermometer tells
+    assert rig.show(PUPIL) == [not_vouched_for(took_ms=12_000)]
+
+
+def test_who_waits_for_the_lane_when_the_thermometer_is_lost_is_not_let_in_afterwards() -> None:
+    rig = granted(LaneRig())
+    rig.leave()
+    rig.arrive()
+    rig.measure()
+    other = card(holder="k1:other")
+    rig.show(other)
+    rig.device("main", works=False)
+    assert not_vouched_for(1, credential=other) in rig.pass_through()
+
+
+def test_a_lost_thermometer_does_not_let_in_who_was_measured_near_the_threshold() -> None:
+    admits = TemperatureRules(when_not_judged=WhenNotJudged.ADMIT_AND_LIST)
+    rig = LaneRig(lane_with(Rules(temperature=admits)))
+    rig.arrive()
+    rig.measure(37.4)
+    rig.measure(36.8)
+    rig.device("main", works=False)
+    assert rig.show(PUPIL) == [not_vouched_for(readings_c=(37.4, 36.8))]
+
+
+def test_a_fever_stays_one_when_the_thermometer_is_lost() -> None:
+    admits = TemperatureRules(when_not_judged=WhenNotJudged.ADMIT_AND_LIST)
+    rig = LaneRig(lane_with(Rules(temperature=admits)), mode=Mode.OBSERVE)
+    rig.arrive()
+    rig.measure(38.5)
+    rig.device("main", works=False)
+    rig.request(Mode.NORMAL)
+    rig.commit("mode/1")
+    (commit, _) = rig.show(PUPIL)
+    assert isinstance(commit, Commit)
+    assert isinstance(commit.content, VisitContent)
+    assert commit.content.reasons == (Reason.TEMPERATURE_HIGH,)
+
+
+def test_one_of_two_thermometers_lost_leaves_who_stands_before_the_other() -> None:
+    rig = LaneRig(PAIR)
+    rig.arrive("adult")
+    rig.measure(36.6, "adult")
+    rig.device("child", works=False)
+    assert rig.show(PUPIL) == [visit_commit(thermometer="adult")]
+
+
+def back_again(rig: LaneRig) -> None:
+    """The thermometer works again and feels somebody, whom it measures anew."""
+    rig.now += 1.0
+    rig.device("main", works=True)
+    rig.leave()  # across the gap it vouches for nobody
+    rig.now += 0.5
+    rig.arrive()
+    rig.measure()
+
+
+def test_a_thermometer_that_is_back_measures_whoever_stands_there_anew() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure()
+    rig.device("main", works=False)
+    back_again(rig)
+    assert rig.show(PUPIL) == [visit_commit(1)]
+
+
+def test_who_waited_for_the_lane_is_measured_anew_and_goes_on_without_another_code() -> None:
+    rig = granted(LaneRig())
+    rig.leave()
+    rig.arrive()
+    rig.measure()
+    other = card(holder="k1:other")
+    rig.show(other)
+    rig.device("main", works=False)
+    back_again(rig)
+    assert visit_commit(1, credential=other, took_ms=1_500) in rig.pass_through()
+
+
+def test_who_showed_a_code_to_a_lost_thermometer_may_show_it_again() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure()
+    rig.device("main", works=False)
+    rig.show(PUPIL)
+    rig.commit_visit()
+    back_again(rig)
+    assert rig.show(PUPIL) == [visit_commit(1)]
+    assert EnergiseRelay(IDS[1], 0.5) in rig.commit_visit(1)
 
 
 def test_values_beside_the_temperature_that_are_no_numbers_are_left_out_of_the_record() -> None:
