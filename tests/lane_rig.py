@@ -215,11 +215,13 @@ def visit_commit(
     )
 
 
-def passage_commit(number: int, result: PassageResult, took_ms: int) -> Commit:
+def passage_commit(
+    number: int, result: PassageResult, took_ms: int, reason: Reason | None = None
+) -> Commit:
     visit_id = IDS[number]
     return Commit(
         tag=f"passage/{visit_id}",
-        content=PassageContent(visit_id=visit_id, result=result, took_ms=took_ms),
+        content=PassageContent(visit_id=visit_id, result=result, reason=reason, took_ms=took_ms),
         gives_back_use_of=visit_id if result is PassageResult.NOBODY_PASSED else None,
         closes_visit=visit_id,
     )

@@ -387,4 +387,4 @@ class Front(Step):
             self.commands.append(alarm_commit(alarm, visit.visit_id))
             in_a_row = 0
         self.state = replace(self.state, denied_in_a_row=in_a_row)
-        self._put(replace(visit, phase=Phase.COMMITTING, decision=decision))
+        self._put(replace(visit, phase=Phase.COMMITTING, decision=decision, last_progress_at=at))

@@ -55,7 +55,7 @@ from gated.visit.state import (
     Visit,
 )
 from gated.visit.uses import after_reset, learn_uses
-from gated.vocabulary import Mode, Outcome, Prompt, Reason
+from gated.vocabulary import Mode, Outcome, PassageResult, Prompt, Reason
 
 MODE_RETRY_S = 10.0
 """An expiry that could not be recorded is tried again after this long."""
@@ -181,8 +181,10 @@ class _Lane(Ordering):
             return
         if kind == "visit" and visit.phase is Phase.COMMITTING and visit.decision is not None:
             self._visit_committed(visit, visit.decision, event.at)
-        elif kind in ("release", "open") and visit.phase is Phase.RELEASING:
+        elif kind == "release" and visit.phase is Phase.RELEASING:
             self._open(self._count_use(visit, event.at), event.at)
+        elif kind == "open" and visit.phase is Phase.RELEASING and visit.order is not None:
+            self._opening_committed(visit, visit.order, event.at)
 
     def _tell_unrecorded(self) -> None:
         if self.state.unrecorded:
@@ -192,9 +194,11 @@ class _Lane(Ordering):
 
     def _visit_committed(self, visit: Visit, decision: Decision, at: MonoSeconds) -> None:
         match decision.outcome:
+            case Outcome.GRANTED if self._comes_too_late(visit, at):
+                used, why = self._count_use(visit, at), Reason.WALKED_AWAY
+                self._end_passage(used, PassageResult.NOBODY_PASSED, at, why)
             case Outcome.GRANTED:
                 self._open(self._count_use(visit, at), at)
-                return
             case Outcome.SEE_STAFF:
                 self._put(replace(visit, phase=Phase.WAITING_STAFF, last_progress_at=at))
                 self.commands.append(CallStaff(visit.visit_id, decision.reason))

@@ -11,17 +11,24 @@ from dataclasses import replace
 
 from gated.contents import CommandOutcome, CommandReason
 from gated.policy import CALLS_STAFF
+from gated.units import MonoSeconds
 from gated.visit.awaiting import Awaiting
 from gated.visit.records import opening_commit, order_commit
 from gated.visit.state import (
     KEY_SWITCH,
+    LEAVE_GRACE_S,
     RELAY,
     LaneState,
     ModeRequested,
     OpenOrdered,
+    Ordered,
     Phase,
+    Visit,
 )
-from gated.vocabulary import Direction, Mode
+from gated.vocabulary import Direction, Mode, PassageResult
+
+ORDER_HOLDS_S = 10.0
+"""As long as ``gated command`` waits for an answer: after that nobody expects the gate to open."""
 
 
 def why_not_open(state: LaneState) -> CommandReason | None:
@@ -59,9 +66,30 @@ class Ordering(Awaiting):
         if why is not None:
             self.commands.append(order_commit(event.order, CommandOutcome.REFUSED, why))
             return
-        visit = replace(self._new_visit(event.at), phase=Phase.RELEASING)
+        visit = replace(self._new_visit(event.at), phase=Phase.RELEASING, order=event.order)
         self._put(visit)
         self.commands.append(opening_commit(visit, event.order))
+
+    def _opening_committed(self, visit: Visit, order: Ordered, at: MonoSeconds) -> None:
+        why = self._why_not_any_more(visit, at)
+        if why is None:
+            self._open(visit, at)
+            return
+        self._end_passage(visit, PassageResult.NOBODY_PASSED, at)
+        # "Done" had to be durable before anybody knew. Its number is used up already, and must not
+        # take the place of a newer one.
+        taken_back = order_commit(order, CommandOutcome.FAILED, why)
+        self.commands.append(replace(taken_back, settings=()))
+
+    def _why_not_any_more(self, visit: Visit, at: MonoSeconds) -> CommandReason | None:
+        """Return why the disk took too long for this opening; None: it did not."""
+        waited_s = at - visit.started_at
+        if waited_s <= LEAVE_GRACE_S:
+            return None
+        if waited_s > ORDER_HOLDS_S:
+            return CommandReason.STORAGE_FAILED
+        others = tuple(v for v in self.state.visits if v.visit_id != visit.visit_id)
+        return why_not_open(replace(self.state, visits=others))
 
     def _is_refused(self, request: ModeRequested) -> bool:
         """Return whether ``request`` is an order that is refused, which is answered then."""

@@ -9,8 +9,8 @@ from gated.messages import EnergiseRelay, GateMoved, MeasureAgain
 from gated.units import MonoSeconds
 from gated.visit.front import Front
 from gated.visit.records import alarm_commit, held_open_commit, passage_commit
-from gated.visit.state import LaneState, OpenGate, Phase, Use, Visit
-from gated.vocabulary import PassageResult, Prompt
+from gated.visit.state import LEAVE_GRACE_S, LaneState, OpenGate, Phase, Use, Visit
+from gated.vocabulary import PassageResult, Prompt, Reason
 
 
 def held_open_at(state: LaneState) -> MonoSeconds | None:
@@ -41,6 +41,17 @@ class Passing(Front):
         self._put(replace(visit, phase=Phase.PASSING, has_opened=True, deadline=deadline))
         self.commands.append(EnergiseRelay(visit.visit_id, timing.pulse_s))
         self._show(Prompt.GO, visit.visit_id)
+
+    def _comes_too_late(self, visit: Visit, at: MonoSeconds) -> bool:
+        """Return whether the disk took so long that the grant would open for somebody else.
+
+        Whoever is still felt has waited. Where nobody is felt it counts as long as a code does.
+        """
+        waited_s = at - visit.last_progress_at
+        if visit.thermometer is None:
+            return waited_s > self.state.lane.timing.credential_hold_s
+        is_felt = visit.is_present and visit.thermometer not in self.state.lost
+        return waited_s > LEAVE_GRACE_S and not is_felt
 
     def _count_use(self, visit: Visit, at: MonoSeconds) -> Visit:
         """Count one more use of the visit's pass; return the visit, which knows how it was."""
@@ -92,8 +103,10 @@ class Passing(Front):
             result = PassageResult.NOBODY_PASSED
         self._end_passage(visit, result, at)
 
-    def _end_passage(self, visit: Visit, result: PassageResult, at: MonoSeconds) -> None:
-        self.commands.append(passage_commit(visit, result, at))
+    def _end_passage(
+        self, visit: Visit, result: PassageResult, at: MonoSeconds, reason: Reason | None = None
+    ) -> None:
+        self.commands.append(passage_commit(visit, result, at, reason))
         if result is PassageResult.NOBODY_PASSED:
             self._give_back_use(visit)
         self._drop(visit)

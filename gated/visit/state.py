@@ -122,6 +122,7 @@ class Visit:
     awaited: str | None = None  # the question about the code that they have shown
     is_answer_slow: bool = False
     decision: Decision | None = None
+    order: Ordered | None = None  # the centre's, whose opening this is
     has_hinted: bool = False
     is_greeted: bool = False  # begun because somebody still stood there after a passage
     is_waiting_for_lane: bool = False  # everything is there; somebody else is passing

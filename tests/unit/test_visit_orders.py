@@ -47,6 +47,11 @@ def answer(outcome: CommandOutcome, why: CommandReason | None = None) -> Commit:
     return Commit(tag="command", content=said, settings=SETTINGS)
 
 
+def taken_back(why: CommandReason) -> Commit:
+    """Return the second answer; the command's number is used up by the first one already."""
+    return replace(answer(CommandOutcome.FAILED, why), settings=())
+
+
 def order_open(rig: LaneRig) -> list[Command]:
     return rig.send(OpenOrdered(ORDER, rig.at))
 
@@ -89,6 +94,43 @@ def test_what_cannot_be_recorded_does_not_open_and_leaves_nobody_waiting() -> No
     assert not any(isinstance(c, EnergiseRelay) for c in rig.fail(f"open/{IDS[0]}"))
     assert rig.state.visits == ()
     assert not any(isinstance(c, EnergiseRelay) for c in rig.commit(f"open/{IDS[0]}"))
+
+
+def test_an_opening_that_is_durable_when_nobody_expects_it_any_more_is_taken_back() -> None:
+    rig = LaneRig()
+    order_open(rig)
+    rig.now += 10.0
+    assert EnergiseRelay(IDS[0], 0.5) in rig.commit(f"open/{IDS[0]}")
+    rig.pass_through()
+    order_open(rig)
+    rig.now += 10.1
+    assert rig.commit(f"open/{IDS[1]}") == [
+        passage_commit(1, PassageResult.NOBODY_PASSED, 10_100),
+        taken_back(CommandReason.STORAGE_FAILED),
+    ]
+    assert rig.state.visits == ()
+
+
+@pytest.mark.parametrize(("late_s", "opens"), [(2.0, True), (2.1, False)])
+def test_an_opening_that_is_durable_late_does_not_let_in_who_came_meanwhile(
+    late_s: float, *, opens: bool
+) -> None:
+    rig = LaneRig()
+    order_open(rig)
+    rig.arrive()
+    rig.now += late_s
+    commands = rig.commit(f"open/{IDS[0]}")
+    assert (EnergiseRelay(IDS[0], 0.5) in commands) is opens
+    assert (taken_back(CommandReason.SOMEBODY_THERE) in commands) is not opens
+    assert rig.has(1)
+
+
+def test_an_opening_that_is_durable_late_does_not_open_what_was_closed_meanwhile() -> None:
+    rig = LaneRig()
+    order_open(rig)
+    rig.request(Mode.CLOSED)
+    rig.now += 3.0
+    assert taken_back(CommandReason.MODE_CLOSED) in rig.commit(f"open/{IDS[0]}")
 
 
 def test_a_second_commit_answer_does_not_open_again() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from gated.contents import AlarmName, PassageContent, VisitContent
-from gated.messages import EnergiseRelay, MeasureAgain, ShowPrompt
+from gated.messages import Credential, EnergiseRelay, MeasureAgain, ShowPrompt
+from gated.policy import Rules
 from gated.visit.state import Command, Commit, PassbackReset, Phase
-from gated.vocabulary import Outcome, PassageResult, Prompt, Reason
+from gated.vocabulary import Check, Outcome, PassageResult, Prompt, Reason
 from tests.lane_rig import (
     ESCORT,
     IDS,
@@ -199,6 +204,78 @@ def test_without_a_passage_sensor_nobody_knows_how_it_ended() -> None:
     rig.leave()
     assert rig.wait(5.0) == [passage_commit(0, PassageResult.UNKNOWN, 5_000), READY]
     assert {ref: use.count for ref, use in rig.state.uses.items()} == {PUPIL.pass_ref: 1}
+
+
+# --- a slow disk ---------------------------------------------------------------------------------
+
+
+def decided(rig: LaneRig, credential: Credential = PUPIL) -> LaneRig:
+    """Bring the first visitor to the decision that lets them in; it is not yet durable."""
+    rig.arrive()
+    rig.measure()
+    rig.show(credential)
+    return rig
+
+
+def not_opened(number: int, took_ms: int) -> Commit:
+    result, why = PassageResult.NOBODY_PASSED, Reason.WALKED_AWAY
+    return passage_commit(number, result, took_ms, why)
+
+
+def test_a_decision_that_is_durable_late_does_not_open_for_who_stands_there_by_then() -> None:
+    rig = decided(LaneRig())
+    rig.now += 3.0
+    rig.leave()
+    rig.arrive()
+    assert rig.commit_visit() == [not_opened(0, 3_000)]
+    assert rig.state.uses[PUPIL.pass_ref or ""].count == 0
+    assert rig.commit_visit() == []
+    rig.measure()
+    assert rig.show(PUPIL) == [visit_commit(1)]
+
+
+def test_who_was_waiting_behind_somebody_who_left_is_served() -> None:
+    rig = decided(LaneRig(replace(PAIR, thermometers=("main", "adult"))))
+    other = card(holder="k1:other")
+    rig.arrive("adult")
+    rig.measure(36.6, "adult")
+    rig.show(other)
+    rig.now += 3.0
+    rig.leave()
+    assert rig.commit_visit() == [
+        not_opened(0, 3_000),
+        visit_commit(1, credential=other, thermometer="adult", took_ms=3_000),
+    ]
+
+
+def test_a_decision_that_is_durable_late_opens_for_who_has_waited() -> None:
+    rig = decided(LaneRig())
+    rig.now += 15.0
+    assert rig.commit_visit() == OPEN
+
+
+def test_who_bends_to_the_code_reader_meanwhile_is_let_in() -> None:
+    rig = decided(LaneRig())
+    rig.leave()
+    rig.now += 2.0
+    assert rig.commit_visit() == OPEN
+
+
+def test_a_thermometer_that_is_lost_does_not_say_that_they_have_waited() -> None:
+    rig = decided(LaneRig())
+    rig.device("main", works=False)
+    rig.now += 3.0
+    assert not_opened(0, 3_000) in rig.commit_visit()
+
+
+@pytest.mark.parametrize(("late_s", "opens"), [(10.0, True), (10.1, False)])
+def test_where_nobody_is_felt_a_decision_counts_as_long_as_a_code(
+    late_s: float, *, opens: bool
+) -> None:
+    rig = LaneRig(lane_with(Rules(check_temperature=Check.OFF)))
+    rig.show(PUPIL)
+    rig.now += late_s
+    assert (EnergiseRelay(IDS[0], 0.5) in rig.commit_visit()) is opens
 
 
 def test_a_single_use_pass_opens_once_and_again_only_if_nobody_passed() -> None:
