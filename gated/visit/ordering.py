@@ -82,7 +82,9 @@ class Ordering(Awaiting):
         self.commands.append(replace(taken_back, settings=()))
 
     def _why_not_any_more(self, visit: Visit, at: MonoSeconds) -> CommandReason | None:
-        """Return why the disk took too long for this opening; None: it did not."""
+        """Return why this opening, now that it is durable, is not made; None: it is."""
+        if RELAY in self.state.lost:
+            return CommandReason.RELAY_LOST
         waited_s = at - visit.started_at
         if waited_s <= LEAVE_GRACE_S:
             return None

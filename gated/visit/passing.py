@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gated.contents import AlarmName
-from gated.messages import EnergiseRelay, GateMoved, MeasureAgain
+from gated.messages import CallStaff, EnergiseRelay, GateMoved, MeasureAgain
 from gated.units import MonoSeconds
 from gated.visit.front import Front
 from gated.visit.records import alarm_commit, held_open_commit, passage_commit
-from gated.visit.state import LEAVE_GRACE_S, LaneState, OpenGate, Phase, Use, Visit
+from gated.visit.state import LEAVE_GRACE_S, RELAY, LaneState, OpenGate, Phase, Use, Visit
 from gated.vocabulary import PassageResult, Prompt, Reason
 
 
@@ -34,6 +34,9 @@ class Passing(Front):
         """Command the relay for a visit whose grant or release is durable. Once."""
         if visit.has_opened:
             return
+        if RELAY in self.state.lost:
+            self._cannot_open(visit, at)
+            return
         timing = self.state.lane.timing
         is_slow = visit.credential is not None and visit.credential.is_slow
         hold_s = timing.hold_slow_s if is_slow else timing.hold_s
@@ -41,6 +44,12 @@ class Passing(Front):
         self._put(replace(visit, phase=Phase.PASSING, has_opened=True, deadline=deadline))
         self.commands.append(EnergiseRelay(visit.visit_id, timing.pulse_s))
         self._show(Prompt.GO, visit.visit_id)
+
+    def _cannot_open(self, visit: Visit, at: MonoSeconds) -> None:
+        """The relay is lost: nobody is told to go, and the pass is as it was."""
+        self._end_passage(visit, PassageResult.NOBODY_PASSED, at)
+        self.commands.append(CallStaff(visit.visit_id, None))
+        self._show(Prompt.OUT_OF_ORDER, visit.visit_id)  # last: whoever is next has been served
 
     def _comes_too_late(self, visit: Visit, at: MonoSeconds) -> bool:
         """Return whether the disk took so long that the grant would open for somebody else.

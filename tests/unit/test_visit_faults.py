@@ -27,7 +27,18 @@ from gated.messages import (
 from gated.policy import Rules
 from gated.visit.state import ClockChanged, Commit, Restarted, SettingsChanged
 from gated.vocabulary import Mode, Outcome, PassageResult, Prompt, Reason, Verdict, WhenNotJudged
-from tests.lane_rig import IDS, LANE, PAIR, PUPIL, LaneRig, granted, lane_with, visit_commit
+from tests.lane_rig import (
+    IDS,
+    LANE,
+    PAIR,
+    PUPIL,
+    TEACHER,
+    LaneRig,
+    granted,
+    lane_with,
+    passage_commit,
+    visit_commit,
+)
 from tests.policy_cases import card
 
 
@@ -361,3 +372,50 @@ def test_a_gate_that_cannot_open_says_so_to_whoever_was_told_to_go_and_calls_sta
     assert rig.state.prompt is Prompt.OUT_OF_ORDER
     back = device_alarm(AlarmName.DEVICE_RETURNED, "relay")
     assert rig.device("relay", works=True) == [back, ShowPrompt(Prompt.READY)]
+
+
+def test_with_the_relay_lost_nobody_is_told_to_go_and_no_use_is_used_up() -> None:
+    once = card(max_uses=1)
+    rig = LaneRig()
+    rig.device("relay", works=False)
+    rig.arrive()
+    rig.measure()
+    assert rig.show(once) == [visit_commit(credential=once)]
+    assert rig.commit_visit() == [
+        passage_commit(0, PassageResult.NOBODY_PASSED, 0),
+        ShowPrompt(Prompt.OUT_OF_ORDER),
+        CallStaff(IDS[0], None),
+    ]
+    rig.device("relay", works=True)
+    rig.leave()
+    rig.arrive()
+    rig.measure()
+    assert rig.show(once) == [visit_commit(1, credential=once)]
+    assert EnergiseRelay(IDS[1], 0.5) in rig.commit_visit(1)
+
+
+def test_whoever_was_measured_meanwhile_is_not_told_to_go_on_at_a_gate_that_cannot_open() -> None:
+    rig = LaneRig(PAIR)
+    rig.device("relay", works=False)
+    rig.arrive("child")
+    rig.measure(36.6, "child")
+    rig.show(PUPIL)
+    rig.arrive("adult")
+    assert rig.commit_visit()[-2:] == [
+        CallStaff(IDS[0], None),
+        ShowPrompt(Prompt.OUT_OF_ORDER, IDS[0]),
+    ]
+
+
+def test_whom_staff_release_while_the_relay_is_lost_is_not_told_to_go() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure(38.2)
+    rig.commit_visit()
+    rig.show(TEACHER)
+    rig.press()
+    rig.device("relay", works=False)
+    commands = rig.commit(f"release/{IDS[0]}")
+    assert commands[0] == passage_commit(0, PassageResult.NOBODY_PASSED, 0)
+    assert not any(isinstance(command, EnergiseRelay) for command in commands)
+    assert rig.state.prompt is Prompt.OUT_OF_ORDER

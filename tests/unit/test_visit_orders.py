@@ -125,6 +125,16 @@ def test_an_opening_that_is_durable_late_does_not_let_in_who_came_meanwhile(
     assert rig.has(1)
 
 
+def test_an_opening_is_taken_back_when_the_relay_is_lost_meanwhile() -> None:
+    rig = LaneRig()
+    order_open(rig)
+    rig.device(RELAY, works=False)
+    commands = rig.commit(f"open/{IDS[0]}")
+    assert passage_commit(0, PassageResult.NOBODY_PASSED, 0) in commands
+    assert taken_back(CommandReason.RELAY_LOST) in commands
+    assert not any(isinstance(c, EnergiseRelay) for c in commands)
+
+
 def test_an_opening_that_is_durable_late_does_not_open_what_was_closed_meanwhile() -> None:
     rig = LaneRig()
     order_open(rig)
