@@ -135,13 +135,15 @@ class Passing(Front):
         self.commands.append(MeasureAgain(thermometer))
 
     def _serve_the_next(self, at: MonoSeconds) -> None:
+        """Decide on whoever waits for the lane, one after the other, until it is taken again."""
         self._refresh_prompt()
-        for visit in self._in(Phase.MEASURING):
-            if visit.is_waiting_for_lane:
-                visit = replace(visit, is_waiting_for_lane=False, last_progress_at=at)
-                self._put(visit)
-                self._evaluate(visit, at)
+        while not self._is_lane_taken():
+            waiting = [v for v in self._in(Phase.MEASURING) if v.is_waiting_for_lane]
+            if not waiting:
                 return
+            visit = replace(waiting[0], is_waiting_for_lane=False, last_progress_at=at)
+            self._put(visit)
+            self._evaluate(visit, at)
 
     # --- the contact --------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from gated.contents import AlarmName, PassageContent, VisitContent
 from gated.messages import Credential, EnergiseRelay, MeasureAgain, ShowPrompt
 from gated.policy import Rules
 from gated.visit.state import Command, Commit, PassbackReset, Phase
-from gated.vocabulary import Check, Outcome, PassageResult, Prompt, Reason
+from gated.vocabulary import Check, Mode, Outcome, PassageResult, Prompt, Reason
 from tests.lane_rig import (
     ESCORT,
     IDS,
@@ -124,6 +124,41 @@ def test_the_next_person_waits_while_the_one_before_is_not_yet_durable() -> None
     rig.arrive("adult")
     rig.measure(36.6, "adult")
     assert rig.show(card(holder="k1:other")) == [ShowPrompt(Prompt.ONE_MOMENT, IDS[1])]
+
+
+def test_the_third_is_served_when_the_second_is_not_let_in_after_all() -> None:
+    rig = granted(LaneRig(replace(PAIR, thermometers=("main", "second", "third"))))
+    rig.leave()
+    second, third = card(holder="k1:second"), card(holder="k1:third")
+    on_duty = replace(third, is_on_duty=True)
+    for thermometer, credential in (("second", second), ("third", on_duty)):
+        rig.arrive(thermometer)
+        rig.measure(36.6, thermometer)
+        rig.show(credential)
+    rig.request(Mode.CLOSED)
+    refused, let_in = rig.pass_through()[-2:]
+    assert refused == visit_commit(
+        1,
+        Outcome.DENIED,
+        Prompt.CLOSED,
+        Reason.CLOSED,
+        credential=second,
+        thermometer="second",
+        group_id=IDS[1],
+    )
+    assert let_in == visit_commit(2, credential=on_duty, thermometer="third", group_id=IDS[1])
+
+
+def test_the_third_waits_while_the_second_is_served() -> None:
+    rig = granted(LaneRig(replace(PAIR, thermometers=("main", "second", "third"))))
+    rig.leave()
+    for thermometer in ("second", "third"):
+        rig.arrive(thermometer)
+        rig.measure(36.6, thermometer)
+        rig.show(card(holder=f"k1:{thermometer}"))
+    commits = [c.tag for c in rig.pass_through() if isinstance(c, Commit)]
+    assert commits == [f"passage/{IDS[0]}", f"visit/{IDS[1]}"]
+    assert rig.visit(2).is_waiting_for_lane
 
 
 def test_who_waits_for_the_lane_and_goes_is_abandoned() -> None:
