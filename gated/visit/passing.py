@@ -41,6 +41,7 @@ class Passing(Front):
         is_slow = visit.credential is not None and visit.credential.is_slow
         hold_s = timing.hold_slow_s if is_slow else timing.hold_s
         deadline = MonoSeconds(at + hold_s)
+        visit = replace(visit, was_gate_open=self.state.gate is not None)
         self._put(replace(visit, phase=Phase.PASSING, has_opened=True, deadline=deadline))
         self.commands.append(EnergiseRelay(visit.visit_id, timing.pulse_s))
         self._show(Prompt.GO, visit.visit_id)
@@ -102,14 +103,16 @@ class Passing(Front):
             self.commands.append(alarm_commit(AlarmName.PASSAGE_FORCED))
 
     def _passage_time_out(self, visit: Visit, at: MonoSeconds) -> None:
-        """The time to pass is over. Without a light barrier the contact says what came of it."""
+        """The time to pass is over. Without a light barrier the contact says what came of it.
+
+        Of a gate that stood open already it cannot say who went through.
+        """
         lane = self.state.lane
-        if not lane.has_passage_sensor and not lane.has_contact:
-            result = PassageResult.UNKNOWN
-        elif not lane.has_passage_sensor and visit.has_opened_gate:
+        result = PassageResult.NOBODY_PASSED
+        if not lane.has_passage_sensor and visit.has_opened_gate:
             result = PassageResult.PASSED
-        else:
-            result = PassageResult.NOBODY_PASSED
+        elif not lane.has_passage_sensor and (visit.was_gate_open or not lane.has_contact):
+            result = PassageResult.UNKNOWN
         self._end_passage(visit, result, at)
 
     def _end_passage(

@@ -130,6 +130,7 @@ class Visit:
     has_opened: bool = False  # the relay was commanded: never again for this visit
     use_before: Use | None = None  # of the pass, before this visit used it
     has_opened_gate: bool = False  # the contact has seen it
+    was_gate_open: bool = False  # already: the contact cannot see this visit open it
     hints: tuple[Prompt, ...] = ()  # what they were asked to do on the way
     unread: tuple[UnreadCause, ...] = ()  # why their code was not read, the newest last
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gated.contents import AlarmName, PassageContent
-from gated.messages import ShowPrompt
+from gated.messages import EnergiseRelay, ShowPrompt
 from gated.visit.state import Commit
 from gated.vocabulary import Outcome, PassageResult, Prompt, Reason, UnreadCause
 from tests.lane_rig import (
@@ -20,9 +20,11 @@ from tests.lane_rig import (
     passage_commit,
     visit_commit,
 )
+from tests.policy_cases import card
 
 WITH_CONTACT = replace(LANE, has_contact=True)
 CONTACT_ONLY = replace(LANE, has_contact=True, has_passage_sensor=False)
+ONCE = card(holder="k1:other", max_uses=1)
 READY, SHUT_GATE = ShowPrompt(Prompt.READY), ShowPrompt(Prompt.SHUT_GATE)
 FORCED = Commit("passage/none", PassageContent(visit_id=None, result=PassageResult.FORCED))
 FORCED_ALARM = alarm_commit(AlarmName.PASSAGE_FORCED, detail="gate contact")
@@ -76,6 +78,36 @@ def test_without_a_light_barrier_the_contact_says_what_came_of_it(
         rig.gate(is_shut=False)
     assert rig.wait(5.0)[0] == passage_commit(0, result, 5_000)
     assert (rig.state.uses[PUPIL.pass_ref or ""].count == 1) is opens
+
+
+def next_at_an_open_gate() -> LaneRig:
+    """Bring a second visitor, whose pass holds once, to the opening of a gate still open."""
+    rig = granted(shut_gate(CONTACT_ONLY))
+    rig.leave()
+    rig.gate(is_shut=False)
+    rig.arrive()
+    rig.measure()
+    rig.show(ONCE)
+    assert rig.wait(5.0)[0] == passage_commit(0, PassageResult.PASSED, 5_000)
+    assert EnergiseRelay(IDS[1], 0.5) in rig.commit_visit(1)
+    rig.leave()
+    return rig
+
+
+@pytest.mark.parametrize("shuts", [True, False])
+def test_who_is_let_in_at_a_gate_that_stands_open_may_have_passed(*, shuts: bool) -> None:
+    rig = next_at_an_open_gate()
+    if shuts:
+        assert rig.gate(is_shut=True) == []  # behind the first one, perhaps
+    assert passage_commit(1, PassageResult.UNKNOWN, 10_000) in rig.wait(5.0)
+    assert rig.state.uses[ONCE.pass_ref or ""].count == 1
+
+
+def test_who_opens_a_gate_that_stood_open_and_was_shut_has_passed() -> None:
+    rig = next_at_an_open_gate()
+    rig.gate(is_shut=True)
+    rig.gate(is_shut=False)
+    assert passage_commit(1, PassageResult.PASSED, 5_000) in rig.gate(is_shut=True)
 
 
 # --- held open -----------------------------------------------------------------------------------
