@@ -41,10 +41,11 @@ class Staff(Passing):
             and self._is_of_now(credential)
             and self._is_of_here(credential)
         )
-        if credential.is_attendant and is_good and self._in(Phase.WAITING_STAFF):
+        waiting = self._latest_to_wait()
+        if credential.is_attendant and is_good and waiting is not None:
             # Always the claim, never the entry of whoever stands there: the card must not open
             # for a pupil at the sensor.
-            self._make_claim(StaffClaim(credential, MonoSeconds(at + CLAIM_S)), ClaimStep.CARD)
+            self._make_claim(credential, waiting, at)
         elif not self._names_whom_to_release(credential, at):
             super()._credential_checked(credential, at)
 
@@ -65,14 +66,21 @@ class Staff(Passing):
     def _key_turned(self, event: KeyTurned) -> None:
         if event.key is not Key.RELEASE or not event.is_on:
             return
-        if self._in(Phase.WAITING_STAFF):
-            self._make_claim(StaffClaim(None, MonoSeconds(event.at + CLAIM_S)), ClaimStep.KEY)
+        waiting = self._latest_to_wait()
+        if waiting is not None:
+            self._make_claim(None, waiting, event.at)
         else:
             self.commands.append(claim_commit(ClaimStep.KEY, None, None))
 
-    def _make_claim(self, claim: StaffClaim, step: ClaimStep) -> None:
+    def _make_claim(self, credential: Credential | None, visit: Visit, at: MonoSeconds) -> None:
+        """Begin a release of ``visit``, by the card or, with None, by the key.
+
+        Whoever is sent to staff later is not meant: each step is recorded with whom it is about.
+        """
+        claim = StaffClaim(credential, MonoSeconds(at + CLAIM_S), visit.visit_id)
+        step = ClaimStep.KEY if credential is None else ClaimStep.CARD
         self.state = replace(self.state, claim=claim)
-        self.commands.append(claim_commit(step, self._whom_to_release(claim), claim))
+        self.commands.append(claim_commit(step, visit, claim))
         self._tell_staff(Prompt.STAFF_PRESS_BUTTON)
 
     def _tell_staff(self, prompt: Prompt) -> None:
@@ -84,8 +92,7 @@ class Staff(Passing):
         claim = self._claim(event.at)
         if claim is None:
             # Without a card before it, it is nobody's word: somebody has found the sheet.
-            visit = self._whom_to_release(None)
-            step = ClaimStep.VALUE_WITHOUT_CARD
+            step, visit = ClaimStep.VALUE_WITHOUT_CARD, self._latest_to_wait()
             self.commands.append(claim_commit(step, visit, None, event.contact_c))
             self._tell_staff(Prompt.STAFF_CARD_FIRST)
             return
@@ -103,8 +110,10 @@ class Staff(Passing):
             return
         self.commands.append(StopCallingStaff())
         claim = self._claim(at)
-        visit = self._whom_to_release(claim)
+        visit = self._latest_to_wait() if claim is None else self._whom_to_release(claim)
         if visit is None:
+            if claim is not None:
+                self._tell_staff(Prompt.STAFF_CARD_FIRST)  # whom the card meant waits no longer
             return
         if claim is None:
             self.commands.append(claim_commit(ClaimStep.BUTTON, visit, None))
@@ -132,13 +141,15 @@ class Staff(Passing):
         claim = self.state.claim
         return claim if claim is not None and at < claim.until else None
 
-    def _whom_to_release(self, claim: StaffClaim | None) -> Visit | None:
-        """Return the visit whose own pass staff showed after the card, else the latest one."""
+    def _latest_to_wait(self) -> Visit | None:
+        """Return who was sent to staff last."""
         waiting = self._in(Phase.WAITING_STAFF)
-        for visit in waiting:
-            if claim is not None and visit.visit_id == claim.visit_id:
-                return visit
         return max(waiting, key=lambda visit: visit.last_progress_at, default=None)
+
+    def _whom_to_release(self, claim: StaffClaim) -> Visit | None:
+        """Return whom the claim means; None: they wait no longer."""
+        waiting = self._in(Phase.WAITING_STAFF)
+        return next((visit for visit in waiting if visit.visit_id == claim.visit_id), None)
 
     def _names_whom_to_release(self, credential: Credential, at: MonoSeconds) -> bool:
         """After a staff card, the pass of somebody who waits says whom staff means."""
@@ -148,6 +159,14 @@ class Staff(Passing):
         for visit in self._in(Phase.WAITING_STAFF):
             known = visit.credential
             if known is not None and known.holder_ref == credential.holder_ref:
-                self.state = replace(self.state, claim=replace(claim, visit_id=visit.visit_id))
+                self._name(visit, claim)
                 return True
         return False
+
+    def _name(self, visit: Visit, claim: StaffClaim) -> None:
+        """Staff say that they mean ``visit``: a value shown before is theirs, and recorded so."""
+        if visit.visit_id == claim.visit_id:
+            return
+        self.state = replace(self.state, claim=replace(claim, visit_id=visit.visit_id))
+        if claim.contact_c is not None:
+            self.commands.append(claim_commit(ClaimStep.VALUE, visit, claim, claim.contact_c))

@@ -141,7 +141,7 @@ class StaffClaim:
 
     credential: Credential | None  # None: the key switch
     until: MonoSeconds
-    visit_id: str | None = None  # whose own pass was shown after the card
+    visit_id: str  # whom it means: the latest to wait, until another one's own pass is shown
     contact_c: float | None = None
 
     @property

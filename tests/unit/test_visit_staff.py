@@ -263,6 +263,53 @@ def test_the_latest_to_wait_is_released_unless_staff_show_whose_pass_they_mean()
     assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE, number=0)]
 
 
+def test_a_card_means_who_waited_when_it_was_shown_not_who_is_sent_to_staff_after_it() -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    rig.contact(36.4)
+    rig.now += 5.0
+    feverish(rig, 1)
+    assert rig.press() == [STOP, release_commit(ReleaseResult.CLEARED, 36.4)]
+    assert rig.visit(1).phase is Phase.WAITING_STAFF
+
+
+def test_the_next_card_means_who_has_been_sent_to_staff_meanwhile() -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    rig.now += 5.0
+    feverish(rig, 1)
+    assert rig.show(TEACHER) == [claim_commit(ClaimStep.CARD, 1), PRESS]
+    assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE, number=1)]
+
+
+def test_a_value_goes_with_the_pass_that_is_shown_after_it_and_is_recorded_with_it() -> None:
+    for contact_c, result in ((36.4, ReleaseResult.CLEARED), (38.2, ReleaseResult.ISOLATED)):
+        rig = feverish(LaneRig())
+        rig.now += 5.0
+        feverish(rig, 1)
+        rig.show(TEACHER)
+        rig.contact(contact_c)
+        assert rig.show(card(holder="k1:0")) == [claim_commit(ClaimStep.VALUE, contact_c=contact_c)]
+        assert rig.show(card(holder="k1:0")) == []
+        assert rig.press()[1] == release_commit(result, contact_c)
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_a_card_for_somebody_who_waits_no_longer_releases_nobody_else(*, names: bool) -> None:
+    rig = feverish(LaneRig())
+    rig.wait(880.0)
+    rig.show(TEACHER)
+    if names:
+        rig.show(card(holder="k1:0"))
+    feverish(rig, 1)
+    rig.wait(20.0)
+    assert not rig.has(0)
+    assert rig.press() == [STOP, CARD_FIRST]
+    assert rig.visit(1).phase is Phase.WAITING_STAFF
+    rig.show(TEACHER)
+    assert rig.press() == [STOP, release_commit(ReleaseResult.OVERRIDE, number=1)]
+
+
 def test_whom_staff_let_in_has_used_the_pass_and_gives_it_back_if_nobody_passes() -> None:
     for passes in (True, False):
         rig = LaneRig()
