@@ -20,6 +20,7 @@ BUILT_AT = datetime(2026, 11, 22, tzinfo=UTC)
 class TimeQuality(enum.StrEnum):
     """How far the wall clock can be believed."""
 
+    # From the best to the worst: the policy goes by the worse of two.
     TRUSTED = "trusted"  # synchronised in this boot
     HOLDOVER = "holdover"  # above the floor, but not synchronised in this boot
     UNKNOWN = "unknown"  # below the floor: certainly wrong

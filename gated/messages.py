@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gated.clock import TimeQuality
 from gated.units import MonoSeconds
 from gated.vocabulary import (
     Button,
@@ -120,6 +121,7 @@ class Credential:
     max_uses: int | None = None  # None: as often as one likes
     code_made_s: int | None = None  # of a changing code, Unix time; None: a static one
     findings: tuple[tuple[Reason, Check], ...] = ()  # what else is to be said, and how it counts
+    time_quality: TimeQuality = TimeQuality.TRUSTED  # of the clock by which it was checked
     is_on_duty: bool = False  # on today's duty list
     is_attendant: bool = False
     is_slow: bool = False

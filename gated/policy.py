@@ -202,8 +202,12 @@ def _check_credential(
 def _check_clock(
     credential: Credential, quality: TimeQuality, rules: Rules, found: _Findings
 ) -> None:
-    """Static codes are judged at the clock floor where it is unknown; changing ones cannot be."""
+    """Static codes are judged at the clock floor where it is unknown; changing ones cannot be.
+
+    A clock that was set after the check has told nothing about the code.
+    """
     is_static, clock = credential.code_made_s is None, rules.clock
+    quality = max(quality, credential.time_quality, key=tuple(TimeQuality).index)
     if quality is TimeQuality.UNKNOWN:
         how = clock.static_when_unknown if is_static else clock.dynamic_when_unknown
         found.add(Reason.CLOCK_UNKNOWN, _laxer(rules.check_credential, how))

@@ -127,7 +127,7 @@ def check_code(
         certificate_category=rules.certificates.category,
     )
     findings = _findings(verification, now, rules, time_quality)
-    return CredentialChecked(replace(credential, findings=findings), at)
+    return CredentialChecked(replace(credential, findings=findings, time_quality=time_quality), at)
 
 
 def _findings(

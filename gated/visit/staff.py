@@ -54,8 +54,9 @@ class Staff(Passing):
 
         Without a clock its age was not judged. What the policy refuses for entry releases nobody.
         """
-        is_unjudged = (
-            credential.code_made_s is not None and self.state.time_quality is TimeQuality.UNKNOWN
+        is_unjudged = credential.code_made_s is not None and TimeQuality.UNKNOWN in (
+            credential.time_quality,
+            self.state.time_quality,
         )
         return not (is_unjudged and self.state.lane.rules.clock.dynamic_when_unknown is Check.HARD)
 

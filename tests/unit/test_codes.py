@@ -164,6 +164,7 @@ def test_the_age_of_a_changing_code_is_judged_by_a_clock_that_says_something(
         status = CredentialStatus.VALID  # the policy says what it is worth: clock_unknown
         assert checked.credential.code_made_s == changing_passes.NOW_S
     assert checked.credential.status is status
+    assert checked.credential.time_quality is quality
 
 
 def test_a_revoked_pass_is_revoked(rules: CodeRules) -> None:

@@ -296,6 +296,21 @@ def test_a_dynamic_pass_proves_nothing_without_a_clock() -> None:
     assert decide(NORMAL, card(is_dynamic=True), unknown, RULES) == denied(Reason.CLOCK_UNKNOWN)
 
 
+@pytest.mark.parametrize("at_check", TimeQuality)
+@pytest.mark.parametrize("at_decision", TimeQuality)
+def test_a_pass_counts_by_the_worse_clock_of_its_check_and_the_decision(
+    at_check: TimeQuality, at_decision: TimeQuality
+) -> None:
+    code = replace(card(is_dynamic=True), time_quality=at_check)
+    decision = decide(NORMAL, code, Context(time_quality=at_decision), RULES)
+    if TimeQuality.UNKNOWN in (at_check, at_decision):
+        assert decision == denied(Reason.CLOCK_UNKNOWN)
+    elif TimeQuality.HOLDOVER in (at_check, at_decision):
+        assert decision == replace(GRANTED, noted=(Reason.CLOCK_HOLDOVER,))
+    else:
+        assert decision == GRANTED
+
+
 @pytest.mark.parametrize("is_dynamic", [True, False])
 @pytest.mark.parametrize("check", Check)
 @pytest.mark.parametrize("quality", TimeQuality)

@@ -7,13 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gated.clock import TimeQuality
-from gated.contents import (
-    AlarmContent,
-    AlarmName,
-    ClockContent,
-    PassageContent,
-    VisitContent,
-)
+from gated.contents import AlarmContent, AlarmName, ClockContent, PassageContent, VisitContent
 from gated.judgement import TemperatureRules
 from gated.messages import (
     CallStaff,
@@ -325,6 +319,31 @@ def test_a_change_of_the_clock_is_recorded_and_counts_from_then_on() -> None:
     rig.arrive()
     rig.measure()
     assert rig.show(PUPIL) == [visit_commit(noted=(Reason.CLOCK_UNKNOWN,))]
+
+
+@pytest.mark.parametrize(
+    ("code_made_s", "outcome", "reasons", "noted"),
+    [
+        (1_764_000_000, Outcome.DENIED, (Reason.CLOCK_UNKNOWN,), ()),
+        (None, Outcome.GRANTED, (), (Reason.CLOCK_UNKNOWN,)),
+    ],
+)
+def test_a_code_that_was_checked_without_a_clock_stays_so_once_the_clock_is_set(
+    code_made_s: int | None,
+    outcome: Outcome,
+    reasons: tuple[Reason, ...],
+    noted: tuple[Reason, ...],
+) -> None:
+    rig = LaneRig()
+    rig.send(ClockChanged(TimeQuality.UNKNOWN, rig.at))
+    rig.arrive()
+    rig.show(replace(PUPIL, code_made_s=code_made_s, time_quality=TimeQuality.UNKNOWN))
+    rig.send(ClockChanged(TimeQuality.TRUSTED, rig.at))
+    (commit,) = rig.measure()
+    assert isinstance(commit, Commit)
+    assert isinstance(commit.content, VisitContent)
+    decided = commit.content
+    assert (decided.outcome, decided.reasons, decided.noted) == (outcome, reasons, noted)
 
 
 def test_changed_settings_hold_for_the_next_decision() -> None:

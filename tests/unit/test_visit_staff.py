@@ -468,6 +468,12 @@ def test_a_picture_of_a_changing_staff_card_releases_nobody_while_no_clock_tells
     assert (rig.state.claim is not None) is is_claim
 
 
+def test_a_staff_card_that_was_checked_without_a_clock_releases_nobody_once_it_is_set() -> None:
+    rig = feverish(LaneRig())
+    rig.show(replace(TEACHER, code_made_s=1_795_680_000, time_quality=TimeQuality.UNKNOWN))
+    assert rig.state.claim is None
+
+
 def test_a_static_staff_card_releases_without_a_clock() -> None:
     rig = feverish(LaneRig())
     rig.state = replace(rig.state, time_quality=TimeQuality.UNKNOWN)
