@@ -19,12 +19,15 @@ from gated.visit.state import ClockChanged, PassbackReset
 STEP_MS = 1_000
 """A change of wall clock against CLOCK_BOOTTIME beyond this is a step, not drift."""
 
+MAX_SETBACK = timedelta(minutes=5)
+"""A clock that runs fast for a term is set back by no more; what goes back further is wrong."""
+
 
 class Timekeeper:
     """Watches the wall clock. Called once a second by one thread.
 
     Args:
-        newest_record: the time of the newest event in the ledger; part of the floor.
+        newest_record: the time of the newest event in the ledger; the floor begins there.
         sync_file: exists once a time service has set the clock; None: always trusted.
         passback_reset: "HH:MM", local.
     """
@@ -76,6 +79,9 @@ class Timekeeper:
         step_ms = 0 if self._offset_ms is None else offset_ms - self._offset_ms
         self._offset_ms = offset_ms
         quality = self._judge()
+        if quality is not TimeQuality.UNKNOWN:
+            # As the newest record does at a start: what has passed stays past.
+            self._floor = max(self._floor, self._clock.now() - MAX_SETBACK)
         is_step = abs(step_ms) >= STEP_MS
         if quality is not self.quality or is_step:
             self.quality = quality

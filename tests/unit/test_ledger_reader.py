@@ -14,6 +14,7 @@ import pytest
 
 from gated.clock import TimeQuality
 from gated.errors import StorageError
+from gated.ledger.purge import Purge
 from gated.ledger.reader import EventFilter, LedgerReader
 from gated.vocabulary import Outcome, Reason
 from tests.ledger_drafts import ack, fill, link, open_ledger, passage, stamp, visit
@@ -49,6 +50,20 @@ def test_the_newest_time_is_of_the_newest_event_whose_clock_could_be_believed(
     start_at_1970 = stamp(datetime(1970, 1, 1, tzinfo=UTC), TimeQuality.UNKNOWN)
     ledger.append([visit("c", when=start_at_1970)])
     assert reader.newest_time() == noon
+    reader.close()
+    ledger.close()
+
+
+def test_once_everything_is_purged_no_clock_that_was_ahead_is_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(path).ledger
+    ledger.append([visit("a", when=stamp(datetime(2030, 1, 1, tzinfo=UTC)))])
+    ledger.close()
+    with Purge.opened(path) as purge:
+        purge.delete_events(purge.everything())
+    ledger = open_ledger(path).ledger
+    reader = LedgerReader(path)
+    assert reader.newest_time() is None
     reader.close()
     ledger.close()
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gated.clock import BUILT_AT, FakeClock, TimeQuality, clock_floor
-from gated.controller.timekeeper import Timekeeper
+from gated.controller.timekeeper import MAX_SETBACK, Timekeeper
 from gated.visit.state import ClockChanged, PassbackReset
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -85,15 +85,25 @@ def test_above_the_floor_validity_is_judged_at_the_clock() -> None:
 # --- steps ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step_ms", [-3_600_000, -1_000, 1_000, 86_400_000])
-def test_a_step_of_the_wall_clock_is_told_with_its_size(step_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("step_ms", "quality"),
+    [
+        (-3_600_000, TimeQuality.UNKNOWN),
+        (-310_000, TimeQuality.UNKNOWN),
+        (-301_000, TimeQuality.TRUSTED),  # five minutes before what it was a second ago
+        (-1_000, TimeQuality.TRUSTED),
+        (1_000, TimeQuality.TRUSTED),
+        (86_400_000, TimeQuality.TRUSTED),
+    ],
+)
+def test_a_step_of_the_wall_clock_is_told_with_its_size(step_ms: int, quality: TimeQuality) -> None:
     clock = clock_at(MORNING + timedelta(days=10))
     keeper = timekeeper(clock)
     keeper.watch()
     clock.advance(1.0)
     clock.wall += timedelta(milliseconds=step_ms)
     events = [event for event in keeper.watch() if isinstance(event, ClockChanged)]
-    assert events == [ClockChanged(TimeQuality.TRUSTED, clock.monotonic_s(), step_ms)]
+    assert events == [ClockChanged(quality, clock.monotonic_s(), step_ms)]
     clock.advance(1.0)
     assert keeper.watch() == []
 
@@ -122,6 +132,37 @@ def test_a_step_below_the_floor_is_told_with_the_quality_it_leaves() -> None:
     assert event.quality is TimeQuality.UNKNOWN
     assert event.step_ms is not None
     assert event.step_ms < 0
+
+
+@pytest.mark.parametrize("is_set_by_a_time_service", [True, False])
+def test_a_clock_that_goes_back_by_months_is_unknown_until_it_has_caught_up(
+    tmp_path: Path, *, is_set_by_a_time_service: bool
+) -> None:
+    sync_file, clock = tmp_path / "synchronized", clock_at(MORNING)
+    if is_set_by_a_time_service:
+        sync_file.touch()
+    keeper = timekeeper(clock, sync_file=sync_file)
+    before = keeper.quality
+    clock.advance(60 * 86_400.0)
+    keeper.watch()
+    newest = clock.now()
+    clock.wall = (MORNING + timedelta(days=10)).astimezone(UTC)
+    keeper.watch()
+    assert keeper.quality is TimeQuality.UNKNOWN
+    assert newest - keeper.judged_now() == MAX_SETBACK
+    clock.wall = newest
+    keeper.watch()
+    assert keeper.quality is before
+
+
+def test_many_small_corrections_do_not_lead_back_any_further_than_one() -> None:
+    clock = clock_at(MORNING)
+    keeper = timekeeper(clock)
+    keeper.watch()
+    for _ in range(2):
+        clock.wall -= MAX_SETBACK * 0.6
+        keeper.watch()
+    assert keeper.quality is TimeQuality.UNKNOWN
 
 
 # --- the times that records show -----------------------------------------------------------------
