@@ -41,8 +41,8 @@ class Reports:
 
     def tell(self, sighting: CodeSeen | CodeUnread, at: MonoSeconds) -> None:
         """Send what was seen ``at``, or keep it for ``send_due``; a newer one takes its place."""
-        if not self._sender.send(encode_sighting(sighting)):
-            self._unsent = (sighting, at)
+        is_sent = self._sender.send(encode_sighting(sighting))
+        self._unsent = None if is_sent else (sighting, at)
 
     def send_due(self, health: ScannerHealth) -> None:
         """Send what was kept, and ``health`` if its state is another one or a second is over."""

@@ -173,6 +173,17 @@ def test_a_sighting_that_could_not_be_sent_is_sent_once_the_controller_is_back(
     assert rig.outbox.texts == ["GP1:A"]
 
 
+def test_a_sighting_that_could_not_be_sent_does_not_follow_a_newer_one(
+    rig: SerialRig, socket: Socket
+) -> None:
+    socket.plug(b"GP1:A\r", b"GP1:B\r")
+    rig.outbox.is_away = True
+    rig.step()
+    rig.outbox.is_away = False
+    rig.step(2)
+    assert rig.outbox.texts == ["GP1:B"]
+
+
 def test_a_sighting_that_is_old_is_not_sent_any_more(
     rig: SerialRig, socket: Socket, clock: FakeClock
 ) -> None:
