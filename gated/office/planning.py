@@ -157,9 +157,10 @@ class _Planner:
                 return None
             return self._as_in(entry, known, entry.pseudonym)
         namesakes = self._by_name.get(entry.name, [])
-        classmates = [holder for holder in namesakes if holder.group == entry.group]
+        listed = [holder for holder in namesakes if self._may_be_listed(holder, entry.category)]
+        classmates = [holder for holder in listed if holder.group == entry.group]
         # A seat number says who is who in one class only: every class has a seat 5.
-        among = namesakes if entry.is_detail_of_school else classmates
+        among = listed if entry.is_detail_of_school else classmates
         same = [holder for holder in among if entry.detail and holder.detail == entry.detail]
         if not same:
             same = [holder for holder in classmates if not (entry.detail and holder.detail)]
@@ -181,12 +182,20 @@ class _Planner:
             which = ", ".join(f"{h.pseudonym} ({h.group or '–'})" for h in elsewhere)
             self._refuse(
                 entry,
-                f"the register knows this name as {which}: the same person (a new class): write "
-                f"{elsewhere[0].pseudonym} into the column 编号 (pseudonym); another person: write "
-                "新 (new) there (同一人换班请在“编号”列写编号，另一人请写“新”)",
+                f"the register knows this name as {which}: the same person (in a new class, say): "
+                f"write {' or '.join(holder.pseudonym for holder in elsewhere)} into the column "
+                "编号 (pseudonym); another person: write 新 (new) there "
+                "(同一人（如换班）请在“编号”列写编号，另一人请写“新”)",
             )
             return None
         return self._as_in(entry, None, self._pseudonyms.next_for(entry.category))
+
+    def _may_be_listed(self, holder: Holder, category: HolderCategory) -> bool:
+        """Return whether a roster can mean ``holder`` by the name alone.
+
+        A visitor or a guardian of that name, who has no class either, is asked about.
+        """
+        return holder.category is category or (holder.pseudonym, PassKind.CARD) in self._passes
 
     @staticmethod
     def _as_in(entry: Entry, known: Holder | None, pseudonym: str) -> Holder:

@@ -198,6 +198,29 @@ def test_the_same_name_in_another_class_asks_who_that_is() -> None:
     assert [(step.doing, step.claims.sub) for step in other.steps] == [(Doing.ISSUE, "s-0002")]
 
 
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        Holder("v-0001", "李大强", HolderCategory.VISITOR),
+        Holder("p-0001", "李大强", HolderCategory.ESCORT),
+    ],
+    ids=["a visitor", "a guardian"],
+)
+@pytest.mark.parametrize("number", ["", "20260412"])
+def test_a_visitor_or_guardian_of_the_name_is_asked_about(earlier: Holder, number: str) -> None:
+    known, head = Known((earlier,), ()), "姓名,类别,学号,编号"
+    asked = planned(f"李大强,教师,{number},", head=head, known=known)
+    assert asked.steps == ()
+    assert f"{earlier.pseudonym} (–)" in asked.problems[0].text
+    other = planned(f"李大强,教师,{number},新", head=head, known=known)
+    assert [(step.doing, step.claims.sub) for step in other.steps] == [(Doing.ISSUE, "t-0001")]
+    again = planned(f"李大强,教师,{number},", head=head, known=registered(other, known))
+    assert doings(again) == [Doing.KEEP]
+    same = planned(f"李大强,教师,{number},{earlier.pseudonym}", head=head, known=known)
+    as_staff = registered(same, known)
+    assert doings(planned(f"李大强,教师,{number},", head=head, known=as_staff)) == [Doing.KEEP]
+
+
 def test_a_school_number_finds_the_pupil_in_a_new_class() -> None:
     known = registered(planned("王小明,g3-2,20260412", head="姓名,班级,学号"))
     moved = planned("王小明,g4-2,20260412", head="姓名,班级,学号", known=known)
