@@ -88,19 +88,21 @@ def passes_numbered(office: Office, numbers: Sequence[int]) -> list[RegisteredPa
     return [item for item in office.register.passes() if item.number in wanted]
 
 
-def status_of(item: RegisteredPass, now: datetime) -> str:
+def status_of(item: RegisteredPass, office: Office, now: datetime) -> str:
     """Return how a pass stands, in one word of each language."""
     if item.revoked_at is not None:
         after = "" if item.replaced_by is None else f" → {shown_number(item.replaced_by)}"
         return f"revoked 已作废 ({item.revoked_why}){after}"
     if now >= item.claims.expires_at:
         return "expired 已过期"
+    if item.key_id != office.key_id:
+        return "earlier key 旧密钥"  # no gate takes it that has only the new one
     if now < item.claims.not_before:
         return "not yet 未生效"
     return "valid 有效"
 
 
-def pass_line(item: RegisteredPass, now: datetime) -> str:
+def pass_line(item: RegisteredPass, office: Office, now: datetime) -> str:
     """Return a pass in one line, for whoever sits at the counter."""
     claims, holder = item.claims, item.holder
     parts = (
@@ -110,7 +112,7 @@ def pass_line(item: RegisteredPass, now: datetime) -> str:
         holder.name,
         claims.group or "–",
         shown_span(claims.not_before, claims.expires_at),
-        status_of(item, now),
+        status_of(item, office, now),
     )
     return "  ".join(parts)
 
@@ -128,7 +130,7 @@ def write_pages(
     holders = {holder.pseudonym: holder for holder in office.register.holders()}
     for item in items:
         if item.claims.is_changing:  # as a picture it is worth nothing
-            print(f"phone        {pass_line(item, now_here())}")
+            print(f"phone        {pass_line(item, office, now_here())}")
             print(
                 f"next         gated pass phone {item.number}{typed_folder(args)}  (生成手机网页)"
             )

@@ -90,11 +90,12 @@ def _from_register(args: argparse.Namespace) -> int:
     now = now_here()
     with open_office_of(args) as office:
         old = _one_pass(args.who, office, now)
-        item = old if old.claims.is_changing else _replaced(old, office, now)
+        is_there = old.claims.is_changing and old.key_id == office.key_id
+        item = old if is_there else _replaced(old, office, now)
         made = _Made(item.claims, office.key, load_site_key(office.folder.site_key))
         path = args.out or office.folder.printed / f"phone-{item.number:04d}.html"
         _write(made, path, now, item.holder.name)
-        print(f"pass         {pass_line(item, now)}")
+        print(f"pass         {pass_line(item, office, now)}")
         if item is not old:
             print(f"revoked      {shown_number(old.number)}: a copy of the card would open on")
         if is_list_due(office):
@@ -118,7 +119,7 @@ def _one_pass(who: str, office: Office, now: datetime) -> RegisteredPass:
         )
     if len(found) > 1:
         for item in found:
-            print(f"  {pass_line(item, now)}", file=sys.stderr)
+            print(f"  {pass_line(item, office, now)}", file=sys.stderr)
         raise GatedError("several passes fit: say which by its number (有多张符合，请用卡号指明)")
     return found[0]
 

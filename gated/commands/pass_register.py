@@ -21,7 +21,7 @@ from gated.commands.pass_folder import (
 from gated.errors import ExitCode, GatedError
 from gated.office.headings import Unfit, name_of
 from gated.office.moments import local_moment, shown
-from gated.office.passes import PassKind, RegisteredPass
+from gated.office.passes import PassKind, RegisteredPass, shown_number
 
 if TYPE_CHECKING:
     from gated.office.folder import Office
@@ -118,7 +118,8 @@ def _write_pictures(office: Office, passes: Sequence[RegisteredPass], folder: Pa
         raise GatedError(f"{folder}: cannot be made ({exc.strerror})") from exc
     for item in passes:
         if item.claims.is_changing:
-            print(f"left out     {pass_line(item, now_here())}: as a picture it is worth nothing")
+            line = pass_line(item, office, now_here())
+            print(f"left out     {line}: as a picture it is worth nothing")
             continue
         path = folder / f"{item.number:04d}.png"
         save_qr(text_of(item, office), path)
@@ -132,7 +133,7 @@ def _list(args: argparse.Namespace) -> int:
     kept = [item for item in passes if args.all or item.is_in_force(now)]
     kept = _of_group(kept, args.group)
     for item in kept:
-        print(pass_line(item, now))
+        print(pass_line(item, office, now))
     print(f"passes       {len(kept)}  (共 {len(kept)} 张)")
     return int(ExitCode.OK)
 
@@ -147,7 +148,7 @@ def _show(args: argparse.Namespace) -> int:
     if not found:
         raise GatedError("no such pass: gated pass register list (没有这张通行证)")
     for item in found:
-        print(pass_line(item, now))
+        print(pass_line(item, office, now))
         if item.holder.detail:
             print(f"    {'tell apart':15} {item.holder.detail}")
         for name, value in pass_facts(item.claims).items():
@@ -159,7 +160,7 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from gated.office.export import roster_rows, rows_of, write_export
+    from gated.office.export import guardians_left_out, roster_rows, rows_of, write_export
 
     now = now_here()
     with open_office_of(args) as office:
@@ -171,6 +172,11 @@ def _export(args: argparse.Namespace) -> int:
     write_export(args.file, rows, now)
     print(f"exported     {args.file}  ({len(rows)})")
     if args.roster:
+        left_out = ", ".join(shown_number(item.number) for item in guardians_left_out(kept))
+        if left_out:
+            print(f"not in it    guardian cards {left_out}: a line has one guardian; after a new")
+            print("             key make each anew: gated pass reissue NUMBER --why changed")
+            print("             (每行只有一位监护人，以上监护人卡不在名册中；换密钥后请逐张补发)")
         print(f"next         change it, then  gated pass roster {args.file}{typed_folder(args)}")
     print("             it holds names: delete it after use (含姓名，用后请删除)")
     return int(ExitCode.OK)
@@ -189,7 +195,7 @@ def _rename(args: argparse.Namespace) -> int:
         mine = [p for p in office.register.passes() if p.claims.sub == holder.pseudonym]
         for item in mine:
             if item.is_in_force(now):
-                print(pass_line(item, now))
+                print(pass_line(item, office, now))
     print(f"next         gated pass print {holder.pseudonym}{typed_folder(args)}  (重印卡片)")
     return int(ExitCode.OK)
 

@@ -74,7 +74,7 @@ def _revoke(args: argparse.Namespace) -> int:
                 office.register.revoke(item.number, args.why, now)
             note_revocation(office)
         for item in passes_numbered(office, [item.number for item in chosen]):
-            print(f"revoked      {pass_line(item, now)}")
+            print(f"revoked      {pass_line(item, office, now)}")
         _write_list(office, now)
     return int(ExitCode.OK)
 
@@ -95,8 +95,8 @@ def _reissue(args: argparse.Namespace) -> int:
             number = reissue(office, old, claims, args.why, now)
             note_revocation(office)
         old_and_new = passes_numbered(office, [old.number, number])
-        print(f"revoked      {pass_line(old_and_new[0], now)}")
-        print(f"issued       {pass_line(old_and_new[-1], now)}")
+        print(f"revoked      {pass_line(old_and_new[0], office, now)}")
+        print(f"issued       {pass_line(old_and_new[-1], office, now)}")
         _write_list(office, now)
         write_pages(office, old_and_new[-1:], args, as_sheet=False)
     return int(ExitCode.OK)
@@ -124,7 +124,7 @@ def _chosen(
             print("gated: several passes fit; say which by its number:", file=sys.stderr)
             print("有多张符合，请用卡号指明:", file=sys.stderr)
             for item in in_force:
-                print(f"  {pass_line(item, now)}", file=sys.stderr)
+                print(f"  {pass_line(item, office, now)}", file=sys.stderr)
             return None
         chosen += in_force
     return chosen

@@ -123,7 +123,11 @@ def _duty(args: argparse.Namespace) -> int:
     lines, problems = parse_duty(table, args.file.name)
     now = now_here()
     with open_office_of(args) as office:
-        code = _carry_out(office, lambda known: plan_duty(lines, known, now), problems, args, now)
+
+        def planned(known: Known) -> Plan:
+            return plan_duty(lines, known, now, office.key_id)
+
+        code = _carry_out(office, planned, problems, args, now)
         if code == ExitCode.OK and not args.dry_run:
             write_duty_list(office, now)
             print(f"duty list    {office.folder.duty_list}  (copy it to /etc/gated of every gate)")

@@ -62,8 +62,8 @@ def _duty_line(line: Line) -> DutyLine:
     return DutyLine(line.number, who, first, last)
 
 
-def plan_duty(lines: Iterable[DutyLine], known: Known, now: datetime) -> Plan:
-    """Return the duty passes that ``lines`` ask for; nothing is revoked."""
+def plan_duty(lines: Iterable[DutyLine], known: Known, now: datetime, key_id: bytes) -> Plan:
+    """Return the duty passes that ``lines`` ask for, of the key ``key_id``; nothing is revoked."""
     days: dict[str, dict[date, int]] = defaultdict(dict)  # pseudonym → day → line
     holders: dict[str, Holder] = {}
     problems: list[Problem] = []
@@ -82,6 +82,8 @@ def plan_duty(lines: Iterable[DutyLine], known: Known, now: datetime) -> Plan:
         in_force = [p for p in mine if p.kind is PassKind.DUTY and p.is_in_force(now)]
         for first, last in _runs(sorted(on)):
             step = _step(on[first], holders[pseudonym], (first, last), in_force, now)
+            if isinstance(step, Step) and step.old is not None and step.old.key_id != key_id:
+                step = _of_earlier_key(step.number, step.old)
             if isinstance(step, Problem):
                 problems.append(step)
             else:
@@ -118,6 +120,14 @@ def _step(
                 f"first, gated pass revoke {old.number} --why changed (与现有值班证重叠，请先作废)",
             )
     return Step(number, Doing.ISSUE, PassKind.DUTY, claims, (holder,))
+
+
+def _of_earlier_key(number: int, old: RegisteredPass) -> Problem:
+    return Problem(
+        number,
+        f"duty pass {shown_number(old.number)} was signed by an earlier key: make it anew, "
+        f"gated pass reissue {old.number} --why changed (旧密钥签发，请补发)",
+    )
 
 
 def _not_one(found: Sequence[Holder]) -> str:

@@ -28,16 +28,31 @@ def roster_rows(
     passes: Sequence[RegisteredPass], holders: Mapping[str, Holder]
 ) -> Iterable[tuple[str, ...]]:
     """Yield one row for each person with a card: a roster to change and read again."""
-    guardians = {
-        item.claims.sub: item.claims.guardian_ref or ""
-        for item in passes
-        if item.kind is PassKind.GUARDIAN
-    }
+    guardians = _guardian_cards(passes)
     for item in sorted(passes, key=lambda item: (item.claims.group or "", item.number)):
         if item.kind is PassKind.CARD:
             row = list(_row(item, holders)[:ROSTER_COLUMNS])
-            row[COLUMNS.index("监护人")] = guardians.get(item.claims.sub, "")
+            guardian = guardians.get(item.claims.sub)
+            if guardian is not None:
+                row[COLUMNS.index("监护人")] = guardian.claims.guardian_ref or ""
             yield tuple(cell_text(text) for text in row)
+
+
+def guardians_left_out(passes: Sequence[RegisteredPass]) -> list[RegisteredPass]:
+    """Return the guardians' cards that are in no row of a roster: a row has one guardian."""
+    guardians = _guardian_cards(passes)
+    pupils = {item.claims.sub for item in passes if item.kind is PassKind.CARD}
+    return [
+        item
+        for item in passes
+        if item.kind is PassKind.GUARDIAN
+        and (item.claims.sub not in pupils or guardians[item.claims.sub] is not item)
+    ]
+
+
+def _guardian_cards(passes: Iterable[RegisteredPass]) -> dict[str, RegisteredPass]:
+    """Return the newest guardian's card of each pupil."""
+    return {item.claims.sub: item for item in passes if item.kind is PassKind.GUARDIAN}
 
 
 def rows_of(

@@ -307,6 +307,51 @@ def test_a_pass_on_a_phone_stays_there_and_is_never_printed(
     ]
 
 
+def test_after_a_new_key_whatever_the_old_one_signed_is_told_and_made_anew(
+    folder: OfficeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("roster", write(folder, CLASS + "刘老师,语文组\n")) == 0
+    assert run("phone", "李四") == 0
+    for guardian in ("李大强", "王小美"):
+        assert run("guardian", "张三", "--name", guardian) == 0
+    duty = write(folder, "姓名,日期,至\n刘老师,2090-01-01,2090-01-03\n", "duty.csv")
+    assert run("duty", duty) == 0
+    folder.key.rename(folder.path.parent / "stolen.pem")
+    assert run("office", "init", "--site", "第三小学") == 0
+    capsys.readouterr()
+    assert run("register", "list") == 0
+    assert capsys.readouterr().out.count("earlier key 旧密钥") == 6
+
+    exported = folder.path.parent / "all.csv"
+    assert run("register", "export", "--roster", exported) == 0
+    assert "guardian cards No. 0005" in capsys.readouterr().out
+    assert run("roster", exported, "--reissue") == 0
+    assert run("duty", duty) == 1
+    assert "gated pass reissue 7 --why changed" in capsys.readouterr().err
+    assert run("register", "list") == 0
+    left = capsys.readouterr().out.splitlines()
+    numbers = [line.split()[1] for line in left if "earlier key 旧密钥" in line]
+    assert numbers == ["0005", "0007"]
+    for number in numbers:
+        assert run("reissue", number, "--why", "changed") == 0
+    assert run("duty", duty) == 0
+    with open_office(folder) as office:
+        in_force = [p for p in office.register.passes() if p.revoked_at is None]
+        assert {item.key_id for item in in_force} == {office.key_id}
+    assert [item.kind for item in in_force].count(PassKind.GUARDIAN) == 2
+
+
+def test_a_phone_page_of_an_earlier_key_gets_a_pass_of_its_own(folder: OfficeFolder) -> None:
+    assert run("roster", write(folder, CLASS)) == 0
+    assert run("phone", "张三") == 0
+    folder.key.rename(folder.path.parent / "stolen.pem")
+    assert run("office", "init", "--site", "第三小学") == 0
+    assert run("phone", "张三") == 0
+    *_, old, new = passes(folder)
+    assert (old.replaced_by, new.claims.is_changing) == (new.number, True)
+    assert new.key_id != old.key_id
+
+
 # --- printing again and exporting ----------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from gated.office.table_file import parse_table
 from gated.vocabulary import HolderCategory
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+KEY_ID = b"k" * 8
 LIU = Holder("t-0001", "刘老师", HolderCategory.STAFF, "语文组")
 WANG = Holder("t-0002", "王老师", HolderCategory.STAFF)
 OTHER_WANG = Holder("t-0003", "王老师", HolderCategory.STAFF)
@@ -29,12 +30,12 @@ def planned(*lines: str, known: Known = KNOWN) -> Plan:
     table = parse_table("\n".join(["姓名,日期,至", *lines]).encode(), "x.csv")
     found, problems = parse_duty(table, "x.csv")
     assert problems == ()
-    return plan_duty(found, known, NOW)
+    return plan_duty(found, known, NOW, KEY_ID)
 
 
 def registered(plan: Plan) -> Known:
     passes = [
-        RegisteredPass(number, step.kind, step.holders[0], step.claims, b"k" * 8, NOW)
+        RegisteredPass(number, step.kind, step.holders[0], step.claims, KEY_ID, NOW)
         for number, step in enumerate(plan.steps, start=1)
     ]
     return replace(KNOWN, passes=tuple(passes))
@@ -75,6 +76,14 @@ def test_days_that_overlap_a_pass_in_force_must_be_revoked_first() -> None:
     plan = planned("刘老师,2026-12-03,2026-12-04", known=known)
     assert plan.steps == ()
     assert "gated pass revoke 1 --why changed" in plan.problems[0].text
+
+
+def test_a_duty_pass_of_an_earlier_key_is_not_kept_but_must_be_made_anew() -> None:
+    known = registered(planned("刘老师,2026-12-01,2026-12-03"))
+    earlier = replace(known.passes[0], key_id=b"earlier!")
+    plan = planned("刘老师,2026-12-01,2026-12-03", known=replace(known, passes=(earlier,)))
+    assert plan.steps == ()
+    assert "gated pass reissue 1 --why changed" in plan.problems[0].text
 
 
 @pytest.mark.parametrize("line", ["刘老师,,", "刘老师,2026-12-03,2026-12-01", ",2026-12-01,"])
