@@ -261,6 +261,10 @@ class _Planner:
         if not is_end_given:
             claims = replace(claims, expires_at=old.claims.expires_at)
         changes = _differences(old.claims, claims, is_end_given=is_end_given)
+        # Of days that are over nothing is different: what was made anew in mid-term began then.
+        begins = {max(each.not_before, self._now) for each in (old.claims, claims)}
+        if entry.valid_from is not None and len(begins) > 1:
+            changes = (*changes, "valid from 生效日期")
         if old.key_id != self._key_id:
             changes = (*changes, "key 密钥")
         doing = Doing.CHANGE if changes else Doing.KEEP

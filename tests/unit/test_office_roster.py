@@ -15,7 +15,7 @@ from gated.credentials.gp1 import seal
 from gated.credentials.signatures import key_fingerprint
 from gated.errors import GatedError
 from gated.office.issuing import MAX_CARD_CHARACTERS, MAX_SLIP_CHARACTERS
-from gated.office.moments import end_of
+from gated.office.moments import end_of, start_of
 from gated.office.passes import Holder, PassKind, RegisteredPass, RevokedWhy
 from gated.office.planning import Doing, Known, Plan, plan_roster
 from gated.office.roster import Roster, parse_roster
@@ -247,6 +247,35 @@ def test_a_changed_card_keeps_its_end_unless_the_roster_says_another() -> None:
     assert step.claims.cti != known.passes[0].claims.cti
     (step,) = planned("张三,g3-2", known=known, until=date(2027, 7, 10)).steps
     assert (step.doing, step.changes) == (Doing.CHANGE, ("valid until 有效期至",))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ("2027-02-15", "2027-03-01", ("valid from 生效日期",)),
+        ("2026-11-01", "2027-03-01", ("valid from 生效日期",)),
+        ("2027-02-15", "2026-11-01", ("valid from 生效日期",)),
+        ("2027-02-15", "2027-02-15", ()),
+        ("2026-11-01", "2026-09-01", ()),  # both have begun: nothing would be different
+        ("2027-02-15", "", ()),
+    ],
+)
+def test_another_first_day_makes_another_card(
+    before: str, after: str, changes: tuple[str, ...]
+) -> None:
+    head = "姓名,生效日期,有效期至"
+    known = registered(planned(f"张三,{before},2027-07-10", head=head))
+    (step,) = planned(f"张三,{after},2027-07-10", head=head, known=known).steps
+    assert step.changes == changes
+
+
+def test_the_roster_of_the_term_again_keeps_what_was_made_during_the_term() -> None:
+    head, line = "姓名,监护人,生效日期", "张三,李大强,2026-09-01"
+    known = registered(planned(line, head=head))
+    today = start_of(NOW.date())
+    later = [replace(p, claims=replace(p.claims, not_before=today)) for p in known.passes]
+    again = planned(line, head=head, known=replace(known, passes=tuple(later)))
+    assert doings(again) == [Doing.KEEP, Doing.KEEP]
 
 
 def test_a_pseudonym_of_another_name_and_one_person_on_two_lines_are_refused() -> None:
