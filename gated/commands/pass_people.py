@@ -20,7 +20,7 @@ from gated.commands.pass_folder import (
 from gated.errors import ExitCode, GatedError
 from gated.office.headings import Unfit, name_of
 from gated.office.moments import end_of, first_day, local_moment, shown, shown_span, start_of
-from gated.office.passes import Holder, PassKind, shown_number
+from gated.office.passes import MAX_RETEST_DAYS, Holder, PassKind, shown_number
 from gated.vocabulary import Direction, HolderCategory
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 VISITORS = (HolderCategory.VISITOR, HolderCategory.COURIER, HolderCategory.EMERGENCY)
 DIRECTIONS = {"in": Direction.IN, "out": Direction.OUT, "both": Direction.UNKNOWN}
-MAX_RETEST_DAYS = 7
-"""A release after a test is for going home or coming back, not for a term."""
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:

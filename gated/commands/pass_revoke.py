@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -117,7 +117,7 @@ def _chosen(
         found = find_passes(word, passes)
         in_force = [item for item in found if item.is_in_force(now)]
         if not in_force and may_be_revoked:
-            in_force = [item for item in found if item.replaced_by is None][-1:]
+            in_force = _newest(item for item in found if item.replaced_by is None)
         if not in_force:
             raise GatedError(_none_of(found))
         if len(in_force) > 1:
@@ -128,6 +128,12 @@ def _chosen(
             return None
         chosen += in_force
     return chosen
+
+
+def _newest(passes: Iterable[RegisteredPass]) -> list[RegisteredPass]:
+    """Return the newest pass of each person and kind: an old slip is no lost card."""
+    newest = {(p.holder.pseudonym, p.kind, p.claims.guardian_ref): p for p in passes}
+    return list(newest.values())
 
 
 def _none_of(found: Sequence[RegisteredPass]) -> str:

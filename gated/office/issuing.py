@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gated.credentials.gp1 import Gp1Claims, is_label, seal
 from gated.credentials.malformed import MalformedCode
 from gated.credentials.signatures import PrivateKey
 from gated.errors import GatedError
 from gated.office.folder import Office
+from gated.office.moments import end_of, first_day
 from gated.office.passes import (
+    MAX_RETEST_DAYS,
     NOT_A_LABEL,
     SLIP_KINDS,
     PassKind,
@@ -84,7 +86,7 @@ def replacement(old: RegisteredPass, begins: datetime, ends: datetime | None) ->
         begins: not before this; a pass that was for later days stays for them.
         ends: the new end; None: as the old one.
 
-    Raises: GatedError: it would have ended before it begins.
+    Raises: GatedError: it would have ended before it begins, or hold longer than its kind may.
     """
     not_before = max(begins, old.claims.not_before)
     expires_at = ends or old.claims.expires_at
@@ -93,6 +95,14 @@ def replacement(old: RegisteredPass, begins: datetime, ends: datetime | None) ->
             f"pass {shown_number(old.number)} would end before it begins: say until when the new "
             "one holds, with --until 2027-01-31 (请用 --until 给出新的有效期)"
         )
+    if old.kind is PassKind.RETEST:
+        longest = first_day(not_before) + timedelta(days=MAX_RETEST_DAYS - 1)
+        if expires_at > end_of(longest):
+            raise GatedError(
+                f"pass {shown_number(old.number)} is a release after a test, which holds "
+                f"{MAX_RETEST_DAYS} days at most: --until {longest} "
+                f"(复检放行最多 {MAX_RETEST_DAYS} 天)"
+            )
     return replace(old.claims, cti=new_cti(), not_before=not_before, expires_at=expires_at)
 
 

@@ -13,6 +13,8 @@ from gated.vocabulary import HolderCategory
 
 DEFAULT_DAYS = 200
 """How long a card holds if nobody says: a school term with its holidays."""
+MAX_RETEST_DAYS = 7
+"""A release after a test is for going home or coming back, not for a term."""
 
 NOT_A_LABEL = (
     "class and zones have 1 to 16 characters, a letter or digit first "

@@ -270,6 +270,45 @@ def test_a_reissued_card_takes_the_old_ones_place(
     assert old.claims.cti.hex() in shown
 
 
+def test_without_a_pass_in_force_a_name_that_fits_several_is_asked_about(
+    folder: OfficeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("roster", write(folder, CLASS + "王五,三年2班\n")) == 0
+    assert run("retest", "张三", "--sampled-at", "2026-01-01T08:00:00+08:00") == 0
+    assert run("revoke", "1", "4", "--why", "lost") == 0
+    capsys.readouterr()
+    assert run("reissue", "张三", "--why", "lost", "--until", "2090-01-31") == 1
+    assert re.findall(r"No\. (\d+)", capsys.readouterr().err) == ["0001", "0004"]
+    assert len(passes(folder)) == 4
+    assert run("reissue", "1", "--why", "lost") == 0
+    assert passes(folder)[-1].kind is PassKind.CARD
+    assert run("revoke", "5", "3", "--why", "lost") == 0
+    assert run("reissue", "王五", "--why", "lost") == 0  # a single one
+    assert passes(folder)[-1].claims.sub == "s-0003"
+
+
+def test_without_a_pass_in_force_two_people_of_one_name_are_asked_about(
+    folder: OfficeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("roster", write(folder, "姓名,班级,区分\n王明,g1,1\n王明,g2,2\n")) == 0
+    assert run("revoke", "1", "2", "--why", "lost") == 0
+    capsys.readouterr()
+    assert run("reissue", "王明", "--why", "lost") == 1
+    assert re.findall(r"No\. (\d+)", capsys.readouterr().err) == ["0001", "0002"]
+
+
+def test_a_release_after_a_test_does_not_become_a_terms_pass(
+    folder: OfficeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("roster", write(folder, CLASS)) == 0
+    assert run("retest", "张三", "--sampled-at", "2026-01-01T08:00:00+08:00") == 0
+    today = SystemClock().now().astimezone().date()
+    assert run("reissue", "3", "--why", "lost", "--until", today + timedelta(days=7)) == 1
+    assert "7" in capsys.readouterr().err
+    assert passes(folder)[-1].number == 3
+    assert run("reissue", "3", "--why", "lost", "--until", today + timedelta(days=6)) == 0
+
+
 def test_a_list_that_a_power_cut_kept_from_being_written_is_asked_for(
     folder: OfficeFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
