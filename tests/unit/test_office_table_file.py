@@ -189,6 +189,15 @@ def test_a_damaged_or_old_excel_file_is_refused_in_one_sentence(data: bytes) -> 
     assert "\n" not in str(refused.value)
 
 
+def test_a_workbook_with_a_password_is_refused_in_one_sentence() -> None:
+    data = bytearray(WORKBOOK)
+    entry = data.index(b"PK\x01\x02")  # of the directory; bit 0 of its flags: encrypted
+    data[entry + 8] |= 1
+    with pytest.raises(GatedError) as refused:
+        parse_table(bytes(data), "x.xlsx")
+    assert "\n" not in str(refused.value)
+
+
 def test_too_many_lines_columns_or_characters_are_refused() -> None:
     head = "姓名\n"
     assert len(parse_table((head + "a\n" * MAX_ROWS).encode(), "x").rows) == MAX_ROWS + 1
