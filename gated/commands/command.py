@@ -136,7 +136,10 @@ def _wait(text: str) -> float:
 
 
 def _config_value(text: str) -> tuple[str, object]:
-    """Return (key, value) of ``temperature.fever_threshold_c=37.5``; a bare word is a text."""
+    """Return (key, value) of ``temperature.fever_threshold_c=37.5``; a bare word is a text.
+
+    So is what no key has, such as TOML's times and tables: the gate says what it wants there.
+    """
     path, equals, value = text.partition("=")
     if not (equals and path and value):
         raise argparse.ArgumentTypeError("write it like checks.credential=soft")
@@ -144,7 +147,8 @@ def _config_value(text: str) -> tuple[str, object]:
         parsed: object = tomllib.loads(f"value = {value}")["value"]
     except ValueError:
         parsed = value
-    return path, parsed
+    is_list = isinstance(parsed, list) and all(isinstance(each, str) for each in parsed)
+    return path, parsed if is_list or isinstance(parsed, bool | int | float | str) else value
 
 
 def run(args: argparse.Namespace) -> int:

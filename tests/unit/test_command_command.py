@@ -165,6 +165,12 @@ def test_diagnostics_overwrite_nothing(tmp_path: Path, capsys: pytest.CaptureFix
         ("checks.credential=soft", "soft"),
         ('checks.credential="soft"', "soft"),
         ('gate.languages=["en"]', ["en"]),
+        ("checks.anti_passback_reset=04:00", "04:00"),
+        # What no key has goes as it was typed: the gate refuses it in words.
+        ("checks.anti_passback_reset=04:00:00", "04:00:00"),
+        ("uplink.keep_person_days=2026-11-23", "2026-11-23"),
+        ("gate.languages=[04:00:00]", "[04:00:00]"),
+        ("gate.name={a = 1}", "{a = 1}"),
     ],
 )
 def test_a_value_is_written_as_in_the_file(text: str, value: object) -> None:
