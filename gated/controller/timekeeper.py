@@ -79,8 +79,9 @@ class Timekeeper:
         step_ms = 0 if self._offset_ms is None else offset_ms - self._offset_ms
         self._offset_ms = offset_ms
         quality = self._judge()
-        if quality is not TimeQuality.UNKNOWN:
-            # As the newest record does at a start: what has passed stays past.
+        if quality is TimeQuality.TRUSTED:
+            # As the newest record does at a start: what has passed stays past. Not by a clock that
+            # nobody vouches for: the time service may have to set back what was typed wrongly.
             self._floor = max(self._floor, self._clock.now() - MAX_SETBACK)
         is_step = abs(step_ms) >= STEP_MS
         if quality is not self.quality or is_step:

@@ -134,15 +134,9 @@ def test_a_step_below_the_floor_is_told_with_the_quality_it_leaves() -> None:
     assert event.step_ms < 0
 
 
-@pytest.mark.parametrize("is_set_by_a_time_service", [True, False])
-def test_a_clock_that_goes_back_by_months_is_unknown_until_it_has_caught_up(
-    tmp_path: Path, *, is_set_by_a_time_service: bool
-) -> None:
-    sync_file, clock = tmp_path / "synchronized", clock_at(MORNING)
-    if is_set_by_a_time_service:
-        sync_file.touch()
-    keeper = timekeeper(clock, sync_file=sync_file)
-    before = keeper.quality
+def test_a_clock_that_goes_back_by_months_is_unknown_until_it_has_caught_up() -> None:
+    clock = clock_at(MORNING)
+    keeper = timekeeper(clock)
     clock.advance(60 * 86_400.0)
     keeper.watch()
     newest = clock.now()
@@ -152,7 +146,18 @@ def test_a_clock_that_goes_back_by_months_is_unknown_until_it_has_caught_up(
     assert newest - keeper.judged_now() == MAX_SETBACK
     clock.wall = newest
     keeper.watch()
-    assert keeper.quality is before
+    assert keeper.quality is TimeQuality.TRUSTED
+
+
+def test_a_clock_that_was_typed_wrongly_is_set_back_by_the_time_service(tmp_path: Path) -> None:
+    sync_file, clock = tmp_path / "synchronized", clock_at(MORNING + timedelta(hours=8))
+    keeper = timekeeper(clock, sync_file=sync_file)
+    keeper.watch()
+    assert keeper.quality is TimeQuality.HOLDOVER
+    clock.wall -= timedelta(hours=8)
+    sync_file.touch()
+    keeper.watch()
+    assert keeper.quality is TimeQuality.TRUSTED
 
 
 def test_many_small_corrections_do_not_lead_back_any_further_than_one() -> None:
