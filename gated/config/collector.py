@@ -60,7 +60,6 @@ class CollectorSettings(BrokerSettings):
         ge=0,
         le=21,
         unit="d",
-        live=True,
         en="The person link of a record is deleted after this many days.",
         zh="个人信息保留天数",
     )

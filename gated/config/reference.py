@@ -21,6 +21,8 @@ Written by `gated config reference`; do not edit. The commented example: `gated 
 - `gated config check && sudo systemctl reload gated.target` after every change.
 - An unknown key, a wrong type or a value out of bounds is an error; all are reported at once.
 - *live*: a reload takes it over. *restart*: it needs `sudo systemctl restart gated.target`.
+- A collector does not reload: after a change `gated config check /etc/gated/collector.toml`, then
+  `sudo systemctl restart gated-collector`.
 - **required**: there is no default. `-`: not set.
 - A password never stands in the file: name the file that holds it (`…_file`).
 """

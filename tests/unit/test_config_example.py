@@ -179,6 +179,11 @@ def test_the_live_keys_are_the_rules_and_not_the_wiring() -> None:
     }
 
 
+def test_no_key_of_a_collector_is_live_because_a_collector_does_not_reload() -> None:
+    assert [key.path for key in catalogue(CollectorConfig) if key.is_live] == []
+    assert "sudo systemctl restart gated-collector" in reference()
+
+
 def test_the_schema_is_json_and_carries_bounds_units_and_both_languages() -> None:
     loaded = json.loads(json.dumps(schema()))
 
