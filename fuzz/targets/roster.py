@@ -12,7 +12,7 @@ from gated.office.table_file import parse_table
 
 _CLASS = (
     "姓名,班级,编号,有效期至,区域,行动较慢,监护人,区分\n"
-    "张三,三(2)班,s-0412,2027-07-31,食堂;三号楼,是,李四,7\n"
+    "张三,三(2)班,s-0412,2027-07-31,canteen;yard-3,是,李四,7\n"
 )
 SEEDS = (
     _CLASS.encode(),

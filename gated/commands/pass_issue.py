@@ -14,7 +14,7 @@ from gated.commands.pass_show import pass_facts
 from gated.errors import ExitCode, GatedError
 from gated.messages import MAX_CODE_CHARACTERS
 from gated.office.moments import local_moment
-from gated.office.passes import DEFAULT_DAYS, NOT_A_LABEL
+from gated.office.passes import DEFAULT_DAYS, NOT_A_LABEL, NOT_A_ZONE, is_zone
 from gated.printing import save_qr
 from gated.vocabulary import Direction, HolderCategory
 
@@ -62,7 +62,10 @@ def _add_issue_arguments(issue: argparse.ArgumentParser) -> None:
         help=f"default: {DEFAULT_DAYS}; {DEFAULT_DAYS_SHORT} for {', '.join(SHORT_LIVED)}",
     )
     issue.add_argument(
-        "--zone", action="append", default=[], help="may be repeated; none: everywhere"
+        "--zone",
+        action="append",
+        default=[],
+        help="a gate.zone, such as canteen; may be repeated; none: everywhere",
     )
     issue.add_argument(
         "--direction", type=Direction, choices=(Direction.IN, Direction.OUT), help="none: both"
@@ -152,6 +155,7 @@ def _refuse_identities(args: argparse.Namespace) -> None:
                 f"--{option.replace('_', '-')} cannot be used: {problem}. A pass is read by any "
                 "phone; use a pseudonym such as s-0412 and print the name beside the code"
             )
-    for label in filter(None, (args.group, *args.zone)):
-        if not is_label(label):
-            raise GatedError(f"--group and --zone: {NOT_A_LABEL}")
+    if args.group and not is_label(args.group):
+        raise GatedError(f"--group: {NOT_A_LABEL}")
+    if not all(map(is_zone, args.zone)):
+        raise GatedError(f"--zone: {NOT_A_ZONE}")

@@ -59,7 +59,7 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--zone",
         action="append",
         default=[],
-        help="where it opens; may be repeated; none: everywhere 区域",
+        help="where it opens, as in gate.zone; may be repeated; none: everywhere 区域",
     )
     visitor.add_argument(
         "--direction", choices=DIRECTIONS, default="in", help="which way it opens; default: in 方向"

@@ -15,10 +15,12 @@ from gated.office.moments import end_of, first_day
 from gated.office.passes import (
     MAX_RETEST_DAYS,
     NOT_A_LABEL,
+    NOT_A_ZONE,
     SLIP_KINDS,
     PassKind,
     RegisteredPass,
     RevokedWhy,
+    is_zone,
     shown_number,
 )
 
@@ -37,9 +39,10 @@ def new_cti() -> bytes:
 
 def claims_problem(kind: PassKind, claims: Gp1Claims, key: PrivateKey) -> str | None:
     """Return why ``claims`` cannot go onto a card or slip, None if they can."""
-    for label in filter(None, (claims.group, *claims.zones)):
-        if not is_label(label):
-            return NOT_A_LABEL
+    if claims.group and not is_label(claims.group):
+        return NOT_A_LABEL
+    if not all(map(is_zone, claims.zones)):
+        return NOT_A_ZONE
     try:
         text = seal(claims, key)
     except MalformedCode as exc:

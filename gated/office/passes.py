@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from gated.credentials.gp1 import Gp1Claims
+from gated.credentials.gp1 import MAX_GROUP_CHARACTERS, Gp1Claims
 from gated.vocabulary import HolderCategory
+from gated.wire import is_name
 
 DEFAULT_DAYS = 200
 """How long a card holds if nobody says: a school term with its holidays."""
@@ -17,10 +18,16 @@ MAX_RETEST_DAYS = 7
 """A release after a test is for going home or coming back, not for a term."""
 
 NOT_A_LABEL = (
-    "class and zones have 1 to 16 characters, a letter or digit first "
-    "(班级、区域须 1–16 字，以字母、数字或汉字开头)"
+    "a class has 1 to 16 characters, a letter or digit first "
+    "(班级须 1–16 字，以字母、数字或汉字开头)"
 )
 """Of what ``gp1.is_label`` refuses."""
+
+NOT_A_ZONE = (
+    "a zone is written as in the gates' gate.zone, such as canteen: 1 to 16 of a-z 0-9 and -, not "
+    "starting with - (区域须与闸机配置 gate.zone 一致，如 canteen：1–16 个小写字母、数字或 -)"
+)
+"""Of what ``is_zone`` refuses."""
 
 
 class PassKind(enum.StrEnum):
@@ -91,6 +98,11 @@ class RegisteredPass:
     def is_in_force(self, now: datetime) -> bool:
         """Return whether the pass holds at ``now`` or will."""
         return self.revoked_at is None and now < self.claims.expires_at
+
+
+def is_zone(text: str) -> bool:
+    """Return whether ``text`` fits into a pass and a gate can be configured with it."""
+    return len(text) <= MAX_GROUP_CHARACTERS and is_name(text)
 
 
 def shown_number(number: int) -> str:

@@ -20,7 +20,7 @@ from gated.office.headings import (
     names_in,
     plain,
 )
-from gated.office.passes import NOT_A_LABEL
+from gated.office.passes import NOT_A_LABEL, NOT_A_ZONE, is_zone
 from gated.office.table_file import Table
 from gated.vocabulary import HolderCategory
 
@@ -116,7 +116,7 @@ def _entry(line: Line, default: HolderCategory) -> Entry:
     return Entry(
         number=line.number,
         name=name_of(line.get("name")),
-        group=_label(line.get("class")) if line.get("class") else None,
+        group=_class(line.get("class")) if line.get("class") else None,
         pseudonym=None if is_new or not word else pseudonym_of(word),
         is_new=is_new,
         detail=detail_of(line.get("school_number") or line.get("tell_apart")),
@@ -142,7 +142,7 @@ def pseudonym_of(text: str) -> str:
     return text
 
 
-def _label(text: str) -> str:
+def _class(text: str) -> str:
     label = plain(text)
     if not is_label(label):
         raise Unfit(NOT_A_LABEL)
@@ -150,7 +150,9 @@ def _label(text: str) -> str:
 
 
 def _zones(text: str) -> tuple[str, ...]:
-    zones = tuple(_label(zone) for zone in names_in(text))
+    zones = names_in(text)
+    if not all(map(is_zone, zones)):
+        raise Unfit(NOT_A_ZONE)
     if len(zones) > MAX_ZONES:
         raise Unfit(f"zones: more than {MAX_ZONES} (区域过多)")
     return zones

@@ -146,6 +146,7 @@ def test_wrong_options_are_refused_in_one_sentence(
         ("visitor", "--name", "王五", "--host", "t-031", "--until", "2020-01-01"),
         ("visitor", "--name", "王五", "--host", "t-031", "--uses", "0"),
         ("visitor", "--name", "王五", "--host", "t-031", "--zone", "=1"),
+        ("visitor", "--name", "王五", "--host", "t-031", "--zone", "食堂"),
         ("retest", "张三", "--sampled-at", "2099-01-01"),
         ("retest", "张三", "--sampled-at", "2026-01-01", "--days", "8"),
         ("retest", "赵六", "--sampled-at", "2026-01-01"),
@@ -187,11 +188,11 @@ def test_every_option_of_a_visitor_arrives(folder: OfficeFolder) -> None:
     assert run("roster", write(folder, "姓名,类别\n刘老师,教师\n")) == 0
     words = ["visitor", "--name", "Anna Li", "--approver", "刘老师", "--category", "courier"]
     words += ["--from", "2090-01-01T08:00:00+00:00", "--until", "2090-01-02T08:00:00+00:00"]
-    words += ["--zone", "canteen", "--zone", "三号楼", "--direction", "both", "--uses", "3"]
+    words += ["--zone", "canteen", "--zone", "house-3", "--direction", "both", "--uses", "3"]
     assert run(*words) == 0
     claims = passes(folder)[-1].claims
     assert (claims.sub, claims.approver, claims.category) == ("c-0001", "t-0001", "courier")
-    assert (claims.zones, claims.max_uses) == (("canteen", "三号楼"), 3)
+    assert (claims.zones, claims.max_uses) == (("canteen", "house-3"), 3)
     assert claims.direction is Direction.UNKNOWN
     assert claims.not_before == datetime(2090, 1, 1, 8, tzinfo=UTC)
     assert claims.expires_at == datetime(2090, 1, 2, 8, tzinfo=UTC)

@@ -33,7 +33,7 @@ CLAIMS = Gp1Claims(
     expires_at=NOW + timedelta(days=100),
     cti=bytes(8),
     group="三年2班",
-    zones=("食堂",),
+    zones=("canteen",),
     direction=Direction.IN,
     max_uses=3,
     approver="t-031",

@@ -77,6 +77,15 @@ def test_columns_may_be_headed_in_chinese_or_english_and_stand_in_any_order() ->
     assert chinese.entries[0].is_slow
 
 
+@pytest.mark.parametrize("zone", ["食堂", "Canteen", "a_yard", "-yard", "canteen-of-school"])
+def test_a_zone_that_no_gate_can_be_configured_with_is_a_problem_of_its_line(zone: str) -> None:
+    read = roster(f"张三,yard、{zone}", "李四,canteen、yard-2", head="姓名,区域")
+    assert [entry.zones for entry in read.entries] == [("canteen", "yard-2")]
+    (problem,) = read.problems
+    assert "gate.zone" in problem.text
+    assert "canteen" in problem.text
+
+
 def test_a_title_may_stand_above_the_headings_and_other_columns_are_not_read() -> None:
     read = roster("姓名,身份证号,班级", "张三,11010519491231002X,g3-2", head="三年2班名单")
     assert [(e.number, e.name, e.group) for e in read.entries] == [(3, "张三", "g3-2")]
@@ -367,6 +376,6 @@ def test_the_most_characters_are_what_that_version_holds_at_level_m(
 
 
 def test_a_class_that_would_make_the_code_too_dense_is_a_problem_of_its_line() -> None:
-    plan = planned("张三,初中部三年级二班甲组乙队,食堂、操场", head="姓名,班级,区域")
+    plan = planned("张三,初中部三年级二班甲组乙队,canteen、yard", head="姓名,班级,区域")
     assert plan.steps == ()
     assert "too many for a code" in plan.problems[0].text

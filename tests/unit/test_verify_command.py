@@ -218,6 +218,7 @@ def test_dates_are_the_offices_own_and_the_last_day_counts(office: Path) -> None
         ["--sub", "s-1", "--approver", "13800138000"],
         ["--sub", "s-1", "--guardian-ref", "110105491231002"],
         ["--sub", "s-1", "--group", "=1+1"],
+        ["--sub", "s-1", "--zone", "食堂"],
         ["--sub", "s-1", "--days", "0"],
         ["--sub", "s-1", "--days", "99999999"],
         ["--sub", "s-1", "--valid-until", "2020-01-01"],
