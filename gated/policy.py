@@ -14,6 +14,7 @@ from gated.contents import AlarmName
 from gated.judgement import Judgement, TemperatureRules
 from gated.messages import Credential
 from gated.vocabulary import (
+    TO_MEASURE,
     Check,
     CodeColour,
     CredentialStatus,
@@ -274,7 +275,7 @@ def _outcome(
             return _decision(Outcome.SEE_STAFF, prompt, found)
         found.hard -= unmeasured
         found.soft |= unmeasured
-        follow_up = "to_measure"
+        follow_up = TO_MEASURE
     if credential is not None and credential.category in rules.escort_categories:
         found.hard.add(Reason.ESCORT)
         return _decision(Outcome.SCREENED_ONLY, Prompt.THANK_YOU_WAIT_OUTSIDE, found, follow_up)

@@ -28,6 +28,10 @@ class Outcome(enum.StrEnum):
     ABANDONED = "abandoned"
 
 
+TO_MEASURE = "to_measure"
+"""The follow-up of a visit that ended without a judged temperature: measure that person by hand."""
+
+
 class Mode(enum.StrEnum):
     """How the gate is being run."""
 

@@ -63,6 +63,7 @@ def visit(
     use: PassUse | None = None,
     when: Stamp | None = None,
     group: str | None = None,
+    follow_up: str | None = None,
 ) -> Draft:
     return Draft(
         VisitContent(
@@ -77,6 +78,7 @@ def visit(
             threshold_inclusive=True,
             holder_commitment=commit_to_holder(person) if person else None,
             holder_group=group,
+            follow_up=follow_up,
         ),
         when or stamp(),
         link=person,

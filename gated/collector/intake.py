@@ -55,6 +55,7 @@ class Extract(NamedTuple):
     outcome: str | None = None
     reason: str | None = None
     would_have: str | None = None
+    follow_up: str | None = None
     body_c: float | None = None
     threshold_c: float | None = None
     attempt: int | None = None

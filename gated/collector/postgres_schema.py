@@ -8,8 +8,24 @@ number of ingesters may share one database. A change of these tables is one more
 from __future__ import annotations
 
 from gated.collector.batch_tables import RECORD_COLUMNS
+from gated.vocabulary import TO_MEASURE
 
 SCHEMA = "gated"
+
+_VISITS = """\
+  SELECT v.site, v.gate, v.epoch, v.seq, v.visit_id, to_timestamp(v.corrected_at_ms / 1000.0) AS at,
+         v.corrected_at_ms AS at_ms, v.corrected_quality AS time_quality, v.drill, v.mode,
+         v.direction, v.outcome, v.reason, v.would_have, v.body_c, v.threshold_c, v.attempt,
+         v.holder_category, v.holder_group,
+         (SELECT p.result FROM record AS p
+          WHERE p.visit_id = v.visit_id AND p.kind = 'passage'
+            AND p.site = v.site AND p.gate = v.gate AND p.epoch = v.epoch
+          ORDER BY p.seq DESC LIMIT 1) AS passage,
+         (SELECT r.result FROM record AS r
+          WHERE r.visit_id = v.visit_id AND r.kind = 'release'
+            AND r.site = v.site AND r.gate = v.gate AND r.epoch = v.epoch
+          ORDER BY r.seq DESC LIMIT 1) AS release{more}
+  FROM record AS v WHERE v.kind = 'visit'"""
 
 _TABLES = """
 CREATE TABLE meta (
@@ -168,19 +184,7 @@ CREATE TABLE uses_stored (
 );
 
 CREATE VIEW visits AS
-  SELECT v.site, v.gate, v.epoch, v.seq, v.visit_id, to_timestamp(v.corrected_at_ms / 1000.0) AS at,
-         v.corrected_at_ms AS at_ms, v.corrected_quality AS time_quality, v.drill, v.mode,
-         v.direction, v.outcome, v.reason, v.would_have, v.body_c, v.threshold_c, v.attempt,
-         v.holder_category, v.holder_group,
-         (SELECT p.result FROM record AS p
-          WHERE p.visit_id = v.visit_id AND p.kind = 'passage'
-            AND p.site = v.site AND p.gate = v.gate AND p.epoch = v.epoch
-          ORDER BY p.seq DESC LIMIT 1) AS passage,
-         (SELECT r.result FROM record AS r
-          WHERE r.visit_id = v.visit_id AND r.kind = 'release'
-            AND r.site = v.site AND r.gate = v.gate AND r.epoch = v.epoch
-          ORDER BY r.seq DESC LIMIT 1) AS release
-  FROM record AS v WHERE v.kind = 'visit';
+{visits};
 CREATE VIEW entries_per_hour AS
   SELECT site, gate, to_timestamp(corrected_at_ms / 3600000 * 3600) AS hour, direction, outcome,
          count(*) AS visits
@@ -193,7 +197,16 @@ CREATE VIEW alarms AS
   FROM record WHERE kind = 'alarm'
 """
 
-MIGRATIONS: tuple[str, ...] = (_TABLES,)
+_FOLLOW_UPS = f"""
+SET LOCAL statement_timeout = 0;    -- reads every record once
+ALTER TABLE record ADD COLUMN follow_up text;
+UPDATE record SET follow_up = '{TO_MEASURE}'
+  WHERE kind = 'visit' AND position('"follow_up":"{TO_MEASURE}"'::bytea IN body) > 0;
+CREATE OR REPLACE VIEW visits AS    -- keeps the rights that others were given
+{_VISITS.format(more=", v.follow_up")}
+"""  # noqa: S608 - our own words
+
+MIGRATIONS: tuple[str, ...] = (_TABLES.format(visits=_VISITS.format(more="")), _FOLLOW_UPS)
 """What makes version n of version n - 1, in one transaction each."""
 
 COPY_RECORDS = f"COPY record (id, {', '.join(RECORD_COLUMNS)}) FROM STDIN (FORMAT BINARY)"

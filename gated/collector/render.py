@@ -66,6 +66,7 @@ def _count_lines(counts: Counts, lang: Lang, completeness: Completeness) -> Iter
         if found:
             yield f"{_r(title, lang)}: {' · '.join(found)}"
     for name, number in (
+        ("to_measure", counts.to_measure),
         ("second_measurements", counts.second_measurements),
         ("would_have_been_refused", counts.would_have_been_refused),
         ("boots", counts.boots),
@@ -146,6 +147,7 @@ def _counts_json(counts: Counts) -> dict[str, Any]:
         "releases": dict(counts.releases),
         "passages": dict(counts.passages),
         "alarms": dict(counts.alarms),
+        "to_measure": counts.to_measure,
         "second_measurements": counts.second_measurements,
         "would_have_been_refused": counts.would_have_been_refused,
         "boots": counts.boots,

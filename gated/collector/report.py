@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from gated.collector.completeness import Gap, GapReason, Proof, prove
 from gated.collector.store import ChainEvidence, GateRow, Lane, Reader, Tally
 from gated.contents import Kind
-from gated.vocabulary import Outcome, PassageResult, Reason, ReleaseResult
+from gated.vocabulary import TO_MEASURE, Outcome, PassageResult, Reason, ReleaseResult
 
 HEALTH_REASONS = frozenset(
     {Reason.TEMPERATURE_HIGH, Reason.LISTED_PERSON, Reason.CODE_RED, Reason.CODE_YELLOW}
@@ -38,6 +38,7 @@ class Counts:
     releases: Counter[str] = field(default_factory=Counter)  # by result
     passages: Counter[str] = field(default_factory=Counter)  # by result
     alarms: Counter[str] = field(default_factory=Counter)
+    to_measure: int = 0  # admitted, or screened, without a judged temperature
     second_measurements: int = 0
     would_have_been_refused: int = 0  # in the mode "observe"
     boots: int = 0
@@ -65,6 +66,8 @@ class Counts:
         self.outcomes[tally.outcome or ""] += tally.count
         if tally.outcome in REFUSALS:
             self.refusals[tally.reason or ""] += tally.count
+        if tally.follow_up == TO_MEASURE:
+            self.to_measure += tally.count
         if tally.is_second:
             self.second_measurements += tally.count
         if tally.would_have in REFUSALS:
@@ -74,6 +77,7 @@ class Counts:
         """Add everything of ``other``."""
         for mine, theirs in zip(self._counters(), other._counters(), strict=True):
             mine.update(theirs)
+        self.to_measure += other.to_measure
         self.second_measurements += other.second_measurements
         self.would_have_been_refused += other.would_have_been_refused
         self.boots += other.boots
@@ -95,6 +99,7 @@ class Counts:
             + self.releases[ReleaseResult.ISOLATED]
             + self.releases[ReleaseResult.OVERRIDE]
             + self.passages[PassageResult.FORCED]
+            + self.to_measure
         )
 
 

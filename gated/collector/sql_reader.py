@@ -192,11 +192,11 @@ class SqlReader:
     def tallies(self, from_ms: int, to_ms: int) -> list[Tally]:
         rows = self._queries.rows(
             """
-            SELECT site, gate, kind, drill, direction, outcome, reason, would_have, result,
-                   alarm, coalesce(attempt, 0) >= 2, COUNT(*)
+            SELECT site, gate, kind, drill, direction, outcome, reason, would_have, follow_up,
+                   result, alarm, coalesce(attempt, 0) >= 2, COUNT(*)
             FROM record
             WHERE at_ms >= ? AND at_ms < ? AND time_quality <> 'unknown'
-            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
             """,
             (from_ms, to_ms),
         )
@@ -209,10 +209,11 @@ class SqlReader:
                 outcome=row[5],
                 reason=row[6],
                 would_have=row[7],
-                result=row[8],
-                alarm=row[9],
-                is_second=bool(row[10]),
-                count=row[11],
+                follow_up=row[8],
+                result=row[9],
+                alarm=row[10],
+                is_second=bool(row[11]),
+                count=row[12],
             )
             for row in rows
         ]

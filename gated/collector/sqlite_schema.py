@@ -124,6 +124,7 @@ _MIGRATIONS = (
     _TABLES,
     sqlite_uses.TABLES,
     sqlite_time.COLUMNS + sqlite_time.FILL + sqlite_time.VIEWS,
+    sqlite_time.FOLLOW_UPS,
 )
 """What makes version n of version n - 1, in one transaction each; a new file starts at 0."""
 SCHEMA_VERSION = len(_MIGRATIONS)

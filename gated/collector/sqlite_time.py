@@ -1,8 +1,9 @@
-"""Corrected times and views in the collector's SQLite file: version 3 of its tables."""
+"""Corrected times and views in the collector's SQLite file: versions 3 and 4 of its tables."""
 
 from __future__ import annotations
 
 from gated.collector.corrections import MAX_BOOT_MS
+from gated.vocabulary import TO_MEASURE
 
 COLUMNS = """
 ALTER TABLE record ADD COLUMN boot_ms INTEGER;
@@ -51,7 +52,7 @@ WHERE time_quality = 'unknown' AND boot_ms BETWEEN 0 AND {MAX_BOOT_MS}
 
 _TIME_OF = "strftime('%Y-%m-%dT%H:%M:%SZ', {} / 1000, 'unixepoch')"
 
-VIEWS = f"""
+_VISITS = f"""
 CREATE VIEW visits AS
   SELECT v.site, v.gate, v.epoch, v.seq, v.visit_id, {_TIME_OF.format("v.corrected_at_ms")} AS at,
          v.corrected_at_ms AS at_ms, v.corrected_quality AS time_quality, v.drill, v.mode,
@@ -64,9 +65,10 @@ CREATE VIEW visits AS
          (SELECT r.result FROM record AS r
           WHERE r.visit_id = v.visit_id AND r.kind IN ('passage', 'release') AND r.kind = 'release'
             AND r.site = v.site AND r.gate = v.gate AND r.epoch = v.epoch
-          ORDER BY r.seq DESC LIMIT 1) AS release
+          ORDER BY r.seq DESC LIMIT 1) AS release{{more}}
   FROM record AS v WHERE v.kind = 'visit';
-CREATE VIEW entries_per_hour AS
+"""  # noqa: S608 - our own names
+VIEWS = f"""{_VISITS.format(more="")}CREATE VIEW entries_per_hour AS
   SELECT site, gate, {_TIME_OF.format("(corrected_at_ms / 3600000 * 3600000)")} AS hour, direction,
          outcome, COUNT(*) AS visits
   FROM record
@@ -77,3 +79,11 @@ CREATE VIEW alarms AS
          corrected_at_ms AS at_ms, corrected_quality AS time_quality, alarm, device, visit_id, drill
   FROM record WHERE kind = 'alarm';
 """  # noqa: S608 - our own names
+
+# The bytes, not JSON: they say the same of every body that a gate writes, in both databases.
+FOLLOW_UPS = f"""
+ALTER TABLE record ADD COLUMN follow_up TEXT;
+UPDATE record SET follow_up = '{TO_MEASURE}'
+  WHERE kind = 'visit' AND instr(body, CAST('"follow_up":"{TO_MEASURE}"' AS BLOB)) > 0;
+DROP VIEW visits;
+{_VISITS.format(more=", v.follow_up")}"""  # noqa: S608 - our own words

@@ -173,6 +173,7 @@ class Entry:
     outcome: str | None
     reason: str | None
     would_have: str | None
+    follow_up: str | None
     body_c: float | None
     threshold_c: float | None
     attempt: int | None
@@ -211,6 +212,7 @@ class Tally:
     outcome: str | None
     reason: str | None
     would_have: str | None
+    follow_up: str | None
     result: str | None
     alarm: str | None
     is_second: bool  # measured more than once

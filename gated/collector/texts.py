@@ -103,6 +103,7 @@ REPORT: Mapping[str, Pair] = {
     "made_at": ("生成于", "made at"),
     "visits": ("人次", "visits"),
     "refusals": ("未放行原因", "why not granted"),
+    "to_measure": ("未测出体温，须补测", "not measured, to be measured by hand"),
     "second_measurements": ("复测", "second measurements"),
     "releases": ("值班处理", "handled by staff"),
     "passages": ("过闸异常", "passages to look at"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from gated.errors import ConfigError, ExitCode, StorageError
+from gated.vocabulary import TO_MEASURE
 
 if TYPE_CHECKING:
     from gated.ledger.reader import EventFilter, LedgerReader
@@ -93,6 +94,11 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="see_staff,denied,…",
         help="these outcomes alone; default: all",
     )
+    parser.add_argument(
+        "--to-measure",
+        action="store_true",
+        help="who ended without a judged temperature, to be measured by hand 须补测的人",
+    )
 
 
 def _words(text: str) -> frozenset[str]:
@@ -145,6 +151,7 @@ def _selection(args: argparse.Namespace, zone: tzinfo | None, limit: int) -> Eve
     return EventFilter(
         kinds=args.kind,
         outcomes=args.outcome,
+        follow_up=TO_MEASURE if args.to_measure else None,
         since=since,
         until=until,
         limit=limit or None,

@@ -57,7 +57,8 @@ def _of_temperature(settings: TemperatureSettings) -> Iterator[str]:
     if settings.when_not_judged is WhenNotJudged.ADMIT_AND_LIST:
         yield (
             'temperature.when_not_judged = "admit_and_list": whoever cannot be measured is let in '
-            "and must be measured by hand later (未测出者会被放行，须事后补测)"
+            "and must be measured by hand later: gated ledger list --today --to-measure "
+            "(未测出者会被放行，须事后补测)"
         )
     if settings.ambient is None:
         yield (

@@ -81,6 +81,7 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
     visit_id: str | None = None
+    follow_up: str | None = None
     after_seq: int = 0
     limit: int | None = None
     newest_first: bool = False
@@ -289,4 +290,11 @@ def _where(wanted: EventFilter) -> tuple[str, list[str | int]]:
     if wanted.visit_id is not None:
         clauses.append("AND visit_id = ?")
         values.append(wanted.visit_id)
+    if wanted.follow_up is not None:
+        # A damaged body is no JSON, and must not end the search.
+        clauses.append(
+            "AND CASE WHEN json_valid(CAST(body AS TEXT))"
+            " THEN json_extract(CAST(body AS TEXT), '$.follow_up') = ? END"
+        )
+        values.append(wanted.follow_up)
     return " ".join(clauses), values

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gated.clock import TimeQuality
 from gated.collector.store import Arrival, Reader
 from gated.contents import AlarmName
-from gated.vocabulary import Mode, Outcome, PassageResult, Reason, ReleaseResult
+from gated.vocabulary import TO_MEASURE, Mode, Outcome, PassageResult, Reason, ReleaseResult
 from gated.wire import GateTopics, PersonLink
 from tests.collector_gate import (
     MONDAY,
@@ -180,6 +180,41 @@ def test_a_boot_that_never_learns_the_time_has_none(database: DatabaseUnderTest)
     assert [row[2:] for row in database.rows(TIMES)] == [
         (None, "unknown"),
         (ms(gate.at), "trusted"),
+    ]
+
+
+# --- who is to be measured -----------------------------------------------------------------------
+
+BEFORE_FOLLOW_UPS = {
+    SqliteDatabase: "DROP VIEW visits; ALTER TABLE record DROP COLUMN follow_up; "
+    "CREATE VIEW visits AS SELECT seq FROM record; PRAGMA user_version = 3;",
+    PostgresDatabase: "SET search_path = gated; DROP VIEW visits; "
+    "ALTER TABLE record DROP COLUMN follow_up; UPDATE meta SET value = '1' WHERE key = 'schema'",
+}
+"""What takes a database back to the version that did not know of follow-ups."""
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_who_is_to_be_measured_is_counted_shown_and_found_in_older_records(
+    database: DatabaseUnderTest, *, is_older: bool
+) -> None:
+    gate = LedgerOfGate()
+    gate.write(visit())
+    gate.write(visit(body_c=None, follow_up=TO_MEASURE))
+    gate.write(visit(holder_group='"follow_up":"no'))
+    database.store().ingest(arrivals(gate.messages))
+    if is_older:
+        database.change(BEFORE_FOLLOW_UPS[type(database)])
+        database.store()
+    reader = database.reader()
+    counted = [(tally.follow_up, tally.count) for tally in reader.tallies(0, 2**60)]
+    assert sorted(counted, key=str) == [(TO_MEASURE, 1), (None, 2)]
+    shown = [entry.follow_up for entry in reader.entries(after=0, limit=9)]
+    assert shown == [None, TO_MEASURE, None]
+    assert database.rows("SELECT seq, follow_up FROM visits ORDER BY seq") == [
+        (1, None),
+        (2, TO_MEASURE),
+        (3, None),
     ]
 
 

@@ -12,7 +12,7 @@ from gated.collector.render import gate_json, gates_text, report_json, report_te
 from gated.collector.report import daily_report
 from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
-from gated.vocabulary import Outcome, Reason
+from gated.vocabulary import TO_MEASURE, Outcome, Reason
 from tests.collector_gate import MONDAY, LedgerOfGate, arrivals, health, refused, visit
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -61,6 +61,19 @@ def test_a_complete_day_says_so_and_shows_its_zeros(path: Path, busy: LedgerOfGa
     assert "why not granted: at or above the threshold 1" in said
     assert "second measurements: 1" in said
     assert "ero report" not in said
+
+
+def test_a_day_with_people_to_measure_says_how_many_and_is_no_zero_report(path: Path) -> None:
+    gate = LedgerOfGate()
+    gate.write(visit(body_c=None, follow_up=TO_MEASURE))
+    gate.at = MONDAY + timedelta(days=1)
+    gate.write(health())
+    fill(path, gate)
+    said, chinese = text(path), text(path, "zh")
+    assert "not measured, to be measured by hand: 1" in said
+    assert "未测出体温，须补测: 1" in chinese
+    assert "ero report" not in said
+    assert "零报告" not in chinese
 
 
 def test_a_silent_complete_day_is_an_explicit_zero_report(path: Path) -> None:

@@ -14,7 +14,14 @@ from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.store import Arrival
 from gated.contents import AlarmName
-from gated.vocabulary import Direction, Outcome, PassageResult, Reason, ReleaseResult
+from gated.vocabulary import (
+    TO_MEASURE,
+    Direction,
+    Outcome,
+    PassageResult,
+    Reason,
+    ReleaseResult,
+)
 from tests.collector_gate import (
     MONDAY,
     SHANGHAI,
@@ -139,6 +146,22 @@ def test_a_whole_day_with_findings_is_complete_but_no_zero_report(
     centre.take(gate)
     assert centre.lane().completeness is Completeness.COMPLETE
     assert not centre.lane().is_zero_report
+
+
+def test_whoever_was_admitted_unmeasured_is_a_finding(centre: Centre, gate: LedgerOfGate) -> None:
+    gate.write(visit())
+    gate.write(visit(body_c=None, follow_up=TO_MEASURE))
+    gate.write(visit(outcome=Outcome.SCREENED_ONLY, body_c=None, follow_up=TO_MEASURE))
+    gate.drill = True
+    gate.write(visit(body_c=None, follow_up=TO_MEASURE))
+    gate.drill = False
+    end_of_day(gate)
+    centre.take(gate)
+    lane = centre.lane()
+    assert (lane.counts.to_measure, lane.counts.findings) == (2, 2)
+    assert lane.completeness is Completeness.COMPLETE
+    assert not lane.is_zero_report
+    assert centre.report().total.to_measure == 2
 
 
 def test_a_whole_day_without_visits_is_a_zero_report(centre: Centre, gate: LedgerOfGate) -> None:

@@ -19,7 +19,7 @@ from gated.commands.ledger_output import csv_cell, printable
 from gated.errors import ExitCode
 from gated.ledger.files import close_leaving_wal, connect_writer
 from gated.ledger.writer import Stored
-from gated.vocabulary import Outcome, Reason
+from gated.vocabulary import TO_MEASURE, Outcome, Reason
 from gated.wire import split_link
 from tests.ledger_drafts import ack, link, open_ledger, passage, stamp, stored, visit
 
@@ -98,6 +98,28 @@ def test_the_daily_question_is_answered(made: Made, capsys: pytest.CaptureFixtur
         main(["ledger", "list", "--ledger", str(made.path), "--day", "1999-01-01"]) == ExitCode.OK
     )
     assert lines(capsys) == ["no such events"]
+
+
+def test_who_is_to_be_measured_by_hand_is_listed_and_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(path).ledger
+    ledger.append(
+        [
+            visit("0000000000aa"),
+            visit("0000000000bb", group="g3-2", follow_up=TO_MEASURE),
+            visit("0000000000cc", group=f"{TO_MEASURE}"),
+        ]
+    )
+    ledger.close()
+    assert main(["ledger", "list", "--ledger", str(path), "--to-measure"]) == ExitCode.OK
+    table = lines(capsys)
+    assert [row.split()[0] for row in table[1:-1]] == ["2"]
+    selection = ["--to-measure", "--format", "csv"]
+    assert main(["ledger", "export", "--ledger", str(path), *selection]) == ExitCode.OK
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out.removeprefix("\ufeff")))
+    assert (row["follow_up"], row["holder_group"]) == (TO_MEASURE, "g3-2")
 
 
 def test_one_event_or_one_visit_is_shown_in_full(

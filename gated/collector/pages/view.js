@@ -190,6 +190,9 @@ function devices(found) {
 function complaints(gate, lane) {
   const lines = [];
   if (gate.drill) lines.push(t("page", "drill"));
+  if (lane && lane.counts.to_measure) {
+    lines.push(`${t("report", "to_measure")}: ${lane.counts.to_measure}`);
+  }
   for (const gap of (lane && lane.gaps) || []) {
     if (gap.reason === "nothing_since" && !gate.online) continue; // "offline" says it already
     lines.push(t("gap", gap.reason) + (gap.records === null ? "" : ` (${gap.records})`));
@@ -243,6 +246,7 @@ function tags(entry) {
   if (entry.would_have && entry.would_have !== entry.outcome) {
     found.push(tag(`${t("report", "would_have_been_refused")}`, "staff"));
   }
+  if (entry.follow_up === "to_measure") found.push(tag(t("report", "to_measure"), "staff"));
   if (entry.drill) found.push(tag(t("page", "drill"), "staff"));
   if (entry.late) found.push(tag(t("page", "late")));
   if (entry.time_quality === "unknown") found.push(tag(t("page", "time_unknown"), "staff"));
