@@ -149,6 +149,23 @@ def test_the_buses_in_the_picture_are_those_of_the_example_on_a_pi_4() -> None:
     assert f"{thermometer.driver.upper()} {thermometer.options['variant']}" in text
 
 
+def test_a_bus_that_stands_in_for_another_takes_no_line_or_number_of_the_table() -> None:
+    page = (DOCS / "wiring.md").read_text(encoding="utf-8")
+    (prose,) = re.findall(r"^On a Pi 4 `i2c_vc`.*?\n\n", page, re.DOTALL | re.MULTILINE)
+    header = ("bus", "Pi 4", "its lines (data, clock)", "Pi 5", "its lines")
+    rows = table(page, *header)
+    buses = {re.findall(r"i2c-(\d+)", row["bus"])[0] for row in rows}
+    lines = {n for row in rows for n in re.findall(r"GPIO(\d+)", row["its lines (data, clock)"])}
+    lines |= {str(line) for line in example_lines().values()}
+    spare = re.findall(r"dtoverlay=i2c-gpio,bus=(\d+),i2c_gpio_sda=(\d+),i2c_gpio_scl=(\d+)", prose)
+    assert spare
+    for bus, *ends in spare:
+        assert bus not in buses
+        assert f"/dev/i2c-{bus}" in prose
+        assert lines.isdisjoint(ends)
+    assert "dtoverlay=i2c4" not in prose  # GPIO8, GPIO9, and the number 4, are in the table
+
+
 # --- places --------------------------------------------------------------------------------------
 
 
