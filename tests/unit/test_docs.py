@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from gated.actuators.signals import SIGNALS
 from gated.clock import TimeQuality
 from gated.config import Camera, CollectorConfig, GateConfig
 from gated.contents import AlarmName, Kind
-from gated.errors import ExitCode
+from gated.credentials.persons import load_persons
+from gated.errors import ConfigError, ExitCode
 from gated.facts.running import SILENT_AFTER_MS
 from gated.judgement import Judgement, TemperatureRules, admit_reading, judge_temperature
 from gated.messages import Credential, Reading
@@ -346,6 +348,34 @@ def test_every_bad_input_has_its_row() -> None:
         assert what in said
 
 
+def test_the_list_of_persons_on_the_page_is_one_and_a_wrong_line_is_told_as_it_says(
+    tmp_path: Path,
+) -> None:
+    section = (DOCS / "trust.md").read_text(encoding="utf-8").split("## Lists of persons", 1)[1]
+    path = tmp_path / "persons.txt"
+    path.write_text(section.split("```\n", 2)[1], encoding="utf-8")
+    listed = load_persons(path)
+    found = [[day for day in range(1, 10) if who in listed.on(date(2026, 12, day))]
+             for who in ("s-0412", "t-031", "t-007")]  # fmt: skip
+    assert found == [[1, 2, 3, 4, 5, 6], [*range(1, 10)], [3, 4, 5, 6]]
+    path.write_text("\n" * 6 + "s-0412 soon\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load_persons(path)
+    (row,) = (
+        r for r in table(OPERATE, "what", "what you see", "do") if "persons list" in r["what"]
+    )
+    (said,) = re.findall("`persons list …: (.*?)`", row["what you see"])
+    assert str(refused.value) == f"persons list {path}: {said}"
+
+
+def test_who_records_the_camera_by_hand_has_the_scanners_groups() -> None:
+    unit = (ROOT / "systemd/gated-scanner.service").read_text(encoding="utf-8")
+    (groups,) = re.findall("^SupplementaryGroups=(.*)$", unit, re.MULTILINE)
+    recipes = re.findall("sudo -u gated (.*)gated scan --record", OPERATE)
+    assert recipes
+    assert all(recipe.split() == ["-g", groups.split()[0]] for recipe in recipes)
+
+
 # --- names ---------------------------------------------------------------------------------------
 
 
@@ -458,6 +488,14 @@ def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_no_link_leaves_the_folder_that_a_package_installs() -> None:
+    pages = [page for page in PAGES if page.is_relative_to(DOCS)]
+    targets = {
+        (page.parent / link.partition("#")[0]).resolve() for page in pages for link in links(page)
+    }
+    assert {target for target in targets if not target.is_relative_to(DOCS)} == set()
 
 
 def test_every_page_is_in_the_index() -> None:
