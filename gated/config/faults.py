@@ -20,6 +20,8 @@ HIDDEN = "********"
 _LONGEST_SHOWN = 60
 _LARGEST_SHOWN = 10**18
 
+_SHAPE_OF_ENTRY = {Shape.CHOICES: Shape.CHOICE, Shape.TEXTS: Shape.TEXT}
+
 Path = tuple[int | str, ...]
 
 
@@ -76,8 +78,8 @@ def _line(details: ErrorDetails, keys: Mapping[str, Key], raw: Mapping[str, obje
         demand = "is too long (太长)"
     elif kind == "string_pattern_mismatch" and not key.example:
         demand = f"must be: {key.en}"
-    elif key.shape is Shape.CHOICES and isinstance(location[-1], int):
-        demand = replace(key, shape=Shape.CHOICE).demand()
+    elif key.shape in _SHAPE_OF_ENTRY and isinstance(location[-1], int):
+        demand = replace(key, shape=_SHAPE_OF_ENTRY[key.shape]).demand()
     else:
         demand = key.demand()
     return f"{shown}{value} : {demand}"

@@ -22,6 +22,7 @@ class Shape(enum.Enum):
     WHOLE = ("a whole number", "整数")
     SWITCH = ("true or false", "true 或 false")
     TEXT = ("a text in quotes", "带引号的文字")
+    TEXTS = ("a list of texts in quotes", "列表，各项为带引号的文字")
     CHOICE = ("one of", "只能是")
     CHOICES = ("a list of", "列表，只能是")
     TABLE = ("a table", "表")
@@ -70,7 +71,7 @@ class Key:
         if self.lowest is not None and self.highest is not None:
             return f"{self.lowest}{to}{self.highest}{unit}"
         if self.shape is Shape.TABLES and self.most is not None:
-            return f"{self.fewest}{to}{self.most}"
+            return f"{self.fewest or 0}{to}{self.most}"
         return self.example and f'"{self.example}"'
 
     def demand(self) -> str:
@@ -123,7 +124,7 @@ def _key(path: str, field: FieldInfo, inner: object, *, is_list: bool) -> Key:
     elif choices:
         shape = Shape.CHOICES if is_list else Shape.CHOICE
     else:
-        shape = _SHAPE_OF_TYPE.get(inner, Shape.TEXT)
+        shape = Shape.TEXTS if is_list else _SHAPE_OF_TYPE.get(inner, Shape.TEXT)
     return Key(
         path=path,
         shape=shape,

@@ -301,6 +301,19 @@ def test_the_mqtt_user_is_the_gates_name_when_there_is_a_password() -> None:
 COLLECTOR = '[collector]\nname = "centre-1"\nbroker = "mqtt://127.0.0.1:1883"\n'
 
 
+@pytest.mark.parametrize(
+    ("line", "demand"),
+    [
+        ('enough = [{ products = "EU/1/20/1528" }]', "must be a list of texts in quotes (须为"),
+        ("enough = [{ products = [207] }]", "must be a text in quotes (须为"),
+        ('enough = "all"', "must be a list of tables with 0 … 32 entries"),
+    ],
+)
+def test_a_list_is_asked_for_by_what_is_in_it(line: str, demand: str) -> None:
+    (fault,) = (f for f in refusal(with_keys("certificates", line)) if "must be" in f)
+    assert demand in fault
+
+
 def test_a_collector_listens_on_this_machine_only_unless_it_has_a_token(tmp_path: Path) -> None:
     path = tmp_path / "collector.toml"
     path.write_text(COLLECTOR)
