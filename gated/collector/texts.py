@@ -56,7 +56,7 @@ ALARMS: Mapping[str, Pair] = {
     AlarmName.SCANNER_LOST: ("扫码失联", "scanner lost"),
     AlarmName.SCANNER_RETURNED: ("扫码已恢复", "scanner is back"),
     AlarmName.LEDGER_RECOVERED: ("记录文件已修复", "ledger file recovered"),
-    AlarmName.LEDGER_FULL: ("存储已满，暂停放行", "storage is full: the gate stays shut"),
+    AlarmName.LEDGER_FULL: ("存储曾满，期间未放行", "storage was full: nobody was let in"),
     AlarmName.CHAIN_MISMATCH: ("记录链不一致，请检查存储卡", "chain mismatch: check the card"),
     AlarmName.CODE_REFUSED_REPEATEDLY: ("多次出示无效码", "codes refused again and again"),
     AlarmName.COMMAND_REFUSED: ("已拒绝无效指令", "a command was refused"),

@@ -70,6 +70,11 @@ def test_no_text_of_the_page_is_left_over() -> None:
     assert [key for key in GROUPS["page"] if key not in used] == []
 
 
+def test_an_alarm_that_comes_when_storage_has_room_again_speaks_of_what_was() -> None:
+    assert "storage was full" in say("alarm", AlarmName.LEDGER_FULL, "en")
+    assert "曾满" in say("alarm", AlarmName.LEDGER_FULL, "zh")
+
+
 def test_all_texts_are_given_in_both_languages() -> None:
     texts = all_texts()
     assert set(texts) == set(LANGS)
