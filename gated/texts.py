@@ -64,7 +64,7 @@ PROMPTS: Mapping[Prompt, Pair] = {
         "Staff: show the contact value, then press the button",
     ),
     Prompt.SHUT_GATE: ("请把闸门关好", "Please shut the gate"),
-    Prompt.CLOSED: ("今日不开放，请联系值班人员", "Closed now, please speak to the staff on duty"),
+    Prompt.CLOSED: ("暂不开放，请联系值班人员", "Closed now, please speak to the staff on duty"),
     Prompt.OUT_OF_ORDER: ("设备故障，请找值班人员", "Out of order, please find the staff on duty"),
 }
 

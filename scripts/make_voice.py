@@ -51,7 +51,7 @@ PINYIN = {
     "老师：请先刷工作卡": "lao3shi1, qing3 xian1 shua1 gong1zuo4ka3",
     "老师：请扫体温值，再按按钮": "lao3shi1, qing2 sao2 ti3wen1 zhi2, zai4 an4 an4niu3",
     "请把闸门关好": "qing2 ba3 zha2men2 guan1hao3",
-    "今日不开放，请联系值班人员": ("jin1ri4 bu4 kai1fang4, qing3 lian2xi4 zhi2ban1 ren2yuan2"),
+    "暂不开放，请联系值班人员": ("zan4 bu4 kai1fang4, qing3 lian2xi4 zhi2ban1 ren2yuan2"),
     "设备故障，请找值班人员": "she4bei4 gu4zhang4, qing2 zhao3 zhi2ban1 ren2yuan2",
 }
 

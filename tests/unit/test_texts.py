@@ -89,6 +89,11 @@ def test_every_beep_is_heard_and_ends() -> None:
         assert sum(signal.beeps_s) <= 1.0
 
 
+def test_a_closed_gate_promises_no_day_in_either_language() -> None:
+    assert not set("今明日天") & set(say(PROMPTS[Prompt.CLOSED], "zh-Hans"))
+    assert "day" not in say(PROMPTS[Prompt.CLOSED], "en")
+
+
 def test_say_picks_the_language() -> None:
     assert say(("好", "good"), "zh-Hans") == "好"
     assert say(("好", "good"), "en") == "good"
