@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_use,
         metavar="USE",
         help="the only thing that its keys may sign; may be repeated: GP1 (every pass), "
-        "GP1/visitor (or another category), GP1/attendant, WeCom, revocations, HC1, NZCP, SHC",
+        "GP1/visitor (or another category), GP1/attendant, WeCom, revocations, HC1, NZCP, SHC, "
+        "commands (what the centre orders; with it commands/config, commands/trust)",
     )
     add.add_argument(
         "--issuer", metavar="URL", help="its keys count only for codes that name this issuer 签发者"

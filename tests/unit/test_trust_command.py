@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -475,6 +476,14 @@ def test_a_folder_that_is_missing_is_a_fault_of_the_set_up(folder: Path, trust: 
 
 
 # --- with a configuration: the lists -------------------------------------------------------------
+
+
+def test_the_help_names_every_use_that_a_key_may_have(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["trust", "add", "--help"])
+    said = re.split(r"[\s,()]+", capsys.readouterr().out)
+    named = {use for use in KNOWN_USES if not use.startswith("GP1/")} | {"GP1/visitor"}
+    assert named - set(said) == set()
 
 
 def a_list(*ids: bytes, version: int = 1, at: datetime = NOW) -> bytes:
