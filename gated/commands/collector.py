@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gated.errors import ExitCode, GatedError
+from gated.texts import cli_language
 
 if TYPE_CHECKING:
     from gated.collector.databases import Database
@@ -32,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report = actions.add_parser("report", help="one day's report, or the zero report 日报")
     _add_source(report)
     report.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="default: today")
-    report.add_argument("--json", action="store_true", help="for programs")
-    report.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh 语言")
+    _add_form(report)
 
     for name, text in (
         ("gates", "every gate: what is stored, what is missing 闸机"),
@@ -42,8 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         shown = actions.add_parser(name, help=text)
         _add_source(shown)
-        shown.add_argument("--json", action="store_true", help="for programs")
-        shown.add_argument("--lang", choices=("zh", "en"), default="zh", help="default: zh 语言")
+        _add_form(shown)
 
     from gated.commands import collector_claim, collector_export
 
@@ -85,6 +84,16 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--database", metavar="FILE|postgresql://…", help="instead of the configuration's"
+    )
+
+
+def _add_form(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--lang",
+        choices=("zh", "en"),
+        default="en" if cli_language() == "en" else "zh",
+        help="default: the terminal's 语言",
     )
 
 

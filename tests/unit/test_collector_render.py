@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -156,10 +157,24 @@ def test_the_command_prints_the_report_of_a_day(
     assert "visits: in 4" in capsys.readouterr().out
     assert main(["collector", "report", *source, "--day", "2026-03-02", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["total"]["visits"] == {"in": 4}
-    assert main(["collector", "gates", *source]) == 0
+    assert main(["collector", "gates", *source, "--lang", "zh"]) == 0
     assert "已存至 5" in capsys.readouterr().out
     assert main(["collector", "gates", *source, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["upto"] == 5
+
+
+@pytest.mark.parametrize("action", ["report", "gates", "status", "gaps"])
+def test_the_command_speaks_the_terminals_language_unless_told_otherwise(
+    action: str, path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(path, LedgerOfGate())
+    said = {}
+    for spoken, words in (("zh", []), ("en", []), ("en", ["--lang", "zh"])):
+        monkeypatch.setenv("GATED_LANG", spoken)
+        main(["collector", action, "--database", str(path), *words])
+        said[spoken, *words] = capsys.readouterr().out
+    chinese, english, told = (re.search("[\u4e00-\u9fff]", text) for text in said.values())
+    assert (bool(chinese), bool(english), bool(told)) == (True, False, True)
 
 
 def test_the_command_names_a_database_that_is_not_there(
