@@ -14,7 +14,7 @@ from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.web import Page, PageServer
 from gated.contents import AlarmName
-from gated.vocabulary import HolderCategory, Outcome, Reason, ReleaseResult
+from gated.vocabulary import TO_MEASURE, HolderCategory, Outcome, Reason, ReleaseResult
 from tests.brokers import wait_until
 from tests.browser import Browser
 from tests.collector_gate import (
@@ -159,6 +159,19 @@ def test_the_page_shows_todays_figures_gates_and_entries(site: Site, browser: Br
     assert browser.evaluate(ROWS) == 5
     first = str(browser.evaluate("document.querySelector('.entry').innerText"))
     assert "temperature at or above the threshold" in first  # the newest is on top
+    assert browser.console == []
+
+
+def test_whoever_is_to_be_measured_is_marked_and_counted(site: Site, browser: Browser) -> None:
+    gate = site.gate
+    gate.write(visit(visit_id="a"))
+    gate.write(visit(visit_id="b", body_c=None, follow_up=TO_MEASURE))
+    site.store.ingest([*arrivals(gate.messages), gate.state_arrival(gate.state())])
+    browser.open(f"{site.url}/?lang=en")
+    assert browser.shows("not measured, to be measured by hand: 1")
+    rows = browser.evaluate("[...document.querySelectorAll('.entry')].map(e => e.innerText)")
+    assert isinstance(rows, list)
+    assert ["to be measured by hand" in str(row) for row in rows] == [True, False]
     assert browser.console == []
 
 
