@@ -101,7 +101,10 @@ class HttpPost:
         except (OSError, UnicodeError):
             return PostFailure.NAME
         for family, kind, protocol, _, where in found:
-            plain = socket.socket(family, kind, protocol)
+            try:
+                plain = socket.socket(family, kind, protocol)
+            except OSError:  # a name may have addresses of a family that this system has not
+                continue
             try:
                 plain.settimeout(self._left_s(until))
                 plain.connect(where)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import resource
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -102,6 +103,16 @@ def test_a_server_that_is_slow_in_any_way_is_left_in_time(receiver: Receiver, an
 def test_a_server_that_is_not_there_is_said_to_be_so(receiver: Receiver) -> None:
     receiver.end()
     assert post(receiver.port) is PostFailure.UNREACHABLE
+
+
+def test_a_system_that_makes_no_socket_does_not_reach_the_server(receiver: Receiver) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))  # as where IPv6 is switched off
+    try:
+        answer = post(receiver.port)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert answer is PostFailure.UNREACHABLE
 
 
 # --- the queue and the sender ---------------------------------------------------------------------
