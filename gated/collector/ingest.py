@@ -211,6 +211,7 @@ class Ingest:
         until = self._clock.monotonic_s() + delay_s
         while not stop.is_set() and (left_s := until - self._clock.monotonic_s()) > 0:
             beat()
+            self._delete_expired()  # a promise that no broker is needed for
             stop.wait(min(left_s, _IDLE_POLL_S))
 
 

@@ -448,3 +448,25 @@ def test_expired_person_links_are_looked_for_at_the_start_and_every_hour(
 
     run(ThreeHours(clock, [None]), store, clock)
     assert len(store.deletions) == 3
+
+
+def test_expired_person_links_are_looked_for_while_no_broker_can_be_reached(
+    store: FailingStore, clock: FakeClock
+) -> None:
+    class Stop(threading.Event):
+        """Set after three hours; waiting for it is over at once."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            clock.advance(timeout or 0.0)
+            if clock.elapsed_s >= 3 * 3_600:
+                self.set()
+            return self.is_set()
+
+    def refuse(_topic: str, _will: bytes) -> FakeConnection:
+        raise BrokerUnavailable("connection refused")
+
+    ingest = Ingest(
+        name="county", broker_url="mqtt://broker:1883", connect=refuse, store=store, clock=clock
+    )
+    ingest.run(Stop(), lambda: None)
+    assert len(store.deletions) == 3
