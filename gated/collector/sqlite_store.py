@@ -31,6 +31,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, keep_person_days: int) -> None:
         self._keep_days = keep_person_days
+        self._has_dirty_wal = True  # for all we know: a process before us may have been stopped
         self._connection = open_for_writing(path)
         try:
             self._witness = Witness(path)
@@ -115,11 +116,19 @@ class SqliteStore:
             )
             count += erased.rowcount
             count += sqlite_uses.delete_expired(connection, oldest_ms)
-        if count:
-            # secure_delete overwrites in the file, but the log still holds the old pages.
-            with translated("cannot empty the log"):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._has_dirty_wal = self._has_dirty_wal or count > 0
+        if self._has_dirty_wal:
+            self._has_dirty_wal = not self._scrub()
         return count
+
+    def _scrub(self) -> bool:
+        """Empty the ``-wal``; return whether it is, which a reader can prevent.
+
+        secure_delete overwrites in the file, but the log still holds the old pages.
+        """
+        with translated("cannot empty the log"):
+            (is_busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
 
     def close(self) -> None:
         self._connection.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.store import Problem
 from gated.errors import StorageError
@@ -45,6 +46,27 @@ def test_a_deleted_person_link_is_in_no_byte_of_the_files(
     assert found()
     store.delete_expired(ms(gate.at + timedelta(days=15)))
     assert not found()
+    store.close()
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_deleted_person_link_that_a_reader_kept_in_the_log_goes_once_nobody_reads(
+    gate: LedgerOfGate, path: Path, is_restarted: bool
+) -> None:
+    store, log = SqliteStore(path, keep_person_days=14), path.with_name("records.db-wal")
+    store._connection.execute("PRAGMA busy_timeout = 0")
+    store.ingest([gate.write(visit(), link=LINK).arrival()])
+    reader = SqliteReader(path)
+    with reader.snapshot():
+        reader.last_id()
+        assert store.delete_expired(ms(gate.at + timedelta(days=15))) == 1
+        assert LINK.salt.encode() in log.read_bytes()
+    if is_restarted:  # the reader's connection keeps the log
+        store.close()
+        store = SqliteStore(path, keep_person_days=14)
+    assert store.delete_expired(ms(gate.at + timedelta(days=15, hours=1))) == 0
+    assert LINK.salt.encode() not in log.read_bytes()
+    reader.close()
     store.close()
 
 
