@@ -25,6 +25,7 @@ from gated.collector.postgres_connection import (
     open_for_writing,
     translated,
 )
+from gated.collector.sql_links import FIND_LONGER, SHORTEN
 from gated.collector.sql_reader import progress_of
 from gated.collector.store import Arrival, ChainKey, IngestResult, Progress, UsesPage
 from gated.errors import StorageError
@@ -52,6 +53,11 @@ class PostgresStore:
         self._address = address
         self._keep_days = keep_person_days
         self._connection, self._epoch = open_for_writing(address)
+        try:
+            self._shorten_links()
+        except StorageError:
+            self._connection.close()
+            raise
 
     @property
     def collector_epoch(self) -> str:
@@ -64,6 +70,18 @@ class PostgresStore:
             self._connection, self._epoch = open_for_writing(self._address)
         with translated(doing):
             yield self._connection
+
+    def _shorten_links(self) -> None:
+        keep_ms = self._keep_days * DAY_MS
+        with self._working("cannot shorten how long person links are kept") as connection:
+            if not PostgresQueries(connection).rows(FIND_LONGER, (keep_ms,)):
+                return
+            with connection.transaction():
+                # However long it takes, and however long another ingester is at it.
+                connection.execute("SET LOCAL statement_timeout = 0")
+                connection.execute("SET LOCAL lock_timeout = 0")
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (DELETION_LOCK,))
+                connection.execute(SHORTEN.replace("?", "%s"), (keep_ms, keep_ms))
 
     def ingest(self, batch: Sequence[Arrival]) -> IngestResult:
         read = read_batch(batch)

@@ -10,6 +10,7 @@ from pathlib import Path
 from gated.collector import sqlite_uses
 from gated.collector.batch import Batch, read_batch
 from gated.collector.intake import DAY_MS
+from gated.collector.sql_links import FIND_LONGER, SHORTEN
 from gated.collector.sql_reader import read_progress
 from gated.collector.sqlite_batch import SqliteTables
 from gated.collector.sqlite_reader import SqliteQueries
@@ -37,6 +38,7 @@ class SqliteStore:
             self._witness = Witness(path)
             with self._transaction() as connection:
                 self._epoch = self._witness.recognise(connection)
+                self._shorten_links(connection)
             self._witness.note(read_newest(self._connection))
         except StorageError:
             self._connection.close()
@@ -58,6 +60,11 @@ class SqliteStore:
             finally:
                 if connection.in_transaction:  # also when the commit itself failed
                     connection.execute("ROLLBACK")
+
+    def _shorten_links(self, connection: sqlite3.Connection) -> None:
+        keep_ms = self._keep_days * DAY_MS
+        if connection.execute(FIND_LONGER, (keep_ms,)).fetchone():
+            connection.execute(SHORTEN, (keep_ms, keep_ms))
 
     def ingest(self, batch: Sequence[Arrival]) -> IngestResult:
         read = read_batch(batch)

@@ -12,7 +12,7 @@ from gated.clock import TimeQuality
 from gated.collector.store import Arrival, ChainKey, Progress, Store
 from gated.errors import StorageError
 from gated.wire import GENESIS, PersonLink, chain_hash, join_link
-from tests.collector_gate import LedgerOfGate, arrivals, ms, visit, with_payload
+from tests.collector_gate import MONDAY, LedgerOfGate, arrivals, ms, visit, with_payload
 from tests.stores import LAYOUTS, DatabaseUnderTest, NewDatabase
 
 pytestmark = pytest.mark.parametrize(
@@ -313,6 +313,29 @@ def test_a_person_link_is_kept_beside_the_body_and_ends(
     assert store.delete_expired(expires - 1) == 0
     assert store.delete_expired(expires) == 1
     assert database.rows("SELECT * FROM link") == []
+
+
+@pytest.mark.parametrize("keep_days", [0, 3])
+def test_links_are_brought_down_to_a_span_that_became_shorter(
+    gate: LedgerOfGate, database: DatabaseUnderTest, keep_days: int
+) -> None:
+    received = gate.at + timedelta(days=10)
+    store = database.store(keep_person_days=21)
+    for clock_error, quality in (
+        (timedelta(), TimeQuality.TRUSTED),
+        (timedelta(days=10), TimeQuality.TRUSTED),
+        (timedelta(days=400), TimeQuality.HOLDOVER),  # counts from its arrival, as at the storing
+        (timedelta(days=-9_000), TimeQuality.UNKNOWN),
+    ):
+        gate.at, gate.time_quality = MONDAY + clock_error, quality
+        store.ingest([gate.write(visit(), link=LINK).arrival(received)])
+    store.close()
+    began = [MONDAY + timedelta(seconds=1), *[received] * 3]
+    for shorter in (keep_days, 21):  # and a longer one brings nobody back
+        database.store(keep_person_days=shorter).close()
+        assert database.rows("SELECT expires_at_ms FROM link ORDER BY seq") == [
+            (ms(moment + timedelta(days=keep_days)),) for moment in began
+        ]
 
 
 def test_a_link_that_is_already_too_old_is_not_stored(
