@@ -171,8 +171,9 @@ class Page:
 
     async def _stream(self, after: int | None) -> AsyncIterator[str]:
         self._viewers += 1
-        reader = await run_in_threadpool(self._open_reader)
+        reader: Reader | None = None
         try:
+            reader = await run_in_threadpool(self._open_reader)
             yield f"retry: {RECONNECT_MS}\n\n"
             last = await run_in_threadpool(reader.last_id)
             if after is None or not 0 <= last - after <= MAX_ENTRIES:
@@ -194,7 +195,8 @@ class Page:
                 await _pause(LOOK_EVERY_S)
         finally:
             self._viewers -= 1
-            reader.close()
+            if reader is not None:
+                reader.close()
 
 
 class PageServer:

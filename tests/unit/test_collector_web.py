@@ -17,7 +17,7 @@ from gated.clock import FakeClock
 from gated.collector.guard import PageToken
 from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
-from gated.collector.web import Page, PageServer
+from gated.collector.web import MAX_VIEWERS, Page, PageServer
 from gated.errors import ConfigError, GatedError
 from gated.wire import PersonLink
 from tests.collector_gate import MONDAY, LedgerOfGate, arrivals, health, visit
@@ -55,11 +55,12 @@ class Site:
         self.path = folder / "records.db"
         self.store = SqliteStore(self.path, keep_person_days=14)
         self.gate = LedgerOfGate()
+        self.stop = threading.Event()
         self.page = Page(
             lambda: SqliteReader(self.path),
             clock=FakeClock(wall=MONDAY + timedelta(hours=1)),
             zone=ZoneInfo("Asia/Shanghai"),
-            stop=threading.Event(),
+            stop=self.stop,
         )
 
     def client(self, token: PageToken | None = None) -> Client:
@@ -233,6 +234,16 @@ def test_a_database_that_went_away_is_said(site: Site) -> None:
     answer = site.client().get("/api/gates")
     assert answer.status_code == 503
     assert "does not exist" in answer.json()["error"]
+
+
+def test_viewers_whom_no_database_answers_leave_room_for_others(site: Site, tmp_path: Path) -> None:
+    away = site.path.rename(tmp_path / "away.db")
+    for _ in range(MAX_VIEWERS + 1):
+        with pytest.raises(RuntimeError):  # what ends a stream that has begun
+            site.client().get("/events")
+    away.rename(site.path)
+    site.stop.set()
+    assert site.client().get("/events").status_code == 200
 
 
 # --- entries of one day and one gate --------------------------------------------------------------
