@@ -66,7 +66,7 @@ class ClaimProblem(enum.StrEnum):
     UNREADABLE = "unreadable"  # not sealed with this code's secret
     RETAINED = "retained"  # a message that the broker kept, which nobody means now
     WRONG_GATE = "wrong_gate"  # the code is for another gate than was asked for
-    NOT_SIGNING = "not_signing"  # the centre has no CA for gates
+    NOT_SIGNING = "not_signing"  # the centre has no CA for gates, or it has ended
 
 
 class Request(BaseModel):

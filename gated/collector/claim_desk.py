@@ -19,7 +19,7 @@ from gated.claims import (
 from gated.clock import Clock
 from gated.collector.claim_book import MAX_FAILURES, Claim, ClaimBook, Issued
 from gated.collector.claim_signing import GateAuthority
-from gated.errors import CannotWrite, StorageError, WireError
+from gated.errors import CannotWrite, ConfigError, StorageError, WireError
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,9 @@ class ClaimDesk:
             answer = seal_answer(key, message, request, grant)
         except WireError:
             return ClaimProblem.UNREADABLE
+        except ConfigError as exc:
+            log.error("claim %s: %s", claim.id, exc)
+            return ClaimProblem.NOT_SIGNING
         # Durable before it is sent: what was given is known, and the code is used.
         self._note(claim, certificate.serial_number, certificate.not_valid_after_utc, now)
         used = claim.without_secrets().model_copy(

@@ -45,8 +45,10 @@ class GateAuthority:
 
         The request says nothing but which key it is; the name is ours.
 
-        Raises: WireError: no request, or signed with another key.
+        Raises: WireError: no request, or signed with another key; ConfigError: the CA has ended, or
+            can sign no such name.
         """
+        self.check_life(now)
         try:
             csr = x509.load_pem_x509_csr(csr_pem.encode())
             key = csr.public_key()
@@ -54,7 +56,28 @@ class GateAuthority:
                 raise WireError("the request is not signed by its own elliptic key")
         except _NO_REQUEST as exc:
             raise WireError("no certificate request") from exc
-        signed = (
+        try:
+            signed = self._sign(key, user, now)
+        except ValueError as exc:
+            raise ConfigError(f"{self._name} cannot sign {user!a}: {exc} (无法签发)") from exc
+        chain = b"".join(each.public_bytes(_PEM) for each in (signed, self.certificate))
+        return signed, chain.decode("ascii")
+
+    def check_life(self, now: datetime) -> None:
+        """Raise ConfigError if the CA's own certificate has ended."""
+        end = self.certificate.not_valid_after_utc
+        if now >= end:
+            raise ConfigError(
+                f"{self._name} ended on {end:%Y-%m-%d %H:%M} UTC, and with it all that it signed: "
+                "make a new one (签发闸机证书的 CA 已过期)"
+            )
+
+    @property
+    def _name(self) -> str:
+        return f"the CA for gates ({describe(self.certificate).name})"
+
+    def _sign(self, key: ec.EllipticCurvePublicKey, user: str, now: datetime) -> x509.Certificate:
+        return (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)]))
             .issuer_name(self.certificate.subject)
@@ -69,11 +92,13 @@ class GateAuthority:
             .add_extension(self._key_identifier(), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        chain = b"".join(each.public_bytes(_PEM) for each in (signed, self.certificate))
-        return signed, chain.decode("ascii")
 
     def revocation_list(self, issued: Iterable[Issued], now: datetime) -> bytes:
-        """Return the CRL in PEM form. A broker that has it lets in none that is on it."""
+        """Return the CRL in PEM form. A broker that has it lets in none that is on it.
+
+        Raises: ConfigError: the CA has ended.
+        """
+        self.check_life(now)
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)

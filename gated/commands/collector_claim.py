@@ -100,11 +100,13 @@ def _new(args: argparse.Namespace, config: CollectorConfig, book: ClaimBook, now
             "claims.enabled is not set in collector.toml: the collector answers no claims "
             "(未启用认领)"
         )
-    if load_authority(claims) is None:
+    authority = load_authority(claims)
+    if authority is None:
         raise ConfigError(
             "claims.ca_cert_file and ca_key_file are not set in collector.toml: nobody could sign "
             "the gate's certificate (未配置签发闸机证书的 CA)"
         )
+    authority.check_life(now)
     site, gate = _site_and_gate(args.gate)
     if not args.replace:
         _refuse_known(site, gate, config, book)

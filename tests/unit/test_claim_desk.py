@@ -45,10 +45,12 @@ class Centre:
         (folder / "ca.key").write_bytes(CA.key_pem)
         (folder / "ca.key").chmod(0o600)
         settings = ClaimSettings(ca_cert_file=folder / "ca.pem", ca_key_file=folder / "ca.key")
-        authority = load_authority(settings if has_ca else ClaimSettings())
-        self.desk = ClaimDesk(self.book, authority, self.clock)
+        self.authority = load_authority(settings if has_ca else ClaimSettings())
+        self.desk = ClaimDesk(self.book, self.authority, self.clock)
 
-    def new(self, gate: str = "east-1", *, replaces: bool = False) -> ClaimCode:
+    def new(
+        self, gate: str = "east-1", *, replaces: bool = False, user: str | None = None
+    ) -> ClaimCode:
         now = self.clock.now()
         with self.book.locked():
             code = make_code({claim.id for claim in self.book.claims()})
@@ -57,7 +59,7 @@ class Centre:
             )
             self.book.put(
                 Claim(
-                    id=code.id, site="lixin-primary", gate=gate, user=gate, made_at=now,
+                    id=code.id, site="lixin-primary", gate=gate, user=user or gate, made_at=now,
                     expires_at=now + timedelta(minutes=60), key=code.key().hex(), grant=grant,
                     replaces=replaces,
                 )
@@ -165,6 +167,27 @@ def test_a_letter_that_is_too_long_is_not_opened(centre: Centre) -> None:
 def test_a_centre_without_a_ca_says_so(tmp_path: Path) -> None:
     centre = Centre(tmp_path, has_ca=False)
     code = centre.new()
+    assert centre.ask(code, Machine().letter(code)) == "not_signing"
+
+
+@pytest.mark.parametrize("after_end_s", [60.0, 7_200.0])
+def test_a_ca_that_has_ended_signs_nothing_and_uses_nothing_up(
+    centre: Centre, after_end_s: float
+) -> None:
+    assert centre.authority is not None
+    left = centre.authority.certificate.not_valid_after_utc - centre.clock.now()
+    centre.clock.advance(left.total_seconds() + after_end_s)
+    code = centre.new()
+    assert centre.ask(code, Machine().letter(code)) == "not_signing"
+    assert not centre.book.issued()
+    claim = centre.book.claim(code.id)
+    assert claim is not None
+    assert claim.is_open(centre.clock.now())
+
+
+@pytest.mark.parametrize("user", ["x" * 65, "闸" * 22])
+def test_a_user_that_no_certificate_can_name_is_not_signed(centre: Centre, user: str) -> None:
+    code = centre.new(user=user)  # as somebody's hand may have written it
     assert centre.ask(code, Machine().letter(code)) == "not_signing"
 
 
