@@ -188,7 +188,7 @@ class WebhookSender:
             if self._clock.monotonic_s() >= self._pause_until:
                 alarm = self._alarms.next(self._now_ms())
                 if alarm is not None:
-                    self._send(alarm, beat, stop)
+                    self._send_or_wait(alarm, beat, stop)
                     is_busy = True
         except StorageError as exc:
             if not self._is_storage_failing:
@@ -205,6 +205,15 @@ class WebhookSender:
 
     def _live(self, arrival: Arrival) -> OwedAlarm | None:
         return live_alarm(arrival, self._wanted)
+
+    def _send_or_wait(
+        self, alarm: OwedAlarm, beat: Callable[[], None], stop: threading.Event
+    ) -> None:
+        try:
+            self._send(alarm, beat, stop)
+        except StorageError:
+            self._back_off()  # it may have been posted, and is the next one again
+            raise
 
     def _send(self, alarm: OwedAlarm, beat: Callable[[], None], stop: threading.Event) -> None:
         id_ = message_id(alarm)
@@ -237,8 +246,7 @@ class WebhookSender:
             log.warning("the webhook refuses %s with %d; it is tried again", id_, status)
         else:
             self._put_off(alarm, 0.0)
-            self._pause(self._delay_s * self._jitter(0.5, 1.0))
-            self._delay_s = min(MAX_DELAY_S, self._delay_s * 2)
+            self._back_off()
             what = f"answers {answer.status}" if isinstance(answer, Answer) else answer.value
             self._say(f"does not take alarms: {what}; they are kept and tried again")
 
@@ -275,6 +283,10 @@ class WebhookSender:
 
     def _put_off(self, alarm: OwedAlarm, delay_s: float) -> None:
         self._alarms.put_off(alarm, self._now_ms() + round(delay_s * 1_000))
+
+    def _back_off(self) -> None:
+        self._pause(self._delay_s * self._jitter(0.5, 1.0))
+        self._delay_s = min(MAX_DELAY_S, self._delay_s * 2)
 
     def _pause(self, delay_s: float) -> None:
         self._pause_until = MonoSeconds(self._clock.monotonic_s() + delay_s)

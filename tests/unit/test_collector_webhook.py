@@ -291,6 +291,21 @@ def test_one_alarm_that_is_refused_does_not_hold_up_the_others(rig: Rig) -> None
     assert alarms_waiting(rig.path) == 0
 
 
+@pytest.mark.parametrize("answer", [204, 422, 503])
+def test_a_queue_that_cannot_be_written_does_not_flood_the_receiver(rig: Rig, answer: int) -> None:
+    rig.script.always = answer
+    message = rig.gate.write(alarm(AlarmName.STAFF_CALLED))
+    rig.store_late(message)
+    rig.queue.take_recorded(EVERY, 0)
+    rig.queue._connection.execute("PRAGMA query_only = ON")
+    rig.work(3_600.0)
+    assert 3_600 / MAX_DELAY_S <= len(rig.script.ids) <= 3_600 / MAX_DELAY_S + 8
+    rig.queue._connection.execute("PRAGMA query_only = OFF")
+    rig.script.always = 204
+    rig.work(MAX_DELAY_S)
+    assert alarms_waiting(rig.path) == 0
+
+
 def test_after_a_restart_what_is_owed_is_still_owed(rig: Rig) -> None:
     rig.script.always = 500
     message = rig.gate.write(alarm(AlarmName.STAFF_CALLED))
