@@ -92,7 +92,7 @@ class Unreadable:
     chain: ChainKey | None
     seq: int | None
     raw: bytes
-    body_sha: bytes
+    body_sha: bytes  # without the link, where one can be split off
     error: str
 
 
@@ -236,9 +236,17 @@ def _set_aside(arrival: Arrival, site: str, gate: str, error: str) -> Unreadable
         chain=chain,
         seq=seq,
         raw=arrival.payload,
-        body_sha=hashlib.sha256(arrival.payload).digest(),
+        body_sha=hashlib.sha256(_without_link(arrival.payload)).digest(),
         error=error[:_MAX_ERROR_CHARACTERS].encode(errors="replace").decode().replace("\0", "?"),
     )
+
+
+def _without_link(payload: bytes) -> bytes:
+    """Return what the gate has hashed: of a newer gate's message the body, else all of it."""
+    try:
+        return split_link(payload)[0]
+    except WireError:
+        return payload
 
 
 def _place_in(payload: bytes) -> tuple[object, object]:

@@ -150,6 +150,22 @@ def test_a_poison_message_is_kept_raw_and_counted_in_the_chain(
     assert store.ingest([poison]).duplicates == 1
 
 
+def test_what_a_newer_gate_says_is_chained_without_its_link_and_kept_with_it(
+    store: Store, gate: LedgerOfGate, database: DatabaseUnderTest
+) -> None:
+    newer = gate.write(visit(), link=LINK)
+    body, payload = (raw.replace(b'"granted"', b'"waved"') for raw in (newer.body, newer.payload))
+    result = store.ingest([with_payload(newer, payload).arrival()])
+    assert (result.stored, result.quarantined) == (1, 1)
+    assert store.progress([gate.chain]) == [
+        Progress(gate.chain, 1, chain_hash(GENESIS, 1, body))  # as the gate has it
+    ]
+    assert database.rows("SELECT problem, body FROM quarantine") == [("unreadable", payload)]
+    without = with_payload(newer, body).arrival()  # its link has expired at the gate
+    assert store.ingest([without]).duplicates == 1
+    assert len(problems(database)) == 1
+
+
 def test_a_poison_message_that_nothing_places_is_kept_without_a_number(
     store: Store, gate: LedgerOfGate, database: DatabaseUnderTest
 ) -> None:
