@@ -10,13 +10,17 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from gated.collector.completeness import Gap, GapReason, Proof, prove
 from gated.collector.store import ChainEvidence, GateRow, Lane, Reader, Tally
-from gated.contents import Kind
+from gated.contents import AlarmName, Kind
 from gated.vocabulary import TO_MEASURE, Outcome, PassageResult, Reason, ReleaseResult
 
 HEALTH_REASONS = frozenset(
     {Reason.TEMPERATURE_HIGH, Reason.LISTED_PERSON, Reason.CODE_RED, Reason.CODE_YELLOW}
 )
 """Reasons that somebody must be looked after: none of them may occur on a day without findings."""
+HEALTH_ALARMS = frozenset(
+    {AlarmName.TEMPERATURE_HIGH, AlarmName.LISTED_PERSON, AlarmName.CODE_RED_OR_YELLOW}
+)
+"""The same where another reason outranks those, or the gate only observes."""
 REFUSALS = frozenset({Outcome.DENIED, Outcome.SEE_STAFF})
 
 
@@ -39,6 +43,7 @@ class Counts:
     passages: Counter[str] = field(default_factory=Counter)  # by result
     alarms: Counter[str] = field(default_factory=Counter)
     to_measure: int = 0  # admitted, or screened, without a judged temperature
+    health_visits: int = 0  # at or above the threshold, or refused for one of HEALTH_REASONS
     second_measurements: int = 0
     would_have_been_refused: int = 0  # in the mode "observe"
     boots: int = 0
@@ -68,6 +73,9 @@ class Counts:
             self.refusals[tally.reason or ""] += tally.count
         if tally.follow_up == TO_MEASURE:
             self.to_measure += tally.count
+        is_refused_for_health = tally.outcome in REFUSALS and tally.reason in HEALTH_REASONS
+        if tally.is_at_threshold or is_refused_for_health:
+            self.health_visits += tally.count
         if tally.is_second:
             self.second_measurements += tally.count
         if tally.would_have in REFUSALS:
@@ -78,6 +86,7 @@ class Counts:
         for mine, theirs in zip(self._counters(), other._counters(), strict=True):
             mine.update(theirs)
         self.to_measure += other.to_measure
+        self.health_visits += other.health_visits
         self.second_measurements += other.second_measurements
         self.would_have_been_refused += other.would_have_been_refused
         self.boots += other.boots
@@ -94,8 +103,9 @@ class Counts:
     @property
     def findings(self) -> int:
         """Return how much there is that a day without findings must not have."""
+        alarms = sum(self.alarms[name] for name in HEALTH_ALARMS)
         return (
-            sum(self.refusals[reason] for reason in HEALTH_REASONS)
+            max(self.health_visits, alarms)  # most visits have their alarm
             + self.releases[ReleaseResult.ISOLATED]
             + self.releases[ReleaseResult.OVERRIDE]
             + self.passages[PassageResult.FORCED]

@@ -193,10 +193,11 @@ class SqlReader:
         rows = self._queries.rows(
             """
             SELECT site, gate, kind, drill, direction, outcome, reason, would_have, follow_up,
-                   result, alarm, coalesce(attempt, 0) >= 2, COUNT(*)
+                   result, alarm, coalesce(attempt, 0) >= 2,
+                   coalesce(body_c >= threshold_c, false), COUNT(*)
             FROM record
             WHERE at_ms >= ? AND at_ms < ? AND time_quality <> 'unknown'
-            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
             """,
             (from_ms, to_ms),
         )
@@ -213,7 +214,8 @@ class SqlReader:
                 result=row[9],
                 alarm=row[10],
                 is_second=bool(row[11]),
-                count=row[12],
+                is_at_threshold=bool(row[12]),
+                count=row[13],
             )
             for row in rows
         ]

@@ -216,6 +216,7 @@ class Tally:
     result: str | None
     alarm: str | None
     is_second: bool  # measured more than once
+    is_at_threshold: bool  # measured at or above the threshold
     count: int
 
 

@@ -164,6 +164,51 @@ def test_whoever_was_admitted_unmeasured_is_a_finding(centre: Centre, gate: Ledg
     assert centre.report().total.to_measure == 2
 
 
+HOT = {"body_c": 38.4}
+CLOSED = {"outcome": Outcome.DENIED, "reason": Reason.CLOSED}
+
+
+@pytest.mark.parametrize(
+    ("members", "raised"),
+    [
+        ({**HOT, "would_have": Outcome.SEE_STAFF}, AlarmName.TEMPERATURE_HIGH),  # only observed
+        (HOT, None),  # the check is soft
+        ({"body_c": 37.3}, None),
+        ({**HOT, "outcome": Outcome.ABANDONED, "reason": Reason.WALKED_AWAY}, None),
+        ({**HOT, **CLOSED}, AlarmName.TEMPERATURE_HIGH),
+        (CLOSED, AlarmName.LISTED_PERSON),
+        (CLOSED, AlarmName.CODE_RED_OR_YELLOW),
+    ],
+)
+def test_who_must_be_looked_after_is_a_finding_whatever_the_gate_did(
+    centre: Centre, gate: LedgerOfGate, members: dict[str, object], raised: AlarmName | None
+) -> None:
+    gate.write(visit(**members))
+    if raised is not None:
+        gate.write(alarm(raised))
+    end_of_day(gate)
+    centre.take(gate)
+    lane = centre.lane()
+    assert lane.completeness is Completeness.COMPLETE
+    assert (lane.counts.findings, lane.is_zero_report) == (1, False)
+    assert (centre.report().total.findings, centre.report().is_zero_report) == (1, False)
+
+
+def test_somebody_hot_in_a_drill_and_an_alarm_about_a_device_are_no_finding(
+    centre: Centre, gate: LedgerOfGate
+) -> None:
+    gate.write(visit(body_c=37.299))
+    gate.write(visit(body_c=None))
+    gate.write(alarm(AlarmName.DEVICE_LOST))
+    gate.drill = True
+    gate.write(visit(body_c=38.4))
+    gate.write(alarm(AlarmName.TEMPERATURE_HIGH))
+    gate.drill = False
+    end_of_day(gate)
+    centre.take(gate)
+    assert centre.lane().is_zero_report
+
+
 def test_a_whole_day_without_visits_is_a_zero_report(centre: Centre, gate: LedgerOfGate) -> None:
     gate.write(health())
     end_of_day(gate)
