@@ -48,7 +48,7 @@ class Gap:
 class Proof:
     """What is known of one lane's whole past."""
 
-    since_ms: int | None  # the lane's very first event; None if older ones were never received
+    since_ms: int | None  # the lane's very first event; None if it may be older than all we know
     gaps: tuple[Gap, ...]
 
     def was_in_service(self, to_ms: int) -> bool:
@@ -63,10 +63,16 @@ def prove(evidence: Sequence[ChainEvidence], gate: GateRow) -> Proof:
 
 
 def _first_event_ms(evidence: Sequence[ChainEvidence]) -> int | None:
-    if not evidence or not evidence[0].runs:
+    """Return when the lane's first event was made; None: nobody knows, or it never came."""
+    if not evidence or not evidence[0].runs or evidence[0].runs[0].first_seq != 1:
         return None
-    first = evidence[0].runs[0]
-    return first.first_at_ms if first.first_seq == 1 else None
+    known = [evidence[0].runs[0].first_at_ms]
+    for undated in evidence[0].undated:
+        if undated.after_ms is None:  # they came before any time that is known
+            if undated.visits and undated.since_ms is None:
+                return None
+            known.append(undated.since_ms)
+    return min((at_ms for at_ms in known if at_ms is not None), default=None)
 
 
 def _gaps_between_runs(evidence: Sequence[ChainEvidence], gate: GateRow) -> Iterator[Gap]:

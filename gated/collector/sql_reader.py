@@ -289,9 +289,12 @@ class SqlReader:
         rows = self._queries.rows(
             """
             SELECT MIN(seq), MAX(seq), COUNT(*) FILTER (WHERE kind = 'visit' AND NOT drill),
-                   COUNT(*), MAX(received_at_ms)
+                   COUNT(*), MAX(received_at_ms),
+                   CASE WHEN COUNT(*) FILTER (WHERE kind = 'visit' AND NOT drill
+                                              AND corrected_at_ms IS NULL) = 0
+                        THEN MIN(corrected_at_ms) END
             FROM (
-              SELECT seq, kind, drill, received_at_ms,
+              SELECT seq, kind, drill, received_at_ms, corrected_at_ms,
                      seq - ROW_NUMBER() OVER (ORDER BY seq) AS island
               FROM record
               WHERE site = ? AND gate = ? AND epoch = ? AND time_quality = 'unknown') AS numbered
@@ -299,13 +302,14 @@ class SqlReader:
             """,
             place,
         )
-        for first, last, visits, count, received_ms in rows:
+        for first, last, visits, count, received_ms, since_ms in rows:
             before_ms = self._known(_KNOWN_FROM, (*place, last + 1, _MAX_SEQ))
             yield Undated(
                 visits=visits,
                 others=count - visits,
                 after_ms=self._known(_KNOWN_UP_TO, (*place, 1, first - 1)),
                 before_ms=received_ms if before_ms is None else before_ms,
+                since_ms=since_ms,
             )
 
     def was_one_boot(self, lane: Lane, from_ms: int, to_ms: int) -> bool:

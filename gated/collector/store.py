@@ -248,6 +248,7 @@ class Undated:
     others: int
     after_ms: int | None
     before_ms: int  # the next known time, or when the last of them was received
+    since_ms: int | None  # the first corrected time; None: there is none, or not for every visit
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gated.collector.report import Completeness, LaneReport, Report, bounds_ms, 
 from gated.collector.sqlite_reader import SqliteReader
 from gated.collector.sqlite_store import SqliteStore
 from gated.collector.store import Arrival
-from gated.contents import AlarmName
+from gated.contents import AlarmName, Content
 from gated.vocabulary import (
     TO_MEASURE,
     Direction,
@@ -423,6 +423,45 @@ def test_visits_with_a_wrong_clock_are_counted_apart(centre: Centre, gate: Ledge
     assert lane.completeness is Completeness.COMPLETE
     assert not lane.is_zero_report
     assert centre.lane(date(2026, 11, 24)).counts.undated_visits == 0
+
+
+def first_day_in_1970(gate: LedgerOfGate, *contents: Content) -> None:
+    """Let a new gate record ``contents`` before it knows the time."""
+    gate.at, gate.time_quality = datetime(1970, 1, 1, tzinfo=SHANGHAI), TimeQuality.UNKNOWN
+    for content in contents:
+        gate.write(content)
+    gate.time_quality = TimeQuality.TRUSTED
+
+
+@pytest.mark.parametrize("learns_later", [True, False])
+def test_a_gates_first_day_counts_though_its_clock_was_wrong(
+    centre: Centre, learns_later: bool
+) -> None:
+    west, east = LedgerOfGate(gate="west-1", epoch="w" * 16), LedgerOfGate()
+    west.write(health())
+    end_of_day(west)
+    first_day_in_1970(east, boot(), visit())  # two seconds
+    east.boot += not learns_later
+    midnight = datetime(2026, 11, 24, tzinfo=SHANGHAI)
+    end_of_day(east, midnight - timedelta(milliseconds=500))
+    centre.take(west)
+    centre.store.ingest([message.arrival(TUESDAY) for message in east.messages])
+    report = centre.report()
+    assert [lane.counts.undated_visits for lane in report.lanes] == [1, 0]
+    assert [lane.is_zero_report for lane in report.lanes] == [False, True]
+    assert not report.is_zero_report
+    before = centre.report(DAY - timedelta(days=1))
+    assert [lane.lane.gate for lane in before.lanes] == ([] if learns_later else ["east-1"])
+
+
+def test_a_new_gate_that_only_started_with_a_wrong_clock_is_not_in_the_days_before(
+    centre: Centre, gate: LedgerOfGate
+) -> None:
+    first_day_in_1970(gate, boot(), health())
+    gate.boot = 2
+    end_of_day(gate)
+    centre.take(gate)
+    assert centre.report().lanes == ()
 
 
 def test_a_day_that_is_not_over_is_so_far(centre: Centre, gate: LedgerOfGate) -> None:
