@@ -33,6 +33,11 @@ def timekeeper(
     )
 
 
+def watched(keeper: Timekeeper) -> TimeQuality:
+    keeper.watch()
+    return keeper.quality
+
+
 # --- quality -------------------------------------------------------------------------------------
 
 
@@ -141,23 +146,19 @@ def test_a_clock_that_goes_back_by_months_is_unknown_until_it_has_caught_up() ->
     keeper.watch()
     newest = clock.now()
     clock.wall = (MORNING + timedelta(days=10)).astimezone(UTC)
-    keeper.watch()
-    assert keeper.quality is TimeQuality.UNKNOWN
+    assert watched(keeper) is TimeQuality.UNKNOWN
     assert newest - keeper.judged_now() == MAX_SETBACK
     clock.wall = newest
-    keeper.watch()
-    assert keeper.quality is TimeQuality.TRUSTED
+    assert watched(keeper) is TimeQuality.TRUSTED
 
 
 def test_a_clock_that_was_typed_wrongly_is_set_back_by_the_time_service(tmp_path: Path) -> None:
     sync_file, clock = tmp_path / "synchronized", clock_at(MORNING + timedelta(hours=8))
     keeper = timekeeper(clock, sync_file=sync_file)
-    keeper.watch()
-    assert keeper.quality is TimeQuality.HOLDOVER
+    assert watched(keeper) is TimeQuality.HOLDOVER
     clock.wall -= timedelta(hours=8)
     sync_file.touch()
-    keeper.watch()
-    assert keeper.quality is TimeQuality.TRUSTED
+    assert watched(keeper) is TimeQuality.TRUSTED
 
 
 def test_many_small_corrections_do_not_lead_back_any_further_than_one() -> None:
