@@ -32,8 +32,8 @@ closed   only the duty categories may enter, until it is changed 封闭
 observe  opens on a good pass whatever the thermometer says, and records what it would have done;
          for the first week, to tune the gate 试运行
 
-The mode is kept over a restart. --for ends it by itself, back to normal. A drill is recorded as
-such and left out of the reports.
+The mode is kept over a restart. --for ends it by itself, back to normal, and with it a drill. A
+drill is recorded as such and left out of the reports; --drill alone leaves the mode and its end.
 """
 
 TAKEN_OVER_WITHIN_S = 5.0
@@ -91,9 +91,9 @@ def run(args: argparse.Namespace) -> int:
 
     paths = load_gate(args.config or default_file()).paths
     clock, language = SystemClock(), cli_language()
+    if args.mode is None and args.for_s is not None:
+        raise GatedError("--for needs a mode that it ends: gated mode normal --drill on --for 1h")
     if args.mode is None and args.drill is None:
-        if args.for_s is not None:
-            raise GatedError("--for needs a mode, or --drill, that it ends")
         print(describe(_running(paths, clock), _mode_until(paths), language))
         return int(ExitCode.OK)
     request = ModeRequest(

@@ -52,7 +52,7 @@ from gated.ledger.writer import Ledger
 from gated.logs import recent_lines
 from gated.orders import Order, SignedOrder, is_permitted, read_order, why_not_now
 from gated.units import MonoSeconds
-from gated.visit.state import LaneState, ModeRequested, OpenOrdered, Ordered
+from gated.visit.state import DrillRequested, LaneState, ModeRequested, OpenOrdered, Ordered
 from gated.vocabulary import Mode
 
 log = logging.getLogger(__name__)
@@ -215,19 +215,18 @@ class CommandDesk:
     def _change_mode(
         self, deed: SetMode | SetDrill, ordered: Ordered, observe_for_s: float
     ) -> None:
-        at, state = self._clock.monotonic_s(), self._gate.lane_state()
+        at, by = self._clock.monotonic_s(), ordered.content.by
+        state = self._gate.lane_state()
         pending = state.pending_mode
         match deed:
             case SetMode(mode, for_s):
                 is_endless = mode is Mode.OBSERVE and for_s is None  # observing always ends
                 until_s = observe_for_s if is_endless else for_s
                 drill = state.drill if pending is None else pending.drill
-                self._request(mode, ordered, at, drill=drill, for_s=until_s)
+                expires_at = self._timekeeper.after(until_s)
+                self._publish(ModeRequested(mode, drill, by, at, until_s, expires_at, ordered))
             case SetDrill(is_on):
-                until = state.mode_until if pending is None else _end_of(pending)
-                left_s = None if until is None else max(1.0, until - at)
-                mode = state.mode if pending is None else pending.mode
-                self._request(mode, ordered, at, drill=is_on, for_s=left_s)
+                self._publish(DrillRequested(is_on, by, at, ordered))
 
     def _do(self, deed: Deed, payload: bytes, codes: CodeRules) -> _Result:
         """Do what is done at once."""
@@ -248,13 +247,6 @@ class CommandDesk:
                 return _Result()
             case _:
                 return _Result(CommandReason.UNSUPPORTED)
-
-    def _request(
-        self, mode: Mode, ordered: Ordered, at: MonoSeconds, *, drill: bool, for_s: float | None
-    ) -> None:
-        expires_at = self._timekeeper.after(for_s)
-        by = ordered.content.by
-        self._publish(ModeRequested(mode, drill, by, at, for_s, expires_at, ordered))
 
     def _why_not_kept(self, resend: Resend) -> CommandReason | None:
         try:
@@ -318,10 +310,6 @@ class CommandDesk:
 
     def _is_new_minute(self) -> bool:
         return self._clock.monotonic_s() - self._minute_began_at >= MINUTE_S
-
-
-def _end_of(request: ModeRequested) -> MonoSeconds | None:
-    return None if request.for_s is None else MonoSeconds(request.at + request.for_s)
 
 
 def _detail(order: Order) -> str:

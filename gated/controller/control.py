@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gated.errors import WireError
 from gated.vocabulary import Mode
@@ -20,8 +20,14 @@ class ModeRequest(BaseModel):
     v: Literal[1] = 1
     mode: Mode | None = None  # None: keep
     drill: bool | None = None  # None: keep
-    for_s: float | None = Field(default=None, gt=0, le=366 * 86_400)
+    for_s: float | None = Field(default=None, gt=0, le=366 * 86_400)  # of the mode
     by: str = Field(max_length=64)
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if self.mode is None and (self.drill is None or self.for_s is not None):
+            raise ValueError("a mode that is kept keeps its end")
+        return self
 
 
 def encode_request(request: ModeRequest) -> bytes:

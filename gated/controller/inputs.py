@@ -23,7 +23,7 @@ from gated.datagrams import Receiver
 from gated.errors import WireError
 from gated.messages import CodeNotRead, CodeSeen, CodeUnread, KeyTurned
 from gated.scanner.sighting import ScannerHealth, decode_sighting
-from gated.visit.state import KEY_SWITCH, LaneState, ModeRequested
+from gated.visit.state import KEY_SWITCH, DrillRequested, LaneState, ModeRequested
 from gated.vocabulary import Key, Mode
 
 log = logging.getLogger(__name__)
@@ -175,13 +175,12 @@ class InputWorker:
             alarm = AlarmContent(alarm=AlarmName.COMMAND_REFUSED, detail=detail)
             self._publish(Record(alarm))
             return
-        state = self._lane_state()
-        self._request(
-            request.mode if request.mode is not None else state.mode,
-            drill=request.drill if request.drill is not None else state.drill,
-            by=request.by,
-            for_s=request.for_s,
-        )
+        drill = request.drill
+        if request.mode is None and drill is not None:
+            self._publish(DrillRequested(drill, request.by, self._clock.monotonic_s()))
+        elif request.mode is not None:
+            drill = self._lane_state().drill if drill is None else drill
+            self._request(request.mode, drill=drill, by=request.by, for_s=request.for_s)
 
     def _take_orders(self) -> None:
         receiver, desk = self._sockets.orders, self._orders

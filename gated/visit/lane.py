@@ -26,6 +26,7 @@ from gated.messages import (
 )
 from gated.policy import Decision
 from gated.units import MonoSeconds
+from gated.visit.modes import drill_request
 from gated.visit.ordering import Ordering
 from gated.visit.passing import held_open_at
 from gated.visit.records import (
@@ -41,7 +42,9 @@ from gated.visit.state import (
     RELAY,
     ClockChanged,
     Command,
+    DrillRequested,
     Event,
+    HeldMode,
     LaneState,
     ModeRequested,
     OpenOrdered,
@@ -153,6 +156,8 @@ class _Lane(Ordering):
                 self._tick(event.at)
             case ModeRequested():
                 self._mode_requested(event)
+            case DrillRequested():
+                self._mode_requested(drill_request(self.state, event))
             case OpenOrdered():
                 self._open_ordered(event)
             case ClockChanged():
@@ -310,21 +315,23 @@ class _Lane(Ordering):
         self.commands.append(mode_commit(request, self._mode_tag()))
         if request.mode is Mode.CLOSED:
             # The safe direction does not wait for the disk, nor for an older mode's expiry.
-            self.state = replace(self.state, mode=Mode.CLOSED, mode_until=None, mode_by=request.by)
+            self._hold(request.held)
 
     def _mode_tag(self) -> str:
         """Return the tag of the newest request: an answer to an older one changes nothing."""
         return f"mode/{self.state.mode_requests}"
 
     def _apply_mode(self, request: ModeRequested) -> None:
-        until = None if request.for_s is None else MonoSeconds(request.at + request.for_s)
-        self.state = replace(
-            self.state,
-            mode=request.mode,
-            drill=request.drill,
-            mode_until=until,
-            mode_by=request.by,
-            pending_mode=None,
-        )
+        self._hold(request.held)
+        self.state = replace(self.state, drill=request.drill, pending_mode=None)
         self._answer(request, CommandOutcome.DONE, None)
         self._refresh_prompt()
+
+    def _hold(self, held: HeldMode) -> None:
+        self.state = replace(
+            self.state,
+            mode=held.mode,
+            mode_by=held.by,
+            mode_until=held.until,
+            mode_expires_at=held.expires_at,
+        )

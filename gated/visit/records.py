@@ -227,7 +227,7 @@ def mode_commit(request: ModeRequested, tag: str) -> Commit:
             ("mode", request.mode.value),
             ("drill", "1" if request.drill else "0"),
             ("mode_expires_at", request.expires_at or ""),
-            ("mode_by", request.by),
+            ("mode_by", request.held.by),
             *(request.order.settings if request.order is not None else ()),
         ),
     )

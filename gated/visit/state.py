@@ -161,6 +161,16 @@ class OpenGate:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldMode:
+    """A mode, whose it is, and when it ends by itself."""
+
+    mode: Mode
+    by: str
+    until: MonoSeconds | None = None
+    expires_at: str | None = None  # the same moment for the record, RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
 class LaneState:
     """Everything the lane remembers between two events."""
 
@@ -168,6 +178,7 @@ class LaneState:
     mode: Mode = Mode.NORMAL
     drill: bool = False
     mode_until: MonoSeconds | None = None
+    mode_expires_at: str | None = None  # the same moment for the record, RFC 3339
     mode_by: str = ""  # who asked for the mode in force
     pending_mode: ModeRequested | None = None  # the newest requested, not yet durable
     mode_requests: int = 0  # so far, for tags
@@ -212,6 +223,24 @@ class ModeRequested:
     at: MonoSeconds
     for_s: float | None = None
     expires_at: str | None = None  # the same moment for the record, RFC 3339
+    order: Ordered | None = None  # the centre's; None: somebody at the gate
+    kept_by: str | None = None  # whose mode it stays, where ``by`` changes only the drill
+
+    @property
+    def held(self) -> HeldMode:
+        """The mode as it holds once this is durable."""
+        until = None if self.for_s is None else MonoSeconds(self.at + self.for_s)
+        by = self.by if self.kept_by is None else self.kept_by
+        return HeldMode(self.mode, by, until, self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRequested:
+    """A drill begins or ends; the mode stays, with its end and whose it is."""
+
+    is_on: bool
+    by: str
+    at: MonoSeconds
     order: Ordered | None = None  # the centre's; None: somebody at the gate
 
 
@@ -277,6 +306,7 @@ Event = (
     | CommitFailed
     | Tick
     | ModeRequested
+    | DrillRequested
     | OpenOrdered
     | ClockChanged
     | SettingsChanged

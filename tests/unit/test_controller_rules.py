@@ -123,12 +123,14 @@ def test_a_request_is_read_as_it_was_written() -> None:
         b"\xff",
         json.dumps({"v": 2, "by": "x"}).encode(),
         json.dumps({"by": "x", "mode": "open"}).encode(),
-        json.dumps({"by": "x" * 65}).encode(),
-        json.dumps({"by": "x", "for_s": 0}).encode(),
-        json.dumps({"by": "x", "for_s": -1}).encode(),
-        json.dumps({"by": "x", "for_s": 1e12}).encode(),
-        b'{"by":"x","for_s":NaN}',
-        json.dumps({"by": "x", "relay": "energise"}).encode(),
+        json.dumps({"by": "x" * 65, "mode": "closed"}).encode(),
+        json.dumps({"by": "x", "mode": "closed", "for_s": 0}).encode(),
+        json.dumps({"by": "x", "mode": "closed", "for_s": -1}).encode(),
+        json.dumps({"by": "x", "mode": "closed", "for_s": 1e12}).encode(),
+        b'{"by":"x","mode":"closed","for_s":NaN}',
+        json.dumps({"by": "x", "mode": "closed", "relay": "energise"}).encode(),
+        json.dumps({"by": "x"}).encode(),
+        json.dumps({"by": "x", "drill": True, "for_s": 60}).encode(),  # of which mode?
     ],
 )
 def test_what_is_no_request_is_refused(payload: bytes) -> None:

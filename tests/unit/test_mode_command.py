@@ -208,5 +208,7 @@ def test_the_command_refuses_what_makes_no_sense(
     assert "is not running" in capsys.readouterr().err
     assert main([*command, "--for", "8h"]) == ExitCode.FAILED
     assert "--for needs a mode" in capsys.readouterr().err
+    assert main([*command, "--drill", "on", "--for", "8h"]) == ExitCode.FAILED
+    assert "--for needs a mode that it ends" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*command, "shut"])

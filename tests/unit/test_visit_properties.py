@@ -44,6 +44,7 @@ from gated.visit import advance, next_deadline
 from gated.visit.state import (
     ClockChanged,
     Commit,
+    DrillRequested,
     Event,
     Lane,
     LaneState,
@@ -246,6 +247,9 @@ class Story:
 
     def request(self, n: int) -> None:
         for_s = (None, 1.0, 60.0)[n // 8 % 3]
+        if n % 5 == 0:
+            self.send(DrillRequested(n % 2 == 0, "office", self.at))
+            return
         self.send(ModeRequested(tuple(Mode)[n % 3], n % 2 == 0, "office", self.at, for_s))
 
     def housekeeping(self, n: int) -> None:
