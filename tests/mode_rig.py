@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gated.clock import FakeClock
@@ -11,9 +11,11 @@ from gated.contents import ModeContent
 from gated.controller.control import CONTROL_SOCKET, ModeRequest, encode_request
 from gated.controller.decider import DeciderItem, Record
 from gated.controller.inputs import InputWorker, ModeRules, Sockets
+from gated.controller.remembered import run_as_before
 from gated.controller.timekeeper import Timekeeper
 from gated.datagrams import Receiver, Sender
 from gated.messages import CommitFailed, Committed, KeyTurned
+from gated.units import MonoSeconds
 from gated.visit import advance, next_deadline
 from gated.visit.state import Commit, Event, LaneState, Tick
 from gated.vocabulary import Key, Mode
@@ -98,19 +100,23 @@ class ModeRig:
         if self.is_disk_full:
             return CommitFailed(commit.tag, "no space", at)
         self.settings |= dict(commit.settings)
-        assert isinstance(commit.content, ModeContent)
-        self.recorded.append(commit.content)
+        if isinstance(commit.content, ModeContent):
+            self.recorded.append(commit.content)
         return Committed(commit.tag, 1, at, 4.0)
+
+    def restart(self) -> None:
+        """Lose everything but what the ledger keeps."""
+        setting, until = self.settings.get, self._until
+        self.state = run_as_before(LaneState(lane=LANE), setting, Mode.NORMAL, until)
+
+    def _until(self, expires_at: str) -> MonoSeconds:
+        left = datetime.fromisoformat(expires_at) - self.clock.now()
+        return MonoSeconds(self.clock.elapsed_s + left.total_seconds())
 
     # --- what came of it ------------------------------------------------------------------------
 
-    @property
-    def left_s(self) -> float | None:
-        """How long the mode still holds."""
-        until = self.state.mode_until
-        return None if until is None else until - self.clock.elapsed_s
-
-    @property
     def shown(self) -> tuple[Mode, bool, str, float | None]:
-        """The mode, the drill, whose mode it is, and how long it holds."""
-        return (self.state.mode, self.state.drill, self.state.mode_by, self.left_s)
+        """Return the mode, the drill, whose mode it is, and for how long it still holds."""
+        state = self.state
+        left_s = None if state.mode_until is None else state.mode_until - self.clock.elapsed_s
+        return (state.mode, state.drill, state.mode_by, left_s)

@@ -23,7 +23,7 @@ from gated.datagrams import Receiver
 from gated.errors import WireError
 from gated.messages import CodeNotRead, CodeSeen, CodeUnread, KeyTurned
 from gated.scanner.sighting import ScannerHealth, decode_sighting
-from gated.visit.state import KEY_SWITCH, DrillRequested, LaneState, ModeRequested
+from gated.visit.state import DrillRequested, LaneState, ModeKeyTurned, ModeRequested
 from gated.vocabulary import Key, Mode
 
 log = logging.getLogger(__name__)
@@ -213,15 +213,9 @@ class InputWorker:
                 self._publish(event)
 
     def _turn_mode(self, *, is_on: bool) -> None:
-        """The key sets a mode, and takes back only what it has set itself."""
-        state = self._lane_state()
-        mode, by = state.mode, state.mode_by
-        if state.pending_mode is not None:
-            mode, by = state.pending_mode.mode, state.pending_mode.by
-        wanted = self._modes.key if is_on else Mode.NORMAL
-        is_as_wanted = mode is wanted and by == KEY_SWITCH
-        if not is_as_wanted and (is_on or by == KEY_SWITCH):
-            self._request(wanted, drill=state.drill, by=KEY_SWITCH)
+        at, mode = self._clock.monotonic_s(), self._modes.key if is_on else None
+        for_s = self._modes.observe_for_s if mode is Mode.OBSERVE else None  # always ends by itself
+        self._publish(ModeKeyTurned(mode, at, for_s, self._timekeeper.after(for_s)))
 
     def _watch(self) -> None:
         if self._wires is not None:

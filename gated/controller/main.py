@@ -34,7 +34,7 @@ from gated.controller.online import DEVICE as VERIFIER
 from gated.controller.online import OnlineVerifier, online_rules
 from gated.controller.ports import Devices, MakeDevices
 from gated.controller.pushed_config import PushedConfig
-from gated.controller.remembered import remembered_mode, remembered_uses
+from gated.controller.remembered import remembered_uses, run_as_before
 from gated.controller.rules import lane_of, mode_rules
 from gated.controller.scanner_watch import eye_names
 from gated.controller.sensors import (
@@ -64,6 +64,7 @@ from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Opened
 from gated.messages import DeviceChanged
 from gated.supervisor import Supervisor
+from gated.units import MonoSeconds
 from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged
 from gated.vocabulary import Mode
 
@@ -199,17 +200,15 @@ class Controller:
     def _initial_state(self) -> LaneState:
         """Return the lane as the ledger remembers it: mode, drill, uses."""
         ledger, config = self._ledger, self._config
-        return LaneState(
+        state = LaneState(
             lane=lane_of(config, self._id_seed()),
-            mode=remembered_mode(ledger.setting("mode"), config.visit.initial_mode),
-            mode_by=ledger.setting("mode_by") or "",
-            drill=ledger.setting("drill") == "1",
             time_quality=self._timekeeper.quality,
             uses=remembered_uses(
                 ledger.uses(), self._timekeeper.is_before_reset, self._site_uses.at
             ),
             uses_elsewhere=self._site_uses.elsewhere(ledger.uses_elsewhere()),
         )
+        return run_as_before(state, ledger.setting, config.visit.initial_mode, self._until)
 
     def _id_seed(self) -> str:
         return f"{self._ledger.epoch}/{secrets.token_hex(8)}"
@@ -316,14 +315,20 @@ class Controller:
             self._publish(Restarted(open_visits, at))
         state, expires_at = self._decider.state, self._ledger.setting("mode_expires_at")
         if expires_at:
-            left = datetime.fromisoformat(expires_at) - self._clock.now()
-            for_s, by = max(1.0, left.total_seconds()), state.mode_by or "restart"
+            for_s, by = max(1.0, self._until(expires_at) - at), state.mode_by or "restart"
         elif state.mode is Mode.OBSERVE:  # as the file says for the very first start
             for_s, by = mode_rules(self._config).observe_for_s, "first start"
             expires_at = self._timekeeper.after(for_s)
         else:
             return
-        self._publish(ModeRequested(state.mode, state.drill, by, at, for_s, expires_at))
+        before_key = state.before_key
+        self._publish(
+            ModeRequested(state.mode, state.drill, by, at, for_s, expires_at, before_key=before_key)
+        )
+
+    def _until(self, expires_at: str) -> MonoSeconds:
+        left = datetime.fromisoformat(expires_at) - self._clock.now()
+        return MonoSeconds(self._clock.monotonic_s() + left.total_seconds())
 
     def _record_calibrations(self, calibrations: Calibrations) -> None:
         """Record those that are new, and that they are recorded, in one transaction each."""

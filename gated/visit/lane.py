@@ -26,7 +26,7 @@ from gated.messages import (
 )
 from gated.policy import Decision
 from gated.units import MonoSeconds
-from gated.visit.modes import drill_request
+from gated.visit.modes import drill_request, end_request, key_request
 from gated.visit.ordering import Ordering
 from gated.visit.passing import held_open_at
 from gated.visit.records import (
@@ -44,8 +44,8 @@ from gated.visit.state import (
     Command,
     DrillRequested,
     Event,
-    HeldMode,
     LaneState,
+    ModeKeyTurned,
     ModeRequested,
     OpenOrdered,
     PassbackReset,
@@ -158,6 +158,10 @@ class _Lane(Ordering):
                 self._mode_requested(event)
             case DrillRequested():
                 self._mode_requested(drill_request(self.state, event))
+            case ModeKeyTurned():
+                asked = key_request(self.state, event)
+                if asked is not None:
+                    self._mode_requested(asked)
             case OpenOrdered():
                 self._open_ordered(event)
             case ClockChanged():
@@ -247,7 +251,7 @@ class _Lane(Ordering):
             # Asked again until it is durable; a request that is on its way comes first.
             self.state = replace(self.state, mode_until=MonoSeconds(at + MODE_RETRY_S))
             if self.state.pending_mode is None:
-                self._mode_requested(ModeRequested(Mode.NORMAL, False, "expiry", at))
+                self._mode_requested(end_request(self.state, at))
         until = self.state.come_closer_until
         if until is not None and until <= at:
             self.state = replace(self.state, come_closer_until=None)
@@ -315,23 +319,25 @@ class _Lane(Ordering):
         self.commands.append(mode_commit(request, self._mode_tag()))
         if request.mode is Mode.CLOSED:
             # The safe direction does not wait for the disk, nor for an older mode's expiry.
-            self._hold(request.held)
+            self._hold(request)
 
     def _mode_tag(self) -> str:
         """Return the tag of the newest request: an answer to an older one changes nothing."""
         return f"mode/{self.state.mode_requests}"
 
     def _apply_mode(self, request: ModeRequested) -> None:
-        self._hold(request.held)
+        self._hold(request)
         self.state = replace(self.state, drill=request.drill, pending_mode=None)
         self._answer(request, CommandOutcome.DONE, None)
         self._refresh_prompt()
 
-    def _hold(self, held: HeldMode) -> None:
+    def _hold(self, request: ModeRequested) -> None:
+        held = request.held
         self.state = replace(
             self.state,
             mode=held.mode,
             mode_by=held.by,
             mode_until=held.until,
             mode_expires_at=held.expires_at,
+            before_key=request.before_key,
         )

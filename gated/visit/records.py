@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 from gated.clock import TimeQuality
@@ -21,7 +22,7 @@ from gated.judgement import Judgement
 from gated.messages import DeviceChanged, DriftNoticed
 from gated.policy import Decision, Rules
 from gated.units import MonoSeconds, to_microcelsius
-from gated.visit.state import Commit, ModeRequested, Ordered, StaffClaim, Visit
+from gated.visit.state import Commit, HeldMode, ModeRequested, Ordered, StaffClaim, Visit
 from gated.vocabulary import (
     ClaimStep,
     CodeColour,
@@ -228,9 +229,18 @@ def mode_commit(request: ModeRequested, tag: str) -> Commit:
             ("drill", "1" if request.drill else "0"),
             ("mode_expires_at", request.expires_at or ""),
             ("mode_by", request.held.by),
+            *_set_aside(request.before_key),
             *(request.order.settings if request.order is not None else ()),
         ),
     )
+
+
+def _set_aside(before_key: HeldMode | None) -> tuple[tuple[str, str], ...]:
+    """Return what keeps the mode before the key's. An older one beside another mode is not read."""
+    if before_key is None:
+        return ()
+    kept = {"mode": before_key.mode, "by": before_key.by, "expires_at": before_key.expires_at}
+    return (("mode_before_key", json.dumps(kept)),)
 
 
 def order_commit(order: Ordered, outcome: CommandOutcome, why: CommandReason | None) -> Commit:

@@ -180,6 +180,7 @@ class LaneState:
     mode_until: MonoSeconds | None = None
     mode_expires_at: str | None = None  # the same moment for the record, RFC 3339
     mode_by: str = ""  # who asked for the mode in force
+    before_key: HeldMode | None = None  # what the turned key has set aside
     pending_mode: ModeRequested | None = None  # the newest requested, not yet durable
     mode_requests: int = 0  # so far, for tags
     time_quality: TimeQuality = TimeQuality.TRUSTED
@@ -224,7 +225,8 @@ class ModeRequested:
     for_s: float | None = None
     expires_at: str | None = None  # the same moment for the record, RFC 3339
     order: Ordered | None = None  # the centre's; None: somebody at the gate
-    kept_by: str | None = None  # whose mode it stays, where ``by`` changes only the drill
+    kept_by: str | None = None  # whose mode it is, where ``by`` has not asked for it
+    before_key: HeldMode | None = None  # what the turned key sets aside
 
     @property
     def held(self) -> HeldMode:
@@ -242,6 +244,16 @@ class DrillRequested:
     by: str
     at: MonoSeconds
     order: Ordered | None = None  # the centre's; None: somebody at the gate
+
+
+@dataclass(frozen=True, slots=True)
+class ModeKeyTurned:
+    """The key switch for a mode was turned; where it stands is also told at the start."""
+
+    mode: Mode | None  # that it sets; None: it is turned back
+    at: MonoSeconds
+    for_s: float | None = None
+    expires_at: str | None = None  # the same moment for the record, RFC 3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +319,7 @@ Event = (
     | Tick
     | ModeRequested
     | DrillRequested
+    | ModeKeyTurned
     | OpenOrdered
     | ClockChanged
     | SettingsChanged

@@ -48,6 +48,7 @@ from gated.visit.state import (
     Event,
     Lane,
     LaneState,
+    ModeKeyTurned,
     ModeRequested,
     PassbackReset,
     Phase,
@@ -249,6 +250,10 @@ class Story:
         for_s = (None, 1.0, 60.0)[n // 8 % 3]
         if n % 5 == 0:
             self.send(DrillRequested(n % 2 == 0, "office", self.at))
+            return
+        if n % 5 == 1:
+            key = (None, Mode.CLOSED, Mode.OBSERVE)[n % 3]
+            self.send(ModeKeyTurned(key, self.at, for_s))
             return
         self.send(ModeRequested(tuple(Mode)[n % 3], n % 2 == 0, "office", self.at, for_s))
 

@@ -20,7 +20,8 @@ from gated.datagrams import Receiver
 from gated.errors import DeviceError, DeviceLost, DeviceNotFound
 from gated.messages import DeviceChanged, GateMoved, KeyTurned, PassageSensed
 from gated.units import MonoSeconds
-from gated.visit.state import KEY_SWITCH, LaneState, ModeRequested
+from gated.visit import advance
+from gated.visit.state import KEY_SWITCH, LaneState, ModeKeyTurned, ModeRequested
 from gated.vocabulary import Key, Mode
 from tests.lane_rig import LANE
 
@@ -133,12 +134,12 @@ def test_closing_twice_is_once(source: FakeSource) -> None:
 
 
 class KeyRig:
-    """An input worker whose key is turned; keeps what it asks for."""
+    """An input worker whose key is turned, and the lane that it tells of it."""
 
     def __init__(self, folder: Path, state: LaneState, modes: ModeRules) -> None:
         clock = FakeClock()
         self.state = state
-        self.asked: list[object] = []
+        self.told: list[object] = []
         receivers = [Receiver(folder / name) for name in ("s.sock", "c.sock", "n.sock")]
         sightings, control, nudges = receivers
         sockets = Sockets(sightings, control, nudges, None)
@@ -151,7 +152,7 @@ class KeyRig:
             clock,
             eyes=(),
             modes=modes,
-            publish=self.asked.append,
+            publish=self.told.append,
             nudge_ledger=lambda: None,
             lane_state=lambda: self.state,
             each_second=lambda: None,
@@ -159,11 +160,15 @@ class KeyRig:
         self.at = clock.monotonic_s()
 
     def turn(self, *, is_on: bool) -> list[tuple[Mode, str, float | None]]:
-        self.asked.clear()
+        """Return what the lane is to make durable then: the mode, who asked, for how long."""
+        self.told.clear()
         self.worker._take_events([KeyTurned(Key.MODE, is_on, self.at)])
-        asked = [request for request in self.asked if isinstance(request, ModeRequested)]
-        assert len(asked) == len(self.asked)
-        return [(request.mode, request.by, request.for_s) for request in asked]
+        (event,) = self.told
+        assert isinstance(event, ModeKeyTurned)
+        state, commands = advance(self.state, event)
+        assert len(commands) == (state != self.state)
+        request = None if state == self.state else state.pending_mode
+        return [] if request is None else [(request.mode, request.by, request.for_s)]
 
 
 CLOSES = ModeRules(key=Mode.CLOSED)
