@@ -11,11 +11,11 @@ from gated.contents import ModeContent
 from gated.controller.control import CONTROL_SOCKET, ModeRequest, encode_request
 from gated.controller.decider import DeciderItem, Record
 from gated.controller.inputs import InputWorker, ModeRules, Sockets
+from gated.controller.mode_ends import ModeEnds
 from gated.controller.remembered import run_as_before
 from gated.controller.timekeeper import Timekeeper
 from gated.datagrams import Receiver, Sender
 from gated.messages import CommitFailed, Committed, KeyTurned
-from gated.units import MonoSeconds
 from gated.visit import advance, next_deadline
 from gated.visit.state import Commit, Event, LaneState, Tick
 from gated.vocabulary import Key, Mode
@@ -38,10 +38,17 @@ class ModeRig:
     waiting: list[DeciderItem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.timekeeper = Timekeeper(self.clock, UTC, newest_record=None, sync_file=None)
         names = ("s.sock", CONTROL_SOCKET, "n.sock")
         self.receivers = [Receiver(self.folder / name) for name in names]
         self.sender = Sender(self.folder / CONTROL_SOCKET)
+        self.sync_file = self.folder / "synchronized"
+        self.sync_file.touch()
+        self._start(newest_record=None)
+
+    def _start(self, newest_record: datetime | None) -> None:
+        self.timekeeper = Timekeeper(
+            self.clock, UTC, newest_record=newest_record, sync_file=self.sync_file
+        )
         sightings, control, nudges = self.receivers
         self.worker = InputWorker(
             Sockets(sightings, control, nudges, None),
@@ -104,14 +111,26 @@ class ModeRig:
             self.recorded.append(commit.content)
         return Committed(commit.tag, 1, at, 4.0)
 
-    def restart(self) -> None:
-        """Lose everything but what the ledger keeps."""
-        setting, until = self.settings.get, self._until
-        self.state = run_as_before(LaneState(lane=LANE), setting, Mode.NORMAL, until)
+    def restart(self, wall: datetime | None = None) -> None:
+        """Lose everything but what the ledger keeps; ``wall``: a clock that nobody has set yet."""
+        newest_record = self.clock.now()
+        if wall is not None:
+            self.clock.wall = wall
+            self.sync_file.unlink()
+        self._start(newest_record)
+        keeper, publish = self.timekeeper, self.waiting.append
+        self.ends = ModeEnds(keeper, self.clock, OBSERVE_FOR_S, publish)
+        setting = self.settings.get
+        self.state = run_as_before(LaneState(lane=LANE), setting, Mode.NORMAL, self.ends)
 
-    def _until(self, expires_at: str) -> MonoSeconds:
-        left = datetime.fromisoformat(expires_at) - self.clock.now()
-        return MonoSeconds(self.clock.elapsed_s + left.total_seconds())
+    def set_clock(self, wall: datetime) -> None:
+        """Let a time service set the clock."""
+        self.clock.wall = wall
+        self.sync_file.touch()
+        for event in self.timekeeper.watch():
+            self._send(event)
+        self.ends.watch()
+        self.settle()
 
     # --- what came of it ------------------------------------------------------------------------
 

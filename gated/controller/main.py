@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import queue
 import secrets
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -29,6 +28,7 @@ from gated.controller.commands import COMMANDS_SOCKET, CommandDesk, gate_of
 from gated.controller.control import CONTROL_SOCKET
 from gated.controller.decider import Decider, DeciderItem, Neighbours, Record
 from gated.controller.inputs import InputWorker, Sockets
+from gated.controller.mode_ends import ModeEnds
 from gated.controller.nonces import Nonces
 from gated.controller.online import DEVICE as VERIFIER
 from gated.controller.online import OnlineVerifier, online_rules
@@ -64,9 +64,7 @@ from gated.ledger.service import LedgerRequest, LedgerService, MailboxNudge
 from gated.ledger.writer import Opened
 from gated.messages import DeviceChanged
 from gated.supervisor import Supervisor
-from gated.units import MonoSeconds
-from gated.visit.state import LaneState, ModeRequested, Restarted, SettingsChanged
-from gated.vocabulary import Mode
+from gated.visit.state import DrillRequested, LaneState, Restarted, SettingsChanged
 
 log = logging.getLogger(__name__)
 
@@ -112,10 +110,13 @@ class Controller:
             each_second=self._each_second,
         )
         make_folder(config.paths.run)
+        self._uplink = Sender(config.paths.run / "uplink.sock")
         opened = open_ledger(config, clock)
         self._ledger = opened.ledger
         self._ledger.sharing = sharing_of(config)
         self._timekeeper = timekeeper_of(config, clock, newest_record(self._ledger))
+        observe_for_s = mode_rules(config).observe_for_s
+        self._mode_ends = ModeEnds(self._timekeeper, clock, observe_for_s, self._publish)
         self._site_uses = UsesTranslator(clock, self._timekeeper.is_before_reset, self._publish)
         self._certificates = CertificateWatch(
             own_pairs(config),
@@ -180,6 +181,7 @@ class Controller:
         try:
             return self._supervisor.run()
         finally:
+            self._uplink.close()
             self._status.close()
             self._ledger.close()
 
@@ -208,7 +210,7 @@ class Controller:
             ),
             uses_elsewhere=self._site_uses.elsewhere(ledger.uses_elsewhere()),
         )
-        return run_as_before(state, ledger.setting, config.visit.initial_mode, self._until)
+        return run_as_before(state, ledger.setting, config.visit.initial_mode, self._mode_ends)
 
     def _id_seed(self) -> str:
         return f"{self._ledger.epoch}/{secrets.token_hex(8)}"
@@ -255,14 +257,13 @@ class Controller:
         return OnlineVerifier(rules, self._clock, send=uplink.send, publish=self._publish)
 
     def _make_ledger_service(self) -> LedgerService:
-        uplink = Sender(self._config.paths.run / "uplink.sock")
         return LedgerService(
             self._ledger,
             self._ledger_requests,
             MailboxReader(self._config.paths.state / "uplink.db"),
             clock=self._clock,
             answer=self._publish,
-            after_commit=lambda: _nudge(uplink),
+            after_commit=lambda: _nudge(self._uplink),
             on_renewed=self._record_renewed,
             on_uses=self._site_uses.tell if self._ledger.sharing.is_on else None,
             keep_acked_s=self._config.ledger.keep_acked_days * SECONDS_A_DAY,
@@ -290,6 +291,7 @@ class Controller:
             raise GatedError("the decider takes no events any more; starting afresh") from exc
 
     def _each_second(self) -> None:
+        self._mode_ends.watch()
         self._lists.each_second()
         self._certificates.each_second()
 
@@ -313,22 +315,9 @@ class Controller:
         at = self._clock.monotonic_s()
         if open_visits:
             self._publish(Restarted(open_visits, at))
-        state, expires_at = self._decider.state, self._ledger.setting("mode_expires_at")
-        if expires_at:
-            for_s, by = max(1.0, self._until(expires_at) - at), state.mode_by or "restart"
-        elif state.mode is Mode.OBSERVE:  # as the file says for the very first start
-            for_s, by = mode_rules(self._config).observe_for_s, "first start"
-            expires_at = self._timekeeper.after(for_s)
-        else:
-            return
-        before_key = state.before_key
-        self._publish(
-            ModeRequested(state.mode, state.drill, by, at, for_s, expires_at, before_key=before_key)
-        )
-
-    def _until(self, expires_at: str) -> MonoSeconds:
-        left = datetime.fromisoformat(expires_at) - self._clock.now()
-        return MonoSeconds(self._clock.monotonic_s() + left.total_seconds())
+        state, recorded = self._decider.state, self._ledger.setting("mode_expires_at") or None
+        if state.mode_expires_at != recorded:  # observing ends by then; or it could not be read
+            self._publish(DrillRequested(state.drill, state.mode_by or "first start", at))
 
     def _record_calibrations(self, calibrations: Calibrations) -> None:
         """Record those that are new, and that they are recorded, in one transaction each."""

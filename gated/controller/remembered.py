@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from gated.controller.mode_ends import ModeEnds
 from gated.ledger.writer import PassUses
 from gated.units import MonoSeconds
 from gated.visit.state import KEY_SWITCH, HeldMode, LaneState, Use
@@ -24,19 +25,18 @@ def remembered_mode(kept: str | None, initial: Mode) -> Mode:
     return Mode(kept) if kept in set(Mode) else Mode.CLOSED
 
 
-def run_as_before(
-    state: LaneState, setting: Setting, initial: Mode, until: Callable[[str], MonoSeconds]
-) -> LaneState:
-    """Return ``state`` run as the ledger's settings say; ``initial`` is the very first mode.
-
-    ``until`` tells when a moment of a record is on the monotonic clock.
-    """
+def run_as_before(state: LaneState, setting: Setting, initial: Mode, ends: ModeEnds) -> LaneState:
+    """Return ``state`` run as the ledger's settings say; ``initial`` is the very first mode."""
+    mode, by = remembered_mode(setting("mode"), initial), setting("mode_by") or ""
+    held = ends.held(mode, by, setting("mode_expires_at") or None)
     return replace(
         state,
-        mode=remembered_mode(setting("mode"), initial),
-        mode_by=setting("mode_by") or "",
+        mode=held.mode,
+        mode_by=held.by,
+        mode_until=held.until,
+        mode_expires_at=held.expires_at,
         drill=setting("drill") == "1",
-        before_key=_before_key(setting, until),
+        before_key=_before_key(setting, ends),
     )
 
 
@@ -46,17 +46,16 @@ class _BeforeKey(BaseModel):
     expires_at: str | None
 
 
-def _before_key(setting: Setting, until: Callable[[str], MonoSeconds]) -> HeldMode | None:
+def _before_key(setting: Setting, ends: ModeEnds) -> HeldMode | None:
     """Return the mode that a turned key has set aside. One that cannot be read is the strictest."""
     kept = setting("mode_before_key")
     if kept is None or setting("mode_by") != KEY_SWITCH:
         return None
     try:
         before = _BeforeKey.model_validate_json(kept)
-        ends_at = None if before.expires_at is None else until(before.expires_at)
-    except ValueError:
+    except ValidationError:
         return HeldMode(Mode.CLOSED, by="")
-    return HeldMode(before.mode, before.by, ends_at, before.expires_at)
+    return ends.held(before.mode, before.by, before.expires_at)
 
 
 def remembered_uses(

@@ -50,6 +50,11 @@ class Timekeeper:
         self.quality = self._judge()
         self._period = self._passback_period()
 
+    @property
+    def floor(self) -> datetime:
+        """A time that has certainly passed."""
+        return self._floor
+
     def judged_now(self) -> datetime:
         """Return the wall clock, never before the floor: what validity is judged at."""
         return max(self._clock.now(), self._floor)

@@ -26,7 +26,7 @@ from gated.messages import (
 )
 from gated.policy import Decision
 from gated.units import MonoSeconds
-from gated.visit.modes import drill_request, end_request, key_request
+from gated.visit.modes import drill_request, end_request, key_request, with_end
 from gated.visit.ordering import Ordering
 from gated.visit.passing import held_open_at
 from gated.visit.records import (
@@ -45,6 +45,7 @@ from gated.visit.state import (
     DrillRequested,
     Event,
     LaneState,
+    ModeEndJudged,
     ModeKeyTurned,
     ModeRequested,
     OpenOrdered,
@@ -162,6 +163,8 @@ class _Lane(Ordering):
                 asked = key_request(self.state, event)
                 if asked is not None:
                     self._mode_requested(asked)
+            case ModeEndJudged():
+                self.state = with_end(self.state, event)
             case OpenOrdered():
                 self._open_ordered(event)
             case ClockChanged():

@@ -5,12 +5,15 @@ They are judged here and not where they are asked for: only the lane knows what 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gated.units import MonoSeconds
 from gated.visit.state import (
     KEY_SWITCH,
     DrillRequested,
     HeldMode,
     LaneState,
+    ModeEndJudged,
     ModeKeyTurned,
     ModeRequested,
 )
@@ -58,6 +61,21 @@ def key_request(state: LaneState, event: ModeKeyTurned) -> ModeRequested | None:
 def end_request(state: LaneState, at: MonoSeconds) -> ModeRequested:
     """Return what follows on a mode that has come to its end; a drill ends with it."""
     return _back(state, "expiry", at, drill=False)
+
+
+def with_end(state: LaneState, event: ModeEndJudged) -> LaneState:
+    """Return ``state`` with an end as it was judged again: it comes sooner, or stays."""
+    mode_until = _sooner(state.mode_until, state.mode_expires_at, event)
+    before = state.before_key
+    if before is not None:
+        before = replace(before, until=_sooner(before.until, before.expires_at, event))
+    return replace(state, mode_until=mode_until, before_key=before)
+
+
+def _sooner(
+    until: MonoSeconds | None, expires_at: str | None, event: ModeEndJudged
+) -> MonoSeconds | None:
+    return until if until is None or expires_at != event.expires_at else min(until, event.until)
 
 
 def _back(state: LaneState, by: str, at: MonoSeconds, *, drill: bool) -> ModeRequested:

@@ -257,6 +257,15 @@ class ModeKeyTurned:
 
 
 @dataclass(frozen=True, slots=True)
+class ModeEndJudged:
+    """When a mode of before the start ends, now that the wall clock can be believed."""
+
+    expires_at: str  # as recorded
+    until: MonoSeconds
+    at: MonoSeconds
+
+
+@dataclass(frozen=True, slots=True)
 class OpenOrdered:
     """The centre wants the gate to open once."""
 
@@ -320,6 +329,7 @@ Event = (
     | ModeRequested
     | DrillRequested
     | ModeKeyTurned
+    | ModeEndJudged
     | OpenOrdered
     | ClockChanged
     | SettingsChanged

@@ -216,7 +216,7 @@ def test_what_the_key_once_set_aside_is_forgotten_with_another_mode(gate: ModeRi
 
 
 @pytest.mark.parametrize(
-    "kept", ["", "closed", '{"mode": "open"}', '{"mode": "normal", "by": "", "expires_at": "?"}']
+    "kept", ["", "closed", '{"mode": "open", "by": "", "expires_at": null}', '{"mode": "normal"}']
 )
 def test_what_was_before_the_key_and_cannot_be_read_is_closed(kept: str, gate: ModeRig) -> None:
     gate.turn_key(True)
