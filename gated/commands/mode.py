@@ -30,7 +30,7 @@ EPILOG = """\
 normal   every check applies 正常
 closed   only the duty categories may enter, until it is changed 封闭
 observe  opens on a good pass whatever the thermometer says, and records what it would have done;
-         for the first week, to tune the gate 试运行
+         for the first week, to tune the gate; ends after visit.observe_for_h at the latest 试运行
 
 The mode is kept over a restart. --for ends it by itself, back to normal, and with it a drill. A
 drill is recorded as such and left out of the reports; --drill alone leaves the mode and its end.
@@ -43,6 +43,12 @@ _MANY_EVENTS = 500
 _SPAN = re.compile(r"([0-9]{1,5})([mhd])")
 _SECONDS_OF = {"m": 60, "h": 3_600, "d": 86_400}
 _MAX_SPAN_S = 366 * 86_400
+
+_WARNING = """\
+gated: observe lets in whom the thermometer would stop; nobody is kept out for a temperature. \
+试运行期间不因体温拦人。
+gated: it ends by itself then, at the latest after visit.observe_for_h; sooner: gated mode normal. \
+到时自动转为正常；提前结束: gated mode normal"""
 
 Pause = Callable[[float], object]
 
@@ -105,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     status = change(request, paths, clock, threading.Event().wait)
     print(describe(status, _mode_until(paths), language))
     if status.mode is Mode.OBSERVE:
-        print(_warning(is_limited=args.for_s is not None), file=sys.stderr)
+        print(_WARNING, file=sys.stderr)
     return int(ExitCode.OK)
 
 
@@ -230,17 +236,3 @@ def describe(status: ControllerStatus, until: str | None, language: Language) ->
     if status.drill:
         text += say(("，演练中", ", drill"), language)
     return text
-
-
-def _warning(*, is_limited: bool) -> str:
-    lines = (
-        "observe lets in whom the thermometer would stop; nobody is kept out for a temperature. "
-        "试运行期间不因体温拦人。"
-    )
-    if is_limited:
-        return f"gated: {lines}"
-    return (
-        f"gated: {lines}\n"
-        "gated: it stays until it is changed (gated mode normal); --for 8h would end it by itself. "
-        "改回正常: gated mode normal"
-    )

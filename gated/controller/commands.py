@@ -52,8 +52,8 @@ from gated.ledger.writer import Ledger
 from gated.logs import recent_lines
 from gated.orders import Order, SignedOrder, is_permitted, read_order, why_not_now
 from gated.units import MonoSeconds
+from gated.visit.modes import lasts_s
 from gated.visit.state import DrillRequested, LaneState, ModeRequested, OpenOrdered, Ordered
-from gated.vocabulary import Mode
 
 log = logging.getLogger(__name__)
 
@@ -220,11 +220,10 @@ class CommandDesk:
         pending = state.pending_mode
         match deed:
             case SetMode(mode, for_s):
-                is_endless = mode is Mode.OBSERVE and for_s is None  # observing always ends
-                until_s = observe_for_s if is_endless else for_s
+                held_s = lasts_s(mode, for_s, observe_for_s)
                 drill = state.drill if pending is None else pending.drill
-                expires_at = self._timekeeper.after(until_s)
-                self._publish(ModeRequested(mode, drill, by, at, until_s, expires_at, ordered))
+                expires_at = self._timekeeper.after(held_s)
+                self._publish(ModeRequested(mode, drill, by, at, held_s, expires_at, ordered))
             case SetDrill(is_on):
                 self._publish(DrillRequested(is_on, by, at, ordered))
 

@@ -23,6 +23,7 @@ from gated.datagrams import Receiver
 from gated.errors import WireError
 from gated.messages import CodeNotRead, CodeSeen, CodeUnread, KeyTurned
 from gated.scanner.sighting import ScannerHealth, decode_sighting
+from gated.visit.modes import lasts_s
 from gated.visit.state import DrillRequested, LaneState, ModeKeyTurned, ModeRequested
 from gated.vocabulary import Key, Mode
 
@@ -191,8 +192,7 @@ class InputWorker:
             desk.hear(datagram.payload, self._codes, self._modes.observe_for_s)
 
     def _request(self, mode: Mode, *, drill: bool, by: str, for_s: float | None = None) -> None:
-        if mode is Mode.OBSERVE and for_s is None:
-            for_s = self._modes.observe_for_s  # observing always ends by itself
+        for_s = lasts_s(mode, for_s, self._modes.observe_for_s)
         at, expires_at = self._clock.monotonic_s(), self._timekeeper.after(for_s)
         self._publish(ModeRequested(mode, drill, by, at, for_s, expires_at))
 
@@ -214,7 +214,7 @@ class InputWorker:
 
     def _turn_mode(self, *, is_on: bool) -> None:
         at, mode = self._clock.monotonic_s(), self._modes.key if is_on else None
-        for_s = self._modes.observe_for_s if mode is Mode.OBSERVE else None  # always ends by itself
+        for_s = None if mode is None else lasts_s(mode, None, self._modes.observe_for_s)
         self._publish(ModeKeyTurned(mode, at, for_s, self._timekeeper.after(for_s)))
 
     def _watch(self) -> None:

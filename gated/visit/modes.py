@@ -20,6 +20,13 @@ from gated.visit.state import (
 from gated.vocabulary import Mode
 
 
+def lasts_s(mode: Mode, asked_s: float | None, observe_for_s: float) -> float | None:
+    """Return for how long ``mode`` holds that is asked for ``asked_s``: observing always ends."""
+    if mode is not Mode.OBSERVE:
+        return asked_s
+    return observe_for_s if asked_s is None else min(asked_s, observe_for_s)
+
+
 def drill_request(state: LaneState, event: DrillRequested) -> ModeRequested:
     """Return what changes the drill alone."""
     held = _newest_mode(state)

@@ -107,10 +107,13 @@ def test_a_mode_holds_for_as_long_as_was_asked_for() -> None:
     assert gate.state.mode_until == gate.clock.monotonic_s() + 600
 
 
-def test_observing_always_ends() -> None:
+@pytest.mark.parametrize(
+    ("asked_s", "holds_s"), [(None, OBSERVE_FOR_S), (366 * 86_400, OBSERVE_FOR_S), (60, 60)]
+)
+def test_observing_always_ends(asked_s: int | None, holds_s: float) -> None:
     gate = GateRig()
-    gate.tell(SetMode(Mode.OBSERVE))
-    assert gate.state.mode_until == gate.clock.monotonic_s() + OBSERVE_FOR_S
+    gate.tell(SetMode(Mode.OBSERVE, asked_s))
+    assert gate.state.mode_until == gate.clock.monotonic_s() + holds_s
 
 
 def test_a_drill_changes_neither_the_mode_nor_its_end() -> None:

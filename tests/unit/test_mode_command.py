@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gated.cli import main
-from gated.clock import FakeClock
+from gated.clock import FakeClock, SystemClock
 from gated.commands.mode import change, parse_span
 from gated.config import PathSettings
 from gated.contents import ModeContent
@@ -34,7 +35,7 @@ class Controller:
     """A controller's end of the request: it takes it over while the command waits."""
 
     folder: Path
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: FakeClock | SystemClock = field(default_factory=FakeClock)
     mode: Mode = Mode.NORMAL
     drill: bool = False
     obeys: bool = True
@@ -62,11 +63,14 @@ class Controller:
             "threshold_c": 37.3,
             "rules": "r-1",
         }
-        (self.paths.run / "status.json").write_text(json.dumps(status), encoding="utf-8")
+        new = self.paths.run / "status.json.new"
+        new.write_text(json.dumps(status), encoding="utf-8")
+        new.replace(self.paths.run / "status.json")  # somebody may be reading it
 
     def work(self, seconds: float) -> None:
         """What the real one does meanwhile; stands where the command waits."""
-        self.clock.advance(seconds)
+        if isinstance(self.clock, FakeClock):
+            self.clock.advance(seconds)
         datagram = self.socket.receive()
         if datagram is not None:
             request = decode_request(datagram.payload)
@@ -154,6 +158,7 @@ def test_somebody_elses_change_is_not_taken_for_ours(controller: Controller) -> 
 
 
 def test_without_a_controller_it_says_how_to_start_one(controller: Controller) -> None:
+    assert isinstance(controller.clock, FakeClock)
     controller.clock.advance(10)
     with pytest.raises(GatedError, match="is not running; start it") as caught:
         ask(controller, mode="closed")
@@ -197,13 +202,42 @@ def test_the_record_names_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert who().startswith("cli:wangwang") is (os.geteuid() == 0)
 
 
-def test_the_command_refuses_what_makes_no_sense(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def command_in(folder: Path) -> list[str]:
     config = folder / "gated.toml"
     keys = (f'state = "{folder}"', f'run = "{folder / "run"}"')
     config.write_text(with_keys("paths", *keys), encoding="utf-8")
-    command = ["mode", "--config", str(config)]
+    return ["mode", "--config", str(config)]
+
+
+@pytest.mark.parametrize("span", [[], ["--for", "8h"]])
+def test_observing_is_said_to_let_people_in_and_to_end_by_itself(
+    span: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    controller, stop = Controller(folder, SystemClock()), threading.Event()
+
+    def serve() -> None:
+        while not stop.wait(0.05):
+            controller.work(0.0)
+
+    worker = threading.Thread(target=serve)
+    worker.start()
+    try:
+        assert main([*command_in(folder), "observe", *span]) == ExitCode.OK
+    finally:
+        stop.set()
+        worker.join()
+        controller.socket.close()
+        controller.ledger.close()
+    said = capsys.readouterr().err
+    assert "nobody is kept out for a temperature" in said
+    assert "ends by itself" in said
+    assert "until it is changed" not in said
+
+
+def test_the_command_refuses_what_makes_no_sense(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = command_in(folder)
     assert main(command) == ExitCode.UNAVAILABLE
     assert "is not running" in capsys.readouterr().err
     assert main([*command, "--for", "8h"]) == ExitCode.FAILED

@@ -82,6 +82,28 @@ def test_a_drill_leaves_a_closure_to_the_key(gate: ModeRig) -> None:
     assert gate.shown()[:2] == (Mode.NORMAL, True)
 
 
+# --- observing always ends -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "holds_s"),
+    [(None, OBSERVE_FOR_S), (366 * 86_400.0, OBSERVE_FOR_S), (60.0, 60.0)],
+)
+def test_observing_ends_after_its_week_at_the_latest_whatever_is_asked_for(
+    asked_s: float | None, holds_s: float, gate: ModeRig
+) -> None:
+    gate.ask(Mode.OBSERVE, for_s=asked_s)
+    gate.settle()
+    assert gate.shown() == (Mode.OBSERVE, False, "cli:li", holds_s)
+    assert gate.settings["mode_expires_at"] == gate.timekeeper.after(holds_s)
+
+
+def test_a_closure_may_last_as_long_as_is_asked_for(gate: ModeRig) -> None:
+    gate.ask(Mode.CLOSED, for_s=366 * 86_400.0)
+    gate.settle()
+    assert gate.shown() == (Mode.CLOSED, False, "cli:li", 366 * 86_400.0)
+
+
 # --- the key switch ------------------------------------------------------------------------------
 
 
