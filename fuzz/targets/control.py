@@ -9,7 +9,7 @@ from gated.errors import WireError
 from gated.vocabulary import Mode
 
 SEEDS = (
-    encode_request(ModeRequest(by="staff")),
+    encode_request(ModeRequest(drill=False, by="staff")),
     encode_request(ModeRequest(mode=Mode.CLOSED, drill=True, for_s=60.0, by="值班")),
 )
 
