@@ -228,14 +228,14 @@ def _site_key(path: Path) -> str:
 
 
 def _trust(folder: Path | None) -> Iterator[tuple[str, str]]:
-    from gated.credentials.trust import parse_key_file
+    from gated.credentials.trust import key_files, parse_key_file
     from gated.setup.file import read_beside
 
     if folder is None:
         return
     if not folder.is_dir():
         raise ConfigError(f"claims.trust = {folder}: no such folder (没有此文件夹)")
-    for path in sorted(folder.iterdir()):
+    for path in key_files(folder):
         data = read_beside(path)
         keys = parse_key_file(data, path.name)
         if keys.has_private_key or not keys.keys:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gated.commands.verify import iso
 from gated.config import GateConfig
 from gated.controller.pushed_trust import read_pushed
-from gated.credentials.trust import KeyFile, read_key_file
+from gated.credentials.trust import KeyFile, key_files, read_key_file
 from gated.credentials.trusted_keys import (
     CERTIFICATE_USES,
     USE_ANY_PASS,
@@ -81,7 +81,7 @@ class Statement:
 def read_folder(folder: Path) -> tuple[KeyFile, ...]:
     """Return what each file of a trust folder holds. Raises: ConfigError: it cannot be read."""
     try:
-        return tuple(read_key_file(path) for path in sorted(folder.iterdir()))
+        return tuple(read_key_file(path) for path in key_files(folder))
     except OSError as exc:
         raise ConfigError(
             f"trust folder {folder}: cannot be read ({exc.strerror}); name it with --trust, or in "

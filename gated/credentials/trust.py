@@ -1,5 +1,7 @@
 """Reads the trust folder: every file in it, whatever its name, into a ``TrustList``.
 
+A name that begins with a dot is left out: a file that is being written, or was at a power cut.
+
 Certificates (PEM, several in one file; DER; the bare base64 of DER), JWK Sets and single JWKs in
 JSON, public keys in PEM or DER. One level: sub-folders are not read. What cannot be used is told in
 one line each, and the rest still counts. A private key is refused: it must not lie on a gate.
@@ -64,7 +66,7 @@ _DER_SEQUENCE = b"\x30"  # ITU-T X.690: what every certificate and key begins wi
 def load_trust(folder: Path) -> TrustList:
     """Return the keys in the files of ``folder``. Never raises: see ``TrustList.problems``."""
     try:
-        paths = sorted(folder.iterdir())
+        paths = key_files(folder)
     except OSError as exc:
         return TrustList(problems=(f"trust folder {folder}: cannot be read ({exc.strerror})",))
     files = [read_key_file(path) for path in paths]
@@ -73,6 +75,11 @@ def load_trust(folder: Path) -> TrustList:
     if len(wecom.wecom_keys(keys)) > wecom.MAX_KEYS:
         problems.append(f"trust folder: more than {wecom.MAX_KEYS} WeCom keys; some are not tried")
     return TrustList.of(keys, problems)
+
+
+def key_files(folder: Path) -> list[Path]:
+    """Return the files of a trust folder, by name. Raises: OSError."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 @dataclass(frozen=True, slots=True)

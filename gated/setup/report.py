@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gated.credentials.trust import key_files
 from gated.setup.plan import Plan
 from gated.setup.writing import Done
 from gated.texts import Pair as Text
@@ -57,7 +58,7 @@ def _facts(plan: Plan, done: Done) -> Iterator[Text]:
             f"{key} is a new site key: the site's other gates must get this same one",
         )
     trust = plan.config.credentials.trust
-    if not (trust.is_dir() and any(trust.iterdir())):
+    if not (trust.is_dir() and key_files(trust)):
         yield (
             "未附签发者公钥：没有公钥，任何码都不能通过，见 gated trust add",
             "no issuer's public key came along: without one no code is accepted: gated trust add",

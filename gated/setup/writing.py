@@ -39,7 +39,8 @@ def write(plan: Plan, now: datetime, *, replaces: bool) -> Done:
         refuse_to_replace(plan.config_file)
     for folder in {file.path.parent for file in changed}:
         _make(folder)
-    kept = [_keep(file.path, now) for file in changed if file.path.exists()]
+    trust = plan.config.credentials.trust
+    kept = [_keep(file.path, trust, now) for file in changed if file.path.exists()]
     replace_files([_new(file) for file in changed])
     return Done(tuple(file.path for file in changed), tuple(kept))
 
@@ -70,9 +71,14 @@ def _make(folder: Path) -> None:
         raise CannotWrite(f"{folder}: cannot be made ({exc.strerror}): try sudo") from exc
 
 
-def _keep(path: Path, now: datetime) -> Path:
-    """Give what is at ``path`` another name beside it; it keeps its mode."""
-    old = path.with_name(f"{path.name}.old-{now:%Y%m%d-%H%M%S}")
+def _keep(path: Path, trust: Path, now: datetime) -> Path:
+    """Give what is at ``path`` another name beside it; it keeps its mode.
+
+    A key goes out of the trust folder, to beside it: under any name in there it would still count.
+    """
+    name = f"{path.name}.old-{now:%Y%m%d-%H%M%S}"
+    is_key = path.parent == trust
+    old = trust.with_name(f"{trust.name}-{name}") if is_key else path.with_name(name)
     try:
         old.unlink(missing_ok=True)  # of this same second, by an attempt that was broken off
         os.link(path, old)

@@ -94,7 +94,10 @@ def setup(card: Card, *words: str) -> int:
 def test_a_typed_code_makes_a_gate_of_a_machine(
     centre: ClaimCentre, card: Card, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    being_written = centre.folder / "trust" / f".{ISSUER}.new"
+    being_written.write_bytes(b"{")
     offer = centre.new_code(capsys)
+    being_written.unlink()
     typed = offer.code.grouped.lower().replace("-", " ")
     assert setup(card, "--claim", typed, "--broker", centre.claims_url) == ExitCode.OK
     said = capsys.readouterr().out

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gated.cli import main
 from gated.clock import SystemClock
 from gated.config import load_gate
+from gated.credentials.keys import public_key_set
 from gated.credentials.pseudonym import load_site_key, new_site_key
+from gated.credentials.signatures import key_fingerprint
+from gated.credentials.trust import load_trust
 from gated.doctor.host import Answer
 from gated.errors import CannotWrite, ExitCode
 from gated.setup.boot import RESULT_FILE, BootSetup
@@ -85,6 +90,23 @@ def test_what_is_there_is_replaced_only_when_told_to_and_kept(
     kept = {name: data for name, data in after.items() if ".old-" in name}
     assert sorted(kept.values()) == sorted([before["gated.toml"], before["mqtt.password"]])
     assert load_gate(card.config).gate.name == "east-2"
+
+
+def test_a_key_that_was_replaced_opens_nothing_any_more(card: Card) -> None:
+    card.ask_for(f'trust = ["{ISSUER}"]')
+    setup(card)
+    leaked = (card.boot / ISSUER).read_bytes()
+    renewed = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+    (card.boot / ISSUER).write_text(public_key_set(renewed), encoding="utf-8")
+    assert setup(card, "--replace") == ExitCode.OK
+    trust = load_trust(load_gate(card.config).credentials.trust)
+    assert trust.problems == ()
+    assert {key.fingerprint for keys in trust.keys.values() for key in keys} == {
+        key_fingerprint(renewed)
+    }
+    ((name, kept),) = ((n, data) for n, data in card.etc_files().items() if ".old-" in n)
+    assert kept == leaked
+    assert re.fullmatch(rf"trust-{ISSUER}\.old-\d{{8}}-\d{{6}}", name)
 
 
 def test_the_same_once_more_changes_nothing(card: Card, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ def numbers(key: PublicKey) -> bytes:
     return key.public_bytes(DER, SPKI)
 
 
-@pytest.mark.parametrize("name", ["school.pem", "noextension", ".hidden", "读我.txt", "a b.json"])
+@pytest.mark.parametrize("name", ["school.pem", "noextension", "读我.txt", "a b.json"])
 @pytest.mark.parametrize("shape", ["pem", "der", "base64"])
 def test_a_certificate_is_read_whatever_the_files_name(
     tmp_path: Path, name: str, shape: str
@@ -62,6 +62,14 @@ def test_a_certificate_is_read_whatever_the_files_name(
     [key] = trust.find(key_id_of(made), NOW)
     assert numbers(key.key) == numbers(P256.public_key())
     assert key.source == name
+
+
+def test_a_file_that_was_being_written_when_the_power_failed_is_not_read(tmp_path: Path) -> None:
+    keys = json.dumps({"keys": [jwk_of(ED25519)]})
+    (tmp_path / ".school.jwks.json.b2x1").write_text(keys, encoding="utf-8")
+    (tmp_path / ".other.jwks.json.new").write_text(keys[:30], encoding="utf-8")
+    trust = load_trust(tmp_path)
+    assert (dict(trust.keys), trust.problems) == ({}, ())
 
 
 def test_der_that_ends_in_a_blank_byte_is_not_trimmed(tmp_path: Path) -> None:
