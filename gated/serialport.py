@@ -32,7 +32,8 @@ _WORDS = {
     errno.EAGAIN: "another process holds it: stop that one first",
     errno.EBUSY: "another process holds it: stop that one first",
     errno.EACCES: "no permission: add the user to the group dialout",
-    errno.EPERM: "no permission: add the user to the group dialout",
+    # Of a device, only systemd's DeviceAllow= says so: the group would be EACCES.
+    errno.EPERM: "closed to this service, which started before its driver: restart the service",
     errno.ENOTTY: "is no serial line: set the device",
     errno.EISDIR: "is no serial line: set the device",
 }

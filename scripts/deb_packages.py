@@ -109,6 +109,7 @@ GATE: Final = Package(
     files={
         **{f"systemd/{unit}": f"{UNIT_FOLDER}/{unit}" for unit in (*GATE_UNITS, SETUP_UNIT)},
         "systemd/60-gated.rules": "usr/lib/udev/rules.d/60-gated.rules",
+        "systemd/gated.modules": "usr/lib/modules-load.d/gated.conf",
     },
     # It looks for a setup file at each start, from the first one on, and does nothing without one.
     links={f"{UNIT_FOLDER}/multi-user.target.wants/{SETUP_UNIT}": f"../{SETUP_UNIT}"},

@@ -235,6 +235,12 @@ def test_nothing_is_deleted_but_on_purge() -> None:
     assert "gated.toml" not in collector
 
 
+def test_a_gates_drivers_are_loaded_before_its_units_start_again() -> None:
+    text = maintainer_script(GATE, GATE.scripts["postinst"], ROOT)
+    assert GATE.files["systemd/gated.modules"] == "usr/lib/modules-load.d/gated.conf"
+    assert text.index("systemd-modules-load gated.conf") < text.index("systemctl start")
+
+
 def test_a_unit_without_its_configuration_does_not_start() -> None:
     for package, file in ((GATE, "gated.toml"), (COLLECTOR, "collector.toml")):
         for unit in package.units:

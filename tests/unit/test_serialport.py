@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gated import serialport
 from gated.errors import DeviceLost, DeviceNotFound
 from gated.serialport import MAX_READ_BYTES, SerialPort, find_device
 from gated.simulation.serial_devices import SerialScannerDevice
@@ -137,6 +139,11 @@ def test_a_device_that_belongs_to_another_group_names_the_group(
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+
+
+def test_a_device_whose_driver_came_after_the_service_says_to_restart_it() -> None:
+    refused = OSError(errno.EPERM, "could not open port /dev/ttyUSB0: Operation not permitted")
+    assert serialport._in_words(refused).endswith("restart the service")
 
 
 def test_a_star_stands_for_one_device(tmp_path: Path, device: SerialScannerDevice) -> None:

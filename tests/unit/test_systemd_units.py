@@ -222,6 +222,27 @@ def test_each_process_has_its_own_devices_and_no_others(name: str) -> None:
     assert unit["PrivateDevices"] == ([] if DEVICES[name] else ["yes"])
 
 
+COME_WITH = {
+    "ttyUSB": "usbserial",
+    "ttyACM": "cdc_acm",
+    "video4linux": "videodev",
+    "media": "videodev",
+    "alsa": "snd",
+    "i2c": "i2c-dev",
+}
+"""Kind of device → the driver that makes the kernel know it (/proc/devices)."""
+ALWAYS_KNOWN = {"gpiochip", "dma_heap", "ttyAMA", "ttyS"}
+"""Built into every kernel that a gate may have."""
+
+
+def test_every_kind_of_device_is_known_to_the_kernel_before_a_unit_starts() -> None:
+    # systemd.resource-control(5): what is not at the start of a unit is not added to its list.
+    text = (FOLDER / "gated.modules").read_text(encoding="utf-8")
+    loaded = {line for line in text.splitlines() if line and not line.startswith("#")}
+    allowed = set().union(*DEVICES.values())
+    assert loaded == {COME_WITH[kind] for kind in allowed - ALWAYS_KNOWN}
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_whoever_has_devices_has_no_network_and_the_other_way_round(name: str) -> None:
     unit = UNITS[name]
