@@ -346,6 +346,11 @@ def test_update_removal_and_purge_do_what_the_page_says(empty: Site, tmp_path: P
     assert known <= site.recorded()
     site.energise()
 
+    # the program alone, once more
+    site.do(f"sudo apt install --reinstall {DESK}/gated-common_*.deb", answer="y\n")
+    site.wait_ready(*UNITS)
+    site.wait_well()
+
     # removal
     site.do("sudo apt remove gated gated-common", answer="y\n")
     _assert_gone(machine)
