@@ -70,7 +70,7 @@ COMMON: Final = Package(
     scripts={
         "prerm": ("prerm", "gated-common.prerm"),
         "postinst": ("gated-common.postinst",),
-        "postrm": ("gated-common.postrm",),
+        "postrm": ("postrm", "gated-common.postrm"),
     },
     files={
         "packaging/pyvenv.cfg": f"{LIBRARY}/pyvenv.cfg",
@@ -105,7 +105,11 @@ GATE: Final = Package(
     recommends=("python3-picamera2",),
     suggests=("gated-collector", "mosquitto"),
     units=GATE_UNITS,
-    scripts={"prerm": ("prerm",), "postinst": ("postinst",), "postrm": ("gated.postrm",)},
+    scripts={
+        "prerm": ("prerm",),
+        "postinst": ("postinst",),
+        "postrm": ("postrm", "gated.postrm"),
+    },
     files={
         **{f"systemd/{unit}": f"{UNIT_FOLDER}/{unit}" for unit in (*GATE_UNITS, SETUP_UNIT)},
         "systemd/60-gated.rules": "usr/lib/udev/rules.d/60-gated.rules",
@@ -129,7 +133,7 @@ COLLECTOR: Final = Package(
     scripts={
         "prerm": ("prerm",),
         "postinst": ("postinst",),
-        "postrm": ("gated-collector.postrm",),
+        "postrm": ("postrm", "gated-collector.postrm"),
     },
     files={f"systemd/{unit}": f"{UNIT_FOLDER}/{unit}" for unit in COLLECTOR_UNITS},
 )

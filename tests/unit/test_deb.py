@@ -227,12 +227,6 @@ def test_nothing_is_deleted_but_on_purge() -> None:
         before, purge = text.split('if [ "$1" = purge ]; then\n')
         assert "rm " not in before
         assert "rm -r" in purge
-    gate = maintainer_script(GATE, GATE.scripts["postrm"], ROOT)
-    collector = maintainer_script(COLLECTOR, COLLECTOR.scripts["postrm"], ROOT)
-    assert "/var/lib/gated " in gate
-    assert "collector" not in gate
-    assert "/var/lib/gated-collector " in collector
-    assert "gated.toml" not in collector
 
 
 def test_a_gates_drivers_are_loaded_before_its_units_start_again() -> None:

@@ -38,8 +38,8 @@ class Machine:
         self._root = root
         self._units = root / "units"
         tools = root / "tools"
-        for folder in ("info", "updates", "triggers"):
-            (root / "var/lib/dpkg" / folder).mkdir(parents=True)
+        for name in ("info", "updates", "triggers"):
+            (root / "var/lib/dpkg" / name).mkdir(parents=True)
         (root / "var/lib/dpkg/status").touch()
         for folder in (self._units, tools, root / "run/systemd/system", root / "usr/lib/gated"):
             folder.mkdir(parents=True)
@@ -70,6 +70,21 @@ class Machine:
 
     def stop(self, unit: str) -> None:
         (self._units / unit).unlink()
+
+    def write(self, name: str) -> None:
+        file = self._root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+    def exists(self, name: str) -> bool:
+        return (self._root / name).exists()
+
+    @property
+    def files(self) -> set[str]:
+        """Return what there is below the folders that the services have."""
+        tops = (self._root / top for top in ("etc", "var/lib/gated", "var/lib/gated-collector"))
+        files = (file for top in tops for file in top.rglob("*") if file.is_file())
+        return {str(file.relative_to(self._root)) for file in files}
 
     @property
     def running(self) -> set[str]:
@@ -144,3 +159,89 @@ def test_a_program_that_is_newer_than_its_units_starts_none_of_them(machine: Mac
     assert machine.running == set()
     machine.install(GATE, version="1.1")
     assert machine.running == set(GATE.units)
+
+
+# --- what is left --------------------------------------------------------------------------------
+
+
+OF_THE_GATE = frozenset(
+    {
+        *("etc/gated/gated.toml", "etc/gated/site.key", "etc/gated/gate.key"),
+        *("etc/gated/verifier.key", "etc/gated/trust/office.jwks.json"),
+        *("etc/gated/trust-office.jwks.json.old-20261127-080000", "var/lib/gated/ledger.db"),
+    }
+)
+OF_THE_COLLECTOR = frozenset(
+    {
+        *("etc/gated/collector.toml", "etc/gated/collector.key", "etc/gated/gates-ca.key"),
+        *("etc/gated/database.password", "etc/gated/page.token", "etc/gated/webhook.secret"),
+        *("etc/gated/claims/site.key", "var/lib/gated-collector/records.db"),
+    }
+)
+OF_BOTH = frozenset({"etc/gated/mqtt.password", "etc/gated/ca.pem"})
+EVERYTHING = OF_THE_GATE | OF_THE_COLLECTOR | OF_BOTH
+
+
+@pytest.fixture
+def full(machine: Machine) -> Machine:
+    """A gate and a collector on one machine, with all their files."""
+    for name in EVERYTHING:
+        machine.write(name)
+    return machine
+
+
+def test_a_removal_deletes_nothing(full: Machine) -> None:
+    full.do("--remove", PACKAGES)
+    assert full.files == EVERYTHING
+
+
+TWO = pytest.mark.parametrize(
+    ("purged", "own", "other"),
+    [(GATE, OF_THE_GATE, COLLECTOR), (COLLECTOR, OF_THE_COLLECTOR, GATE)],
+    ids=[GATE.name, COLLECTOR.name],
+)
+
+
+@TWO
+def test_a_purge_leaves_alone_what_another_needs(
+    full: Machine, purged: Package, own: frozenset[str], other: Package
+) -> None:
+    full.do("--purge", [purged])
+    assert full.files == EVERYTHING - own
+
+
+@TWO
+def test_a_purge_leaves_alone_what_another_that_was_removed_may_need_again(
+    full: Machine, purged: Package, own: frozenset[str], other: Package
+) -> None:
+    full.do("--remove", [other])
+    full.do("--purge", [purged, COMMON])
+    assert full.files == EVERYTHING - own
+
+
+@pytest.mark.parametrize(
+    "order",
+    [(COMMON, GATE, COLLECTOR), (GATE, COLLECTOR, COMMON), (COLLECTOR, COMMON, GATE)],
+    ids=["common first", "common last", "common between"],
+)
+def test_nothing_is_left_of_what_is_purged_in_whichever_order(
+    full: Machine, order: tuple[Package, ...]
+) -> None:
+    full.write("etc/gated/persons.list")
+    full.do("--remove", PACKAGES)
+    for package in order:
+        full.do("--purge", [package])
+    assert full.files == set()
+    assert not full.exists("etc/gated")
+
+
+def test_nothing_is_left_of_what_is_purged_at_once(full: Machine) -> None:
+    full.do("--purge", PACKAGES)
+    assert full.files == set()
+    assert not full.exists("etc/gated")
+
+
+def test_of_a_gate_alone_nothing_is_left(full: Machine) -> None:
+    full.do("--purge", [COLLECTOR])
+    full.do("--purge", [GATE, COMMON])
+    assert not full.exists("etc/gated")
