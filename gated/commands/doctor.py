@@ -105,6 +105,7 @@ def _gate(loaded: Loaded, clock: Clock) -> Gate | None:
     from gated.devices import real_devices
     from gated.doctor.checkup import Gate
     from gated.probe.check import Bench
+    from gated.scanner.lock import holder_of
 
     config = loaded.config
     if config is None:
@@ -112,8 +113,10 @@ def _gate(loaded: Loaded, clock: Clock) -> Gate | None:
     status = gather(config, loaded.file, clock)
     try:
         is_free = running_controller(config.paths.run, clock) is None
+        scanner = holder_of(config.paths.run)
     except GatedError:  # it cannot be seen by this account
-        is_free = False
+        return Gate(status, None)
     if not is_free:
         return Gate(status, None)
-    return Gate(status, Bench(config, real_devices(config, clock), clock, threading.Event().wait))
+    wait = threading.Event().wait
+    return Gate(status, Bench(config, real_devices(config, clock), clock, wait, scanner=scanner))

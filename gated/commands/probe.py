@@ -27,9 +27,9 @@ without options    lists buses and chips, GPIO lines, cameras, serial devices, s
 --config FILE      checks each device that the configuration names, one line each 逐个检查
 --line go --toggle switches one output of the configuration on and off again 试一个输出
 
-Nothing is moved except by --toggle. While a controller runs, its devices are left alone.
-Exit code: 0 all is there, 1 something is missing (it says what), 69 a controller holds the devices,
-78 the configuration cannot be used.
+Nothing is moved except by --toggle. The devices of a process of the gate that runs are left alone.
+Exit code: 0 all is there, 1 something is missing (it says what), 69 a controller or scanner that
+runs has devices, 78 the configuration cannot be used.
 """
 SHOWN_AFTER_S = 0.7
 """What takes no longer than a moment needs no word about it."""
@@ -208,17 +208,19 @@ def _check(
     from gated.probe.check import Bench, check_devices
     from gated.probe.findings import StartFindings
     from gated.probe.start import look_at_start
+    from gated.scanner.lock import holder_of
     from gated.texts import cli_language
 
     held_by = running_controller(config.paths.run, clock)
     start = look_at_start(config) if args.start else StartFindings()
     result = CheckResult(held_by=held_by, start=start)
     if held_by is None:
-        bench = Bench(config, real_devices(config, clock), clock, threading.Event().wait)
+        scanner, wait = holder_of(config.paths.run), threading.Event().wait
+        bench = Bench(config, real_devices(config, clock), clock, wait, scanner=scanner)
         devices = tuple(check_devices(bench, tell))
-        cameras = [] if args.frame is None else [config.scanner]
+        cameras = [] if args.frame is None or scanner is not None else [config.scanner]
         frames = tuple(_frames(cameras, args.save, clock, tell))
-        result = CheckResult(devices, frames, start)
+        result = CheckResult(devices, frames, start, scanner=scanner)
     if args.json:
         print(json.dumps(asdict(result), ensure_ascii=False, indent=2))
     else:

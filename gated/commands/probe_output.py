@@ -21,7 +21,7 @@ from gated.probe.findings import (
     StartFindings,
     State,
 )
-from gated.probe.words import STATES, Text, complaint, title
+from gated.probe.words import STATES, Text, complaint, scanner_runs, title
 from gated.texts import Language, say
 
 # --- the devices of a configuration --------------------------------------------------------------
@@ -35,12 +35,15 @@ class CheckResult:
     frames: tuple[FrameSeen, ...] = ()
     start: StartFindings = field(default_factory=StartFindings)
     held_by: int | None = None  # the process of a controller: nothing was touched
+    scanner: str | None = None  # the process that has camera and serial scanners: left out
 
 
 def check_lines(result: CheckResult, language: Language) -> Iterator[str]:
     """Yield one line for each device, and one for whatever else was asked for."""
     if result.held_by is not None:
         yield f"! {say(runs(result.held_by), language)}"
+    if result.scanner is not None:
+        yield f"! {say(scanner_runs(result.scanner), language)}"
     for device in result.devices:
         if device.state is State.OK:
             line = f"{say(STATES[State.OK], language)}  {title(device, language)}"
@@ -56,14 +59,19 @@ def check_lines(result: CheckResult, language: Language) -> Iterator[str]:
 
 
 def check_code(result: CheckResult) -> ExitCode:
-    """Return OK, FAILED if something is missing, CONFIG where trying again would not mend it."""
+    """Return OK, FAILED if something is missing, CONFIG where trying again would not mend it.
+
+    UNAVAILABLE: nothing is missing of what could be looked at, the rest is in use.
+    """
     if result.held_by is not None:
         return ExitCode.UNAVAILABLE
     states = {device.state for device in result.devices}
     if State.REFUSED in states or result.start.faults:
         return ExitCode.CONFIG
     is_well = states <= {State.OK} and not any(frame.problem for frame in result.frames)
-    return ExitCode.OK if is_well and not result.start.doubts else ExitCode.FAILED
+    if not is_well or result.start.doubts:
+        return ExitCode.FAILED
+    return ExitCode.OK if result.scanner is None else ExitCode.UNAVAILABLE
 
 
 def parse_check(document: dict[str, Any]) -> CheckResult:

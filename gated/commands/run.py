@@ -62,7 +62,7 @@ def say_what_is_missing(config: Path, clock: Clock, stop: threading.Event) -> No
     from gated.commands.probe_output import parse_check, runs, starts_all_the_same
     from gated.config.load import refuse
     from gated.probe.findings import State
-    from gated.probe.words import complaint
+    from gated.probe.words import complaint, scanner_runs
     from gated.texts import cli_language, say
 
     language = cli_language()
@@ -72,6 +72,8 @@ def say_what_is_missing(config: Path, clock: Clock, stop: threading.Event) -> No
     found = parse_check(document)
     if found.held_by is not None:
         log.warning("%s", say(runs(found.held_by), language))
+    if found.scanner is not None:
+        log.warning("%s", say(scanner_runs(found.scanner), language))
     missing = [device for device in found.devices if device.state is not State.OK]
     for device in missing:
         log.warning("%s", complaint(device, language))

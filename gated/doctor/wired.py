@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gated.config import GateConfig
 from gated.controller.sensors import AMBIENT
-from gated.doctor.findings import Finding, Text, error, ok, same, warning
+from gated.doctor.findings import Finding, Text, error, ok, same, unknown, warning
 from gated.errors import ConfigError, DeviceError
 from gated.facts.advice import advice
 from gated.facts.running import ControllerStatus
@@ -14,7 +14,8 @@ from gated.probe.bounded import bounded
 from gated.probe.check import Bench, check_devices, settings_of
 from gated.probe.findings import Answer, Checked, Kind, State
 from gated.probe.i2c import Bus, list_buses, scan
-from gated.probe.words import title, where
+from gated.probe.words import scanner_runs, title, where
+from gated.scanner.sighting import CAMERA
 from gated.sensors.calibration import FOLDER, CalibrationFolder
 from gated.texts import Language, device_lost
 
@@ -67,6 +68,8 @@ def look_at_devices(bench: Bench) -> Iterator[Finding]:
             mend = _elsewhere(device, bench) if device.state is State.MISSING else None
             says = device_lost(device.name, device.detail)
             yield error(SUBJECT.format(device.name), says=says, mend=mend or where(device))
+    if bench.scanner is not None:
+        yield unknown(SUBJECT.format(CAMERA), says=scanner_runs(bench.scanner))
     chips = {d.name: d.chip_id for d in checked if d.kind is Kind.THERMOMETER and d.chip_id}
     yield from look_at_calibrations(bench.config, chips)
 

@@ -120,12 +120,14 @@ class Bench:
     open_serial: Callable[[str, int], Closable] = SerialPort  # (path, baud in Bd)
     make_card: Callable[[str, Clock], SoundCard] = AlsaSoundCard
     within_s: Mapping[Kind, float] = field(default_factory=lambda: WITHIN_S)
+    scanner: str | None = None  # the process that has camera and serial scanners: left alone
 
 
 def targets(bench: Bench) -> Iterator[Target]:
-    """Yield every device that the configuration names."""
+    """Yield every device that the configuration names, and that nobody has."""
     yield from _sensors(bench)
-    yield from _scanners(bench)
+    if bench.scanner is None:
+        yield from _scanners(bench)
     yield from _outputs(bench)
     yield from _inputs(bench)
 

@@ -56,6 +56,20 @@ def title(device: Checked, language: Language) -> str:
     return f"{device.name} ({what})"
 
 
+def scanner_runs(process: str) -> Text:
+    """Return why the camera and the serial scanners are left alone."""
+    return (
+        (
+            f"扫码进程正在运行（进程 {process}），摄像头和串口扫码器由它占用："
+            "要检查它们，先停止 sudo systemctl stop gated-scanner"
+        ),
+        (
+            f"the scanner runs (process {process}) and has the camera and the serial scanners: to "
+            "look at them, stop it first: sudo systemctl stop gated-scanner"
+        ),
+    )
+
+
 def where(device: Checked) -> Text:
     """Return what to look at if ``device`` is not there, and where it is configured."""
     return f"{MEND_ZH[device.kind]} ({device.key})", f"see {device.key}: {device.expected}"

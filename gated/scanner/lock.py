@@ -39,15 +39,39 @@ def only_scanner_of(run: Path) -> Iterator[None]:
         os.close(lock)
 
 
+def holder_of(run: Path) -> str | None:
+    """Return the number of the process that holds the gate's lock; None: nobody does.
+
+    Raises: StorageError: this account may not see it.
+    """
+    path = run / LOCK_NAME
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise StorageError(f"{path} cannot be read: {exc.strerror}; use sudo (请用 sudo)") from exc
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(lock)
+    finally:
+        os.close(lock)
+    return None
+
+
 def _take(lock: int, path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
-        holder = os.read(lock, 32).decode("ascii", errors="replace").strip() or "unknown"
         raise DeviceError(
-            f"another scanner process serves this gate (process {holder}, by {path}): "
+            f"another scanner process serves this gate (process {_holder(lock)}, by {path}): "
             "stop it first, a gate has one",
             device="scanner",
         ) from exc
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
+
+
+def _holder(lock: int) -> str:
+    return os.read(lock, 32).decode("ascii", errors="replace").strip() or "unknown"

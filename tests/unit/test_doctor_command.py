@@ -33,6 +33,7 @@ from gated.doctor.findings import Area, Finding, Level, error, ok, unknown, warn
 from gated.doctor.host import CannotLook
 from gated.errors import ExitCode, StorageError
 from gated.ledger.files import check_folder
+from gated.scanner.lock import only_scanner_of
 from tests.config_texts import MINIMAL
 
 NOBODY_LISTENS = '"mqtt://127.0.0.1:1"'
@@ -74,6 +75,16 @@ def test_a_machine_without_devices_is_told_what_is_missing(ask: Ask) -> None:
         said, "broker"
     )
     assert of(said, "library_sqlite")[0][0] == "ok"
+
+
+def test_what_a_running_scanner_has_is_left_alone(ask: Ask, tmp_path: Path) -> None:
+    with only_scanner_of(tmp_path / "run"):
+        _, said = ask(MINIMAL)
+    ((level, sentence),) = of(said, "device_scanner")
+    assert level == "unknown"
+    assert sentence.startswith(f"the scanner runs (process {os.getpid()})")
+    assert of(said, "device_child")[0][0] == "error"  # the others are looked at
+    assert of(ask(MINIMAL)[1], "device_scanner")[0][0] == "error"
 
 
 @pytest.mark.parametrize(

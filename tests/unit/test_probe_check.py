@@ -178,6 +178,14 @@ def test_programs_get_what_gated_run_reads_back(gate: ProbedGate) -> None:
     assert parse_check(json.loads(json.dumps(asdict(result)))) == result
 
 
+def test_all_well_but_for_what_the_scanner_has_is_not_all_well() -> None:
+    assert check_code(CheckResult(scanner="7")) is ExitCode.UNAVAILABLE
+    refused = StartFindings(faults=("no site key",))
+    assert check_code(CheckResult(start=refused, scanner="7")) is ExitCode.CONFIG
+    in_doubt = StartFindings(doubts=("no key for passes",))
+    assert check_code(CheckResult(start=in_doubt, scanner="7")) is ExitCode.FAILED
+
+
 def test_every_kind_and_state_has_its_words() -> None:
     assert set(KINDS) == set(MEND_ZH) == set(Kind)
     assert set(STATES) == set(State)

@@ -19,6 +19,7 @@ from gated.config.explain import dump_toml, with_paths
 from gated.errors import DeviceError, ExitCode, GatedError
 from gated.probe.bounded import Overdue, bounded
 from gated.probe.toggle import line_names, toggle
+from gated.scanner.lock import only_scanner_of
 from tests.config_texts import MINIMAL
 from tests.probe_gate import LINES, ProbedGate
 from tests.relay_wire import wire
@@ -188,6 +189,24 @@ def test_the_devices_of_a_running_gate_are_left_alone(
     monkeypatch.setenv("GATED_CONFIG", str(config_file))
     assert main(["probe", "--json"]) == ExitCode.UNAVAILABLE
     assert json.loads(capsys.readouterr().out)["held_by"] == os.getpid()
+
+
+def test_what_a_running_scanner_has_is_left_alone(
+    config_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATED_LANG", "en")
+    check = ["probe", "--config", str(config_file), "--frame"]
+    with only_scanner_of(config_file.parent / "run"):
+        assert main(check) == ExitCode.FAILED  # this machine has not the others
+        said = capsys.readouterr().out
+        assert main([*check, "--json"]) == ExitCode.FAILED
+        document = json.loads(capsys.readouterr().out)
+    assert said.startswith(f"! the scanner runs (process {os.getpid()}) and has the camera and the")
+    assert "! child (thermometer, " in said
+    assert not any(name in said for name in ("scanner (camera", "paper (serial scanner", "320 ×"))
+    assert document["scanner"] == str(os.getpid())
+    assert main(check) == ExitCode.FAILED
+    assert "ok  scanner (camera" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

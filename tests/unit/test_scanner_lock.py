@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gated.errors import DeviceError, StorageError
-from gated.scanner.lock import LOCK_NAME, only_scanner_of
+from gated.scanner.lock import LOCK_NAME, holder_of, only_scanner_of
 
 SERVICE_USER = 12_345
 
@@ -22,6 +22,17 @@ def test_a_second_holder_learns_who_has_it_and_gets_it_afterwards(tmp_path: Path
         pass
     with only_scanner_of(tmp_path / "run"):
         assert (tmp_path / "run" / LOCK_NAME).read_text() == f"{os.getpid()}\n"
+
+
+def test_who_only_looks_is_told_the_holder_and_makes_nothing(tmp_path: Path) -> None:
+    assert holder_of(tmp_path / "run") is None
+    assert not (tmp_path / "run").exists()
+    with only_scanner_of(tmp_path / "run"):
+        assert holder_of(tmp_path / "run") == str(os.getpid())
+    assert holder_of(tmp_path / "run") is None
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="use sudo"):
+        holder_of(tmp_path / "file")
 
 
 def test_a_run_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
