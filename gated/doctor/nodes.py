@@ -14,6 +14,9 @@ from pathlib import Path
 
 from gated.config import Camera, GateConfig
 from gated.doctor.findings import Finding, error, ok, unknown
+from gated.errors import DeviceNotFound
+from gated.scanner.usb_cameras import find_usb_camera
+from gated.serialport import find_device
 
 PERMISSIONS = "permissions"
 USER = "gated"
@@ -27,7 +30,7 @@ _EVERYBODY = stat.S_IROTH | stat.S_IWOTH
 
 
 def nodes_of(config: GateConfig) -> Iterator[tuple[str, str]]:
-    """Yield (service, device) of everything that is opened by a path."""
+    """Yield (service, device) of everything that is opened by a path, as it is configured."""
     temperature = config.temperature
     spots = temperature.thermometers
     on_a_bus = (*spots, *(s.distance for s in spots), temperature.ambient, temperature.reference)
@@ -40,8 +43,23 @@ def nodes_of(config: GateConfig) -> Iterator[tuple[str, str]]:
         yield "controller", config.outputs.relay.device
     if config.scanner.camera is Camera.V4L2:
         yield "scanner", config.scanner.device
+    if config.scanner.camera is Camera.AUTO:
+        yield "scanner", find_usb_camera(config.scanner.device)
     for reader in config.scanner.serial:
         yield "scanner", reader.device
+
+
+def closed_nodes(config: GateConfig) -> Iterator[tuple[str, str, str]]:
+    """Yield (service, device, its group and mode) where the service may not open the device."""
+    for service, pattern in nodes_of(config):
+        try:
+            node = find_device(pattern)
+            found = os.stat(node)  # noqa: PTH116 - a path from the configuration, links followed
+        except (DeviceNotFound, OSError):
+            continue  # what is missing is said elsewhere
+        group = _group_name(found.st_gid)
+        if not may_open(service, group, found.st_mode):
+            yield service, node, f"{group} {stat.filemode(found.st_mode)}"
 
 
 def may_open(service: str, group: str, mode: int) -> bool:
@@ -65,7 +83,7 @@ def may_judge(own: int, services: int | None) -> bool:
 
 
 def look_at_permissions(config: GateConfig) -> Iterator[Finding]:
-    """Yield which devices the services may not open. One that is missing is said elsewhere."""
+    """Yield which devices the services may not open."""
     if services_user() is None:
         yield unknown(
             PERMISSIONS,
@@ -75,17 +93,8 @@ def look_at_permissions(config: GateConfig) -> Iterator[Finding]:
             ),
         )
         return
-    closed = False
-    for service, node in nodes_of(config):
-        try:
-            found = os.stat(node)  # noqa: PTH116 - a path from the configuration, links followed
-        except OSError:
-            continue
-        group = _group_name(found.st_gid)
-        if may_open(service, group, found.st_mode):
-            continue
-        closed = True
-        shown = f"{group} {stat.filemode(found.st_mode)}"
+    closed = list(closed_nodes(config))
+    for service, node, shown in closed:
         yield error(
             PERMISSIONS,
             says=(

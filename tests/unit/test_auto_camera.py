@@ -13,8 +13,9 @@ from gated.errors import DeviceError, DeviceLost, DeviceNotFound
 from gated.scanner.frames import Frame, FrameSource, NoCamera, Wish
 from gated.scanner.picture import Pixels
 from gated.scanner.sources import make_source
-from gated.scanner.sources.auto import AutoSource, find_usb_camera
+from gated.scanner.sources.auto import AutoSource
 from gated.scanner.sources.v4l2 import UsbCamera
+from gated.scanner.usb_cameras import find_usb_camera
 from gated.scanner.usb_modes import Mode
 from tests.frame_sources import CLOCK, ScriptedCapture, ScriptedSource, noisy
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -340,6 +342,40 @@ def test_the_shipped_units_keep_what_was_promised_and_a_looser_one_is_seen(
 )
 def test_who_may_open_a_device(service: str, group: str, mode: int, may: bool) -> None:
     assert nodes.may_open(service, group, mode) is may
+
+
+@pytest.fixture
+def device() -> Iterator[Path]:
+    """A device that only root may open, at a place that a configuration may name."""
+    folder = Path(tempfile.mkdtemp(prefix="gated-", dir="/dev/shm"))
+    (folder / "usb-1a86-if00").touch(mode=0o600)
+    yield folder / "usb-1a86-if00"
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "scanner",
+    [
+        'camera = "auto"\ndevice = "DEVICE"',
+        'camera = "v4l2"\ndevice = "DEVICE"',
+        'camera = "none"\nserial = [{ name = "paper", device = "DEVICE" }]',
+        'camera = "none"\nserial = [{ name = "paper", device = "FOLDER/usb-*" }]',
+    ],
+)
+def test_a_device_that_is_closed_to_its_service_is_found_however_it_is_named(
+    scanner: str, device: Path
+) -> None:
+    keys = scanner.replace("DEVICE", str(device)).replace("FOLDER", str(device.parent))
+    config = parse_gate(MINIMAL.replace('camera = "v4l2"', keys), "test")
+
+    def closed_to_scanner() -> list[tuple[str, str, str]]:
+        return [found for found in nodes.closed_nodes(config) if found[0] == "scanner"]
+
+    assert closed_to_scanner() == [("scanner", str(device), f"{device.group()} -rw-------")]
+    device.chmod(0o666)
+    assert closed_to_scanner() == []
+    device.unlink()  # what is missing is said elsewhere
+    assert closed_to_scanner() == []
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from gated.clock import Clock
 from gated.config import ScannerSettings
-from gated.config.devices import DEFAULT_VIDEO_DEVICE
 from gated.errors import DeviceLost, DeviceNotFound
 from gated.scanner.frames import Frame, FrameSource, NoCamera, Wish
 from gated.scanner.sources import picamera2, v4l2
+from gated.scanner.usb_cameras import find_usb_camera
 
 log = logging.getLogger(__name__)
-
-BY_ID = Path("/dev/v4l/by-id")
-_CAPTURES = "*-video-index0"  # a camera's other nodes carry no pictures
 
 
 class AutoSource:
@@ -112,16 +108,6 @@ class AutoSource:
             self._kinds[self._chosen].name,
             others,
         )
-
-
-def find_usb_camera(device: str, by_id: Path = BY_ID) -> str:
-    """Return the first USB camera by its stable name, unless ``device`` names one itself.
-
-    The default is no name: on a Raspberry Pi 5, /dev/video0 belongs to the ribbon cable.
-    """
-    if device != DEFAULT_VIDEO_DEVICE:
-        return device
-    return next((str(path) for path in sorted(by_id.glob(_CAPTURES))), device)
 
 
 def make(settings: ScannerSettings, clock: Clock) -> AutoSource:
