@@ -436,6 +436,13 @@ def test_the_page_has_the_files_and_the_figures() -> None:
         assert f"status={int(code)}" in words
 
 
+def test_the_page_has_every_secret_that_is_handed_over() -> None:
+    page = (FOLDER.parent / "docs/systemd.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `gated-(\w+)` \| (`[^|]*`) \|$", page, flags=re.MULTILINE)
+    told = {name: set(re.findall(r"`([^`]+)`", files)) for name, files in rows}
+    assert told == {name: secrets for name, secrets in SECRETS.items() if secrets}
+
+
 def _is_installed_by(page: str, name: str) -> bool:
     installed = " ".join(line for line in page.splitlines() if "sudo install" in line)
     return f"systemd/{name}" in installed or (
