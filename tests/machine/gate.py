@@ -133,12 +133,15 @@ class Gate:
         if code:
             self.show(code)
 
-    def leave(self) -> None:
-        """Let nobody be there. The code goes first: alone it would be that of the next one."""
+    def leave(self, **state: object) -> None:
+        """Let nobody be there; ``state`` as in ``see``.
+
+        The code goes first: alone it would be that of the next one.
+        """
         self.show("")
         gone = "until [ ! -s /run/bench/showing ]; do sleep 0.1; done"
         self.guest.try_to(f"timeout 20 sh -c '{gone}'")  # not while the camera is stalled or away
-        self.see()
+        self.see(**state)
 
     def see(self, **state: object) -> None:
         """Change what is on the wires: ``face``, ``air``, ``faults``, ``unplugged``."""
