@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gated.errors import WireError
-from gated.ledger.opening import Origin, Tail
+from gated.ledger.making import Origin
+from gated.ledger.opening import Tail
 from gated.wire import Draft, Place, chain_hash, encode_body
 
 OUTCOME_MEMBERS = ("outcome", "result", "alarm")

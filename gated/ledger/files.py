@@ -31,7 +31,7 @@ JOURNAL_SIZE_LIMIT_BYTES = 4 * 2**20
 _PAGE_BYTES = 1024
 """An event touches five pages. At 1 kB that writes half of what 4 kB pages write to the card, and
 bodies stand on pages of their own, so a search through days of events does not read them."""
-_SIDE_FILES = ("-wal", "-shm")
+SIDE_FILES = ("-wal", "-shm")
 _FULL = {"SQLITE_FULL"}
 _FULL_IF_NO_ROOM = {  # the same codes also mean a failing card
     "SQLITE_IOERR_WRITE",
@@ -200,23 +200,40 @@ def set_aside(path: Path, label: str, why: str) -> Path:
 
     Raises: StorageError.
     """
-    number = 1
-    while True:
-        suffix = "" if number == 1 else f"-{number}"
-        target = path.with_name(f"{path.stem}-{label}{suffix}.{why}.db")
-        if not any(Path(f"{target}{side}").exists() for side in ("", *_SIDE_FILES)):
-            break
+    target = free_name(aside_name(path, label, why))
+    move_aside(path, target)
+    return target
+
+
+def aside_name(path: Path, label: str, why: str) -> Path:
+    """Return where the database goes when it is set aside, if that name is free."""
+    return path.with_name(f"{path.stem}-{label}.{why}.db")
+
+
+def free_name(wanted: Path) -> Path:
+    """Return ``wanted``; with a number where a database, or what is left of one, is called so."""
+    label, _, rest = wanted.name.partition(".")
+    target, number = wanted, 1
+    while any(Path(f"{target}{side}").exists() for side in ("", *SIDE_FILES)):
         number += 1
+        target = wanted.with_name(f"{label}-{number}.{rest}")
+    return target
+
+
+def move_aside(path: Path, target: Path) -> None:
+    """Rename the database and its side files to ``target``; those that are there already stay.
+
+    Raises: StorageError.
+    """
     with translated("set aside", path):
         for side in (
-            *_SIDE_FILES,
+            *SIDE_FILES,
             "",
         ):  # the database last: until then the old name still leads to it
             source = Path(f"{path}{side}")
             if source.exists():
                 source.rename(f"{target}{side}")
         sync_folder(path.parent)
-    return target
 
 
 class WriterLock:

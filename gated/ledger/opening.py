@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 import sqlite3
-from base64 import b32encode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,32 +13,28 @@ from gated.durable import sync_folder
 from gated.errors import LedgerCorrupt, StorageError
 from gated.ledger.files import (
     DATABASE_ERRORS,
-    close_leaving_wal,
-    connect_reader,
-    connect_writer,
     error_name,
-    set_aside,
     translated,
 )
-from gated.ledger.schema import (
-    CARRIED_TABLES,
-    CARRIED_TABLES_OF_1,
-    MIGRATIONS,
-    SCHEMA_VERSION,
-    TABLES,
+from gated.ledger.making import (
+    Beginning,
+    Origin,
+    beginning_after,
+    connect,
+    fill,
+    follow,
+    put_in_place,
+    read_beginning,
 )
-from gated.wire import GENESIS, chain_hash
+from gated.ledger.schema import CARRIED_TABLES, CARRIED_TABLES_OF_1, MIGRATIONS, SCHEMA_VERSION
+from gated.wire import chain_hash
 
-EPOCH_BYTES = 10
-"""80 bits: 16 characters of base32."""
 _EPOCH = re.compile(r"[a-z2-7]{16}")
 _FOREIGN = "foreign"
 """Another gate's file, on a card that was moved or cloned: nothing of it is taken over."""
 _HASH_BYTES = 32
 _QUICK_CHECK_BUDGET_S = 2.0
 _PROGRESS_STEPS = 10_000
-_AUTOCHECKPOINT_PAGES = 8_000
-"""The service checkpoints between commits; this is the backstop where it never gets to."""
 _NOT_THE_FILES_FAULT = (  # SQLite's names: the machine refuses, the file may be sound
     "SQLITE_CANTOPEN",
     "SQLITE_PERM",
@@ -55,17 +47,6 @@ _NOT_THE_FILES_FAULT = (  # SQLite's names: the machine refuses, the file may be
     "SQLITE_IOERR_SHM",
     "SQLITE_IOERR_LOCK",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Whose ledger this is, and what records in it: all that a file is made from."""
-
-    site: str
-    gate: str
-    software: str
-    boot_id: str
-    clock: Clock
 
 
 @dataclass(slots=True)
@@ -102,20 +83,22 @@ def open_file(path: Path, origin: Origin) -> Found:
 
     Raises: StorageError: nothing can be opened or made there, or a newer gated wrote it.
     """
-    if not path.exists():
-        return begin(path, origin, how="new")
     previous: str | None = None
+    with translated("open", path):
+        put_in_place(path)
     try:
         with translated("open", path):
-            db = _connect(path)
+            db = connect(path)
             try:
                 previous = _epoch_of(db)
                 if previous is None and _is_blank(db):
-                    return _fill(db, path, origin, how="new")
-                detail = _check(db, path, origin)
+                    fill(db, origin)
+                    sync_folder(path.parent)
+                    return Found(db, _read_tail(db, origin.boot_id), "new")
+                note = _check(db, path, origin)
                 migrate(db)
-                return Found(db, _read_tail(db, origin.boot_id), "opened", detail=detail)
-            except (*DATABASE_ERRORS, StorageError, _Unfit):
+                return _found(db, origin, note)
+            except (*DATABASE_ERRORS, OSError, StorageError, _Unfit):
                 db.close()
                 raise
     except _Unfit as unfit:
@@ -126,96 +109,36 @@ def open_file(path: Path, origin: Origin) -> Found:
         if not _blames_the_file(exc, path):
             raise
         detail, why = str(exc), "corrupt"
-    aside = set_aside(path, previous or f"{origin.clock.now():%Y%m%d}", why)
-    found = begin(path, origin, how="recovered", old=None if why == _FOREIGN else aside)
-    return Found(found.db, found.tail, "recovered", previous, f"{detail}; kept as {aside.name}")
+    label = f"{origin.clock.now():%Y%m%d}"
+    beginning = beginning_after(path, previous, detail, why, label)
+    return renew(path, origin, beginning, is_ours=why != _FOREIGN)
 
 
-def begin(path: Path, origin: Origin, *, how: str, old: Path | None = None) -> Found:
-    """Make a new file with a new epoch, taking over what ``old`` still says of passes and settings.
+def renew(path: Path, origin: Origin, beginning: Beginning, *, is_ours: bool = True) -> Found:
+    """Set the file at ``path`` aside for a new epoch; see ``follow``.
 
-    Raises: StorageError.
+    Raises: StorageError: call it again, with the same ``beginning``.
     """
     with translated("make", path):
-        db = _connect(path)
+        follow(path, origin, beginning, is_ours=is_ours)
+        db = connect(path)
         try:
-            return _fill(db, path, origin, how=how, old=old)
-        except (*DATABASE_ERRORS, OSError):
+            return _found(db, origin)
+        except _Unfit as exc:
+            db.close()
+            raise LedgerCorrupt(f"{path} was made anew and cannot be read: {exc}") from exc
+        except DATABASE_ERRORS:
             db.close()
             raise
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = connect_writer(path, synchronous="FULL")
-    db.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
-    return db
-
-
-def _fill(
-    db: sqlite3.Connection,
-    path: Path,
-    origin: Origin,
-    *,
-    how: str,
-    old: Path | None = None,
-) -> Found:
-    epoch = b32encode(secrets.token_bytes(EPOCH_BYTES)).decode().lower()
-    meta = {
-        "schema": str(SCHEMA_VERSION),
-        "epoch": epoch,
-        "site": origin.site,
-        "gate": origin.gate,
-        "made_at": origin.clock.now().isoformat(timespec="milliseconds"),
-        "software": origin.software,
-        "anchor_seq": "0",
-        "anchor_hash": GENESIS.hex(),
-        "acked_upto": "0",
-        "acked_by": "",
-    }
-    db.execute("BEGIN IMMEDIATE")
-    for statement in TABLES.split(";\n"):
-        if statement.strip():
-            db.execute(statement)
-    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-    if old is not None:
-        _carry_over(db, old)
-    db.execute("COMMIT")
-    # Into the database at once: with a damaged -wal the file must still say whose epoch it was.
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    sync_folder(path.parent)
-    return Found(db, Tail(epoch, _number_boot(db, origin.boot_id), 0, GENESIS), how)
-
-
-def _carry_over(db: sqlite3.Connection, old: Path) -> None:
-    """Copy the side tables of ``old`` as far as it can be read: a single-use pass stays used."""
-    with contextlib.suppress(*DATABASE_ERRORS):
-        source = connect_reader(old)
-        try:
-            for table, columns in _carried_tables(source).items():
-                marks = ", ".join("?" for _ in columns.split(","))
-                with contextlib.suppress(*DATABASE_ERRORS):  # one table may be lost
-                    for row in source.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608  constants
-                        with contextlib.suppress(*DATABASE_ERRORS):
-                            db.execute(
-                                f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608
-                                row,
-                            )
-        finally:
-            close_leaving_wal(source, old)
-
-
-def _carried_tables(source: sqlite3.Connection) -> Mapping[str, str]:
-    """Return what ``source`` has to give. Its tables say how old it is: its numbers may be damaged.
-
-    A file that an older gated left and that is unfit is set aside before it could be migrated.
-    """
-    try:
-        source.execute("SELECT newest_code_s FROM pass_use LIMIT 1").fetchone()
-    except DATABASE_ERRORS as exc:
-        if "no such column" in str(exc):
-            return CARRIED_TABLES_OF_1
-    return CARRIED_TABLES
+def _found(db: sqlite3.Connection, origin: Origin, note: str = "") -> Found:
+    """Return an open file; if nothing was recorded in it yet, the centre is still to be told."""
+    tail = _read_tail(db, origin.boot_id)
+    beginning = read_beginning(db) if tail.seq == 0 else None
+    if beginning is None:
+        return Found(db, tail, "opened", detail=note)
+    return Found(db, tail, beginning.how, beginning.previous_epoch, beginning.detail)
 
 
 def migrate(db: sqlite3.Connection) -> None:

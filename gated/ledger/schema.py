@@ -13,8 +13,8 @@ READABLE_SCHEMAS = (1, 2)
 
 TABLES = f"""
 CREATE TABLE meta (              -- schema, epoch, site, gate, made_at, software,
-    k TEXT PRIMARY KEY,          -- anchor_seq, anchor_hash, acked_upto, acked_by
-    v TEXT NOT NULL
+    k TEXT PRIMARY KEY,          -- anchor_seq, anchor_hash, acked_upto, acked_by,
+    v TEXT NOT NULL              -- how, previous_epoch, detail, aside: of a file that follows one
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE event (

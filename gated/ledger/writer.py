@@ -20,8 +20,9 @@ from gated.clock import Clock, TimeQuality
 from gated.errors import LedgerCorrupt, LedgerFull, StorageError
 from gated.ledger import retention, shared_uses
 from gated.ledger.drafts import Prepared, Refused, prepare
-from gated.ledger.files import WriterLock, check_folder, close_leaving_wal, set_aside, translated
-from gated.ledger.opening import Found, Origin, begin, open_file
+from gated.ledger.files import WriterLock, check_folder, close_leaving_wal, translated
+from gated.ledger.making import Beginning, Origin, beginning_after
+from gated.ledger.opening import Found, open_file, renew
 from gated.ledger.room import Room, RoomLimits, Usage
 from gated.ledger.shared_uses import Sharing, Span, Taken, Told, UsesElsewhere
 from gated.vocabulary import Direction
@@ -134,7 +135,7 @@ class Ledger:
     def _adopt(self, found: Found) -> None:
         self._db = found.db
         self._tail = found.tail
-        self._aside: Path | None = None
+        self._renewal: Beginning | None = None
 
     @property
     def epoch(self) -> str:
@@ -204,6 +205,7 @@ class Ledger:
     def _insert(self, entry: Prepared) -> None:
         db, draft = self._db, entry.draft
         is_timed = draft.stamp.time_quality is not TimeQuality.UNKNOWN
+        timed_ms = entry.at_ms if is_timed else None
         given = db.execute(
             "INSERT INTO event (at_ms, is_timed, kind, outcome, visit_id, drill, hash, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -221,19 +223,12 @@ class Ledger:
         if given != entry.seq:
             raise LedgerCorrupt(f"{self.path} gave the number {given} where {entry.seq} is next")
         if draft.link is not None:
-            db.execute(
-                "INSERT INTO link VALUES (?, ?, ?, ?)",
-                (
-                    entry.seq,
-                    draft.link.holder_ref,
-                    draft.link.salt,
-                    entry.at_ms if is_timed else None,
-                ),
-            )
+            link = (entry.seq, draft.link.holder_ref, draft.link.salt, timed_ms)
+            db.execute("INSERT INTO link VALUES (?, ?, ?, ?)", link)
         if draft.use is not None and entry.visit_id is not None:
             retention.record_use(db, entry.visit_id, draft.use, entry.at_ms)
-            use, at_ms = (entry.visit_id, draft.use), entry.at_ms if is_timed else None
-            shared_uses.note_own(db, (self.epoch, entry.seq), use, self.sharing, at_ms=at_ms)
+            use = (entry.visit_id, draft.use)
+            shared_uses.note_own(db, (self.epoch, entry.seq), use, self.sharing, at_ms=timed_ms)
         if draft.gives_back_use_of is not None:
             retention.give_back_uses(db, draft.gives_back_use_of)
             shared_uses.note_given_back(db, draft.gives_back_use_of)
@@ -362,22 +357,23 @@ class Ledger:
     def fork(self, reason: str, *, is_corrupt: bool = False) -> Opened:
         """Set the file aside and begin a new epoch, taking over settings, uses and open visits.
 
-        For a chain that the collector disagrees with, and for a file found corrupt in use.
+        For a chain that the collector disagrees with, and for a file found corrupt in use. One that
+        failed goes on where it stopped, with its own reason; nothing is recorded until then.
 
-        Raises: StorageError.
+        Raises: StorageError: call it again.
         """
-        previous = self._tail.epoch
-        if self._aside is None:
+        if self._renewal is None:
+            why = "corrupt" if is_corrupt else "forked"
+            self._renewal = beginning_after(self.path, self.epoch, reason, why)
             close_leaving_wal(self._db, self.path)
-            self._aside = set_aside(self.path, previous, "corrupt" if is_corrupt else "forked")
-        aside, how = self._aside, "recovered" if is_corrupt else "forked"
-        self._adopt(begin(self.path, self._origin, how=how, old=aside))
-        return Opened(self, how, previous, f"{reason}; kept as {aside.name}")
+        found = renew(self.path, self._origin, self._renewal)
+        self._adopt(found)
+        return Opened(self, found.how, found.previous_epoch, found.detail)
 
     @property
     def needs_fork(self) -> bool:
-        """Return whether a fork has set the file aside and could not make the next one yet."""
-        return self._aside is not None
+        """Return whether a fork has begun and could not make the next file yet."""
+        return self._renewal is not None
 
     def close(self) -> None:
         """Close the file, leaving ``-wal`` and ``-shm`` for the readers. Idempotent."""
