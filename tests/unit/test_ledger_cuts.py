@@ -13,6 +13,9 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+import pytest
+
+from gated.errors import StorageError
 from gated.ledger import files, making
 from gated.ledger.reader import LedgerReader
 from gated.vocabulary import Direction
@@ -60,7 +63,8 @@ def fork(path: Path) -> None:
 
 
 def in_making(code: CodeType) -> bool:
-    return code.co_filename == making.__file__
+    is_only_a_name = code is making.beginning_after.__code__
+    return code.co_filename == making.__file__ and not is_only_a_name
 
 
 def in_move_aside(code: CodeType) -> bool:
@@ -68,7 +72,11 @@ def in_move_aside(code: CodeType) -> bool:
 
 
 def is_cut(
-    renew: Callable[[Path], None], path: Path, at_line: int, watched: Callable[[CodeType], bool]
+    renew: Callable[[Path], None],
+    path: Path,
+    at_line: int,
+    watched: Callable[[CodeType], bool],
+    cut: Callable[[], None] = lambda: os._exit(CUT),
 ) -> bool:
     """Renew in a process that ends, as by a power cut, before its n-th line of what is watched.
 
@@ -78,7 +86,7 @@ def is_cut(
     if process == 0:
         code = 1
         try:
-            _cut_at(at_line, watched)
+            _cut_at(at_line, watched, cut)
             renew(path)
             code = 0
         finally:
@@ -88,7 +96,7 @@ def is_cut(
     return code == CUT
 
 
-def _cut_at(at_line: int, watched: Callable[[CodeType], bool]) -> None:
+def _cut_at(at_line: int, watched: Callable[[CodeType], bool], cut: Callable[[], None]) -> None:
     seen: set[tuple[int, int]] = set()
 
     def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
@@ -97,7 +105,7 @@ def _cut_at(at_line: int, watched: Callable[[CodeType], bool]) -> None:
         if event == "line":
             seen.add((frame.f_lineno, len(seen) if watched is in_move_aside else 0))
             if len(seen) == at_line:
-                os._exit(CUT)
+                cut()
         return trace
 
     sys.settrace(trace)
@@ -177,6 +185,54 @@ def test_what_stands_in_the_wal_alone_is_kept_when_the_power_fails_between_two_r
         half_moved += path.exists() and not Path(f"{path}-wal").exists()
         check(folder, first, {("forked", first)})
     assert half_moved
+
+
+def fail() -> None:
+    sys.settrace(None)
+    raise OSError("the card does not answer")
+
+
+def recover_in_the_end(path: Path) -> None:
+    """Open, let a new epoch begin, record; with a second attempt at what failed. End as if cut."""
+    has_failed = False
+    try:
+        ledger = open_ledger(path).ledger
+    except StorageError:
+        has_failed = True
+        ledger = open_ledger(path).ledger
+    try:
+        opened = ledger.fork("found corrupt in use", is_corrupt=True)
+    except StorageError:
+        has_failed = True
+        assert ledger.needs_fork
+        opened = ledger.fork("once more")
+    assert not ledger.needs_fork
+    assert opened.how == "recovered"
+    assert opened.detail.startswith("found corrupt in use; kept as ")
+    ledger.append([visit("w")])
+    ledger.close()
+    os._exit(CUT if has_failed else 0)
+
+
+@pytest.mark.parametrize("watched", [in_making, in_move_aside])
+def test_whatever_fails_on_the_way_the_next_attempt_goes_on_from_there(
+    tmp_path: Path, watched: Callable[[CodeType], bool]
+) -> None:
+    first = make(tmp_path / "gate")
+    at_line, has_failed = 0, True
+    while has_failed:
+        at_line += 1
+        folder = tmp_path / f"{at_line}"
+        shutil.copytree(tmp_path / "gate", folder)
+        has_failed = is_cut(recover_in_the_end, folder / "ledger.db", at_line, watched, fail)
+        with closing(open_ledger(folder / "ledger.db").ledger) as ledger:
+            assert ledger.epoch != first
+            assert (ledger.setting("mode"), ledger.open_visits()) == ("closed", ["v", "w"])
+            assert ledger.uses()["p"].uses == 1
+        (kept,) = folder.glob("ledger-*.db")
+        with closing(LedgerReader(kept)) as reader:
+            assert reader.bounds().newest_seq == 1
+    assert at_line > 10
 
 
 def test_a_file_that_was_put_there_meanwhile_is_kept_under_a_name_of_its_own(

@@ -229,3 +229,23 @@ def test_a_card_that_corrupts_every_file_is_not_filled_with_them(bench: Bench) -
     bench.put("c")
     bench.steps(1)
     assert bench.seqs() == {"a": 1, "c": 1}
+
+
+def test_a_new_epoch_that_could_not_begin_begins_later_for_the_same_reason(bench: Bench) -> None:
+    obstacle = bench.path.with_name("ledger.db.next")
+    obstacle.mkdir()
+    meddler = sqlite3.connect(bench.path)
+    meddler.execute("ALTER TABLE event RENAME COLUMN outcome TO gone")
+    meddler.close()
+    bench.put("a")
+    bench.steps(1)
+    bench.put("b")
+    bench.steps(1)
+    assert [type(answer) for answer in bench.answers] == [CommitFailed, CommitFailed]
+    obstacle.rmdir()
+    bench.put("c")
+    bench.steps(1)
+    assert bench.seqs() == {"c": 1}
+    (opened,) = bench.renewed
+    assert opened.how == "recovered"
+    assert "no column named outcome" in opened.detail
