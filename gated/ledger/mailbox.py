@@ -228,6 +228,9 @@ class MailboxReader:
             with translated("read", self.path):
                 self._follow()
                 yield self._db
+        except LedgerCorrupt as exc:  # the uplink's file: our own ledger is none the worse
+            self.close()
+            raise StorageError(str(exc)) from exc
         except StorageError:
             self.close()  # the next call opens it afresh
             raise

@@ -113,7 +113,7 @@ class LedgerService:
         if batch:
             self._commit(batch)
         try:
-            self._tend()
+            self._tend_or_renew()
         except StorageError as exc:
             self._report(exc)
         return bool(batch)
@@ -175,15 +175,29 @@ class LedgerService:
         try:
             return self._ledger.append(drafts, settings=settings)
         except LedgerCorrupt as exc:
-            if not self._is_due("fork", _FORK_EVERY_S):
-                raise
-            self._fork(str(exc), is_corrupt=True)
+            self._renew(exc)
             return self._ledger.append(drafts, settings=settings)
+
+    def _renew(self, found: LedgerCorrupt) -> None:
+        """Begin a new epoch, unless the last one is as young. Raises: StorageError."""
+        if not self._is_due("fork", _FORK_EVERY_S):
+            raise found
+        self._fork(str(found), is_corrupt=True)
 
     def _fork(self, reason: str, *, is_corrupt: bool = False) -> None:
         log.error("the ledger begins a new epoch: %s", reason)
         opened = self._ledger.fork(reason, is_corrupt=is_corrupt)
         self._on_renewed(opened)
+
+    def _tend_or_renew(self) -> None:
+        """Tend, and begin anew with what is found corrupt while nobody comes.
+
+        Raises: StorageError.
+        """
+        try:
+            self._tend()
+        except LedgerCorrupt as exc:
+            self._renew(exc)
 
     def _tend(self) -> None:
         """Do at most one chunk of what is due, so that a commit never waits behind two."""

@@ -231,6 +231,40 @@ def test_a_card_that_corrupts_every_file_is_not_filled_with_them(bench: Bench) -
     assert bench.seqs() == {"a": 1, "c": 1}
 
 
+@pytest.mark.parametrize(
+    ("table", "after_s"), [("link", 60.0), ("event", 10.0), ("meta", 1.0), ("site_use", 60.0)]
+)
+def test_a_ledger_found_corrupt_while_nobody_comes_is_set_aside_as_well(
+    bench: Bench, table: str, after_s: float
+) -> None:
+    bench.put("a")
+    bench.steps(9)
+    digest = bench.reader.hash_of(1)
+    assert digest is not None
+    bench.mailbox.store_ack(ack(bench.ledger, 1, digest))
+    meddler = sqlite3.connect(bench.path)
+    meddler.execute(f"ALTER TABLE {table} RENAME TO gone")
+    meddler.close()
+    bench.clock.advance(after_s)
+    bench.steps(9)
+    (opened,) = bench.renewed
+    assert opened.how == "recovered"
+    bench.put("b")
+    bench.steps(1)
+    assert bench.seqs() == {"a": 1, "b": 1}
+
+
+def test_a_corrupt_mailbox_is_no_corrupt_ledger(bench: Bench) -> None:
+    bench.put("a")
+    bench.steps(9)
+    meddler = sqlite3.connect(bench.path.with_name("uplink.db"))
+    meddler.execute("ALTER TABLE ack RENAME TO gone")
+    meddler.close()
+    bench.clock.advance(1.0)
+    bench.steps(9)
+    assert bench.renewed == []
+
+
 def test_a_new_epoch_that_could_not_begin_begins_later_for_the_same_reason(bench: Bench) -> None:
     obstacle = bench.path.with_name("ledger.db.next")
     obstacle.mkdir()
