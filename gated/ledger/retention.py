@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
+from gated.clock import TimeQuality
 from gated.ledger.opening import Tail
 from gated.vocabulary import Direction
 from gated.wire import GENESIS, Ack, PassUse
@@ -119,22 +120,25 @@ def _newest_old(
 
 
 def expire_links(
-    db: sqlite3.Connection, now_ms: int, keep_ms: int, *, is_clock_trusted: bool, limit: int
+    db: sqlite3.Connection, now_ms: int, keep_ms: int, *, quality: TimeQuality, limit: int
 ) -> int:
     """Delete person links older than ``keep_ms``; return how many.
 
     Links are looked at in the order in which they were made, so one that was stamped by a wrong
-    clock is never kept longer than the ones after it. With a trusted clock, one stamped in the
-    future goes at once, and one made under an unknown clock counts from now.
+    clock is never kept longer than the ones after it. One made under an unknown clock counts from
+    when the clock is known; until then it keeps no other from expiring. With a trusted clock, one
+    stamped in the future goes at once.
     """
+    is_clock_trusted = quality is TimeQuality.TRUSTED
 
     def delete() -> int:
-        if is_clock_trusted:
+        if quality is not TimeQuality.UNKNOWN:
             db.execute("UPDATE link SET made_ms = ? WHERE made_ms IS NULL", (now_ms,))
         impossible_ms = now_ms + _DAY_MS if is_clock_trusted else 2**62
         deleted = db.execute(
             "DELETE FROM link WHERE seq IN"
-            " (SELECT seq FROM (SELECT seq, made_ms FROM link ORDER BY seq LIMIT ?)"
+            " (SELECT seq FROM"
+            " (SELECT seq, made_ms FROM link WHERE made_ms IS NOT NULL ORDER BY seq LIMIT ?)"
             " WHERE made_ms <= ? OR made_ms > ? LIMIT ?)",
             (_LINK_SPAN, now_ms - keep_ms, impossible_ms, limit),
         ).rowcount

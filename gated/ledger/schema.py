@@ -33,7 +33,7 @@ CREATE TABLE link (              -- the deletable opening of a body's holder_com
     seq INTEGER PRIMARY KEY REFERENCES event (seq) ON DELETE CASCADE,
     holder_ref TEXT NOT NULL,
     salt TEXT NOT NULL,
-    made_ms INTEGER              -- NULL: the clock was unknown; set once it is trusted
+    made_ms INTEGER              -- NULL: the clock was unknown; set once it is known
 ) STRICT;
 
 CREATE TABLE open_visit (        -- a passage outcome is awaited

@@ -320,7 +320,7 @@ class Ledger:
                 self._db,
                 self._now_ms(),
                 self.keep_person_days * DAY_MS,
-                is_clock_trusted=self._time_quality is TimeQuality.TRUSTED,
+                quality=self._time_quality,
                 limit=limit,
             )
             span = self._linked_span()

@@ -227,6 +227,27 @@ def test_a_link_made_under_an_unknown_clock_counts_from_the_first_trusted_time(
     assert ledger.expire_links() == 1
 
 
+def test_a_link_made_under_an_unknown_clock_counts_from_when_it_is_known_if_never_trusted(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    born = stamp(datetime(1970, 1, 1, tzinfo=UTC), TimeQuality.UNKNOWN)
+    ledger.append([visit("a", person=link(), when=born)])
+    ledger.append([visit("b", when=stamp(NOW, TimeQuality.HOLDOVER))])
+    assert ledger.expire_links() == 0
+    clock.advance(14 * DAY_S + 1)
+    assert ledger.expire_links() == 1
+
+
+def test_links_that_wait_for_a_known_clock_do_not_keep_the_others(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    born = stamp(datetime(1970, 1, 1, tzinfo=UTC), TimeQuality.UNKNOWN)
+    drafts = [visit(f"u{n}", person=link(), when=born) for n in range(2_000)]
+    ledger.append([*drafts, visit("known", person=link()), visit("unknown", when=born)])
+    clock.advance(14 * DAY_S + 1)
+    assert ledger.expire_links() == 1
+
+
 def test_a_link_stamped_in_the_future_goes_as_soon_as_the_clock_is_trusted(
     ledger: Ledger,
 ) -> None:
