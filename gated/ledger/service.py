@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gated.clock import Clock
 from gated.errors import LedgerCorrupt, LedgerFull, StorageError
@@ -35,6 +36,7 @@ _QUIET_S = 2.0
 _CHUNK = 100
 _CHECKPOINT_EVENTS = 200
 _CHECKPOINT_EVENTS_BUSY = 1_000
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class LedgerService:
         self._on_renewed = on_renewed
         self._keep_acked_s = keep_acked_s
         self._on_uses = on_uses
-        self._has_uses = True  # that wait in uplink.db, perhaps
+        self._has_ack = self._has_uses = True  # that wait in uplink.db, perhaps
         self._due: dict[str, float] = {}
         self._is_nudged = True
         self._is_failing = False
@@ -204,8 +206,10 @@ class LedgerService:
         if self._is_nudged or self._is_due("ack", _ACK_EVERY_S):
             self._is_nudged = False
             if self._mailbox.has_changed():
-                self._has_uses = True
+                self._has_ack = self._has_uses = True
+            if self._has_ack:
                 self._apply_ack()
+                self._has_ack = False
         elif self._has_uses and self._is_due("uses", _USES_RETRY_S):
             self._has_uses = self._take_uses()
             self._due.pop("uses")
@@ -241,7 +245,7 @@ class LedgerService:
         ack = self._mailbox.latest_ack()
         if ack is None:
             return
-        outcome = self._ledger.apply_ack(ack)
+        outcome = self._with_ballast(lambda: self._ledger.apply_ack(ack))
         if outcome is AckOutcome.MISMATCH:
             self._fork(f"the collector's hash at {ack.upto} is not ours")
         elif outcome is AckOutcome.REWOUND:
@@ -249,11 +253,15 @@ class LedgerService:
 
     def _collect(self) -> int:
         keep_s = 0.0 if self._ledger.is_tight() else self._keep_acked_s
+        return self._with_ballast(lambda: self._ledger.collect(keep_s, _CHUNK))
+
+    def _with_ballast(self, work: Callable[[], _T]) -> _T:
+        """Return what ``work`` returns, giving the ballast up for it: it makes room in the end."""
         try:
-            return self._ledger.collect(keep_s, _CHUNK)
+            return work()
         except LedgerFull:
             if self._ledger.give_up_ballast():
-                return self._ledger.collect(keep_s, _CHUNK)
+                return work()
             raise
 
     def _checkpoint_at(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import queue
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +15,10 @@ import pytest
 
 from gated.clock import FakeClock
 from gated.errors import LedgerFull
+from gated.ledger.mailbox import Mailbox, MailboxReader
 from gated.ledger.reader import LedgerReader
 from gated.ledger.room import RoomLimits
+from gated.ledger.service import LedgerService
 from gated.ledger.verify import verify_chain
 from gated.ledger.writer import AckOutcome, Ledger
 from tests.ledger_drafts import ack, fill, open_ledger, visit
@@ -90,6 +94,38 @@ def test_on_a_full_disk_acked_events_can_still_be_deleted_and_make_room(small_di
     assert fill(ledger, 50)[-1].seq == newest + 50
     reader = LedgerReader(path)
     assert verify_chain(reader).ok
+    reader.close()
+    ledger.close()
+
+
+def test_an_ack_finds_room_on_a_disk_that_something_else_has_filled(small_disk: Path) -> None:
+    limits = RoomLimits(min_free_bytes=0, ballast_bytes=2**20, reuse_bytes=128 * 1024)
+    path, clock = small_disk / "ledger.db", FakeClock()
+    ledger = open_ledger(path, clock, limits=limits).ledger
+    last = fill(ledger, 50)[-1]
+    with contextlib.closing(Mailbox(small_disk / "uplink.db", clock)) as mailbox:
+        mailbox.store_ack(ack(ledger, 50, last.hash))
+    assert ledger.scrub(), "the next transaction needs room"
+    with (
+        (small_disk / "something-else").open("wb", buffering=0) as other,
+        contextlib.suppress(OSError),
+    ):
+        while other.write(bytes(4096)):
+            pass
+    service = LedgerService(
+        ledger,
+        queue.Queue(),
+        MailboxReader(small_disk / "uplink.db"),
+        clock=clock,
+        answer=print,
+        after_commit=lambda: None,
+        on_renewed=print,
+        keep_acked_s=0.0,
+    )
+    service.step(0.0)
+    assert not (small_disk / "ledger.ballast").exists()
+    reader = LedgerReader(path)
+    assert reader.backlog() == 0
     reader.close()
     ledger.close()
 

@@ -162,6 +162,24 @@ def test_an_ack_in_the_mailbox_is_found_within_a_second_without_a_nudge(bench: B
     assert bench.reader.backlog() == 0
 
 
+def test_an_ack_that_could_not_be_applied_is_tried_again(bench: Bench) -> None:
+    bench.put("a")
+    bench.steps(2)
+    digest = bench.reader.hash_of(1)
+    assert digest is not None
+    bench.mailbox.store_ack(ack(bench.ledger, 1, digest))
+    bench.ledger._db.execute(
+        "CREATE TEMP TRIGGER fail BEFORE INSERT ON meta BEGIN SELECT raise(FAIL, 'broken'); END"
+    )
+    bench.clock.advance(1.0)
+    bench.steps(1)
+    assert bench.reader.backlog() == 1
+    bench.ledger._db.execute("DROP TRIGGER fail")
+    bench.clock.advance(1.0)
+    bench.steps(1)
+    assert bench.reader.backlog() == 0
+
+
 def test_a_collector_that_holds_something_else_gets_a_new_epoch_and_nothing_is_lost(
     bench: Bench,
 ) -> None:
