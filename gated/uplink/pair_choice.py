@@ -42,12 +42,15 @@ class PairChoice:
         broker: with the configured files.
         folder: of the pairs that came later.
         clock: for the looks at the folder.
+        needs: the topic of the acks, which a pair must let us read. What else the broker's rules
+            keep from this gate, they keep from whichever pair, and that is no reason to refuse one.
     """
 
-    def __init__(self, broker: BrokerAddress, folder: Path, clock: Clock) -> None:
+    def __init__(self, broker: BrokerAddress, folder: Path, clock: Clock, *, needs: str) -> None:
         self._broker = broker
         self._pairs = None if broker.tls is None else OwnPairs(folder, broker.tls)
         self._clock = clock
+        self._needs = needs
         self._trying: bytes | None = None
         self._failed: _Failed | None = None
         self._is_subscribed = False
@@ -74,14 +77,14 @@ class PairChoice:
         return self._due() not in (None, self._trying)
 
     def hear(self, happening: Happening) -> None:
-        """Take what the broker says. Let in is who may subscribe and publish.
+        """Take what the broker says. Let in is who may read acks and publish.
 
         Raises: BrokerUnavailable: the new pair may not.
         """
         if self._is_let_in():
             return
         match happening:
-            case Subscribed(refused) if refused:
+            case Subscribed(refused) if any(self._is_needed(each) for each in refused):
                 self._refuse_trial(f"it does not let us read {', '.join(refused)}")
             case Subscribed():
                 self._is_subscribed = True
@@ -102,6 +105,10 @@ class PairChoice:
         if self._failed is not None and not self._failed.is_judged:
             self._failed = None  # nobody was let in: that says nothing about the new pair
         return False
+
+    def _is_needed(self, refused: str) -> bool:
+        topic, _, _reason = refused.partition(" ")
+        return topic == self._needs
 
     def _is_let_in(self) -> bool:
         return self._is_subscribed and self._is_confirmed

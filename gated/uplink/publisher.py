@@ -106,7 +106,7 @@ class Publisher:
         self._feed = Feed(files.ledger, topics)
         self._state = StateTeller(topics, StatusFile(files.status), self._feed, clock)
         self._backoff = Backoff(uniform)
-        self._pair = PairChoice(broker, files.certificate, clock)
+        self._pair = PairChoice(broker, files.certificate, clock, needs=topics.ack)
         self._controller = Sender(files.controller)
         self._commands = Sender(files.commands)
         carrier = CommandCarrier(topics.command, self._commands.send, clock)

@@ -15,6 +15,7 @@ from gated.uplink.pair_choice import LOOK_EVERY_S, TRY_AGAIN_AFTER_S, PairChoice
 from tests.authorities import Authority
 
 CA = Authority("school CA")
+ACKS = "gates/v1/a/b/ack"
 LET_IN = (Subscribed(()), Confirmed(1, 0, "Success"))
 
 
@@ -23,7 +24,7 @@ class Rig:
         self.clock = FakeClock()
         self.pairs = OwnPairs(folder, TlsFiles())
         broker = BrokerAddress("broker", 8883, "gate", tls=TlsFiles())
-        self.choice = PairChoice(broker, folder, self.clock)
+        self.choice = PairChoice(broker, folder, self.clock, needs=ACKS)
 
     def is_trial(self) -> bool:
         tls = self.choice.next_address().tls
@@ -45,7 +46,7 @@ def rig(tmp_path: Path) -> Rig:
 
 def test_without_tls_there_is_nothing_to_choose(tmp_path: Path) -> None:
     broker = BrokerAddress("broker", 1883, "gate")
-    choice = PairChoice(broker, tmp_path, FakeClock())
+    choice = PairChoice(broker, tmp_path, FakeClock(), needs=ACKS)
     OwnPairs(tmp_path, TlsFiles()).put_new(CA.pair("east-1"))
     assert choice.next_address() == broker
     assert not choice.has_turn()
@@ -80,7 +81,7 @@ def test_only_who_may_subscribe_and_publish_is_let_in(
 
 
 @pytest.mark.parametrize(
-    "happening", [Subscribed(("gates/v1/a/b/ack (Not authorized)",)), Confirmed(1, 0x87, "no")]
+    "happening", [Subscribed((f"{ACKS} (Not authorized)",)), Confirmed(1, 0x87, "no")]
 )
 def test_a_new_pair_without_rights_is_given_up(rig: Rig, happening: Subscribed | Confirmed) -> None:
     rig.pairs.put_new(CA.pair("east-1"))
@@ -90,6 +91,26 @@ def test_a_new_pair_without_rights_is_given_up(rig: Rig, happening: Subscribed |
     rig.choice.end_trial("x")
     assert not rig.is_trial()
     rig.choice.hear(happening)  # the pair in force may go on as it did
+
+
+def test_a_broker_that_keeps_other_topics_from_every_pair_lets_in_all_the_same(rig: Rig) -> None:
+    refused = Subscribed(("gates/v1/a/b/cmd (Not authorized)", f"{ACKS}s (Not authorized)"))
+    rig.pairs.put_new(CA.pair("east-1"))
+    assert rig.is_trial()
+    rig.choice.hear(refused)
+    rig.choice.hear(LET_IN[1])
+    assert rig.pairs.in_force_file.exists()
+    assert not rig.has_turn()
+
+
+def test_the_pair_in_force_is_compared_although_it_may_not_read_other_topics(rig: Rig) -> None:
+    rig.pairs.put_new(CA.pair("east-1"))
+    assert rig.is_trial()
+    rig.choice.end_trial("the connection broke")
+    assert not rig.is_trial()
+    rig.choice.hear(Subscribed(("gates/v1/a/b/cmd (Not authorized)",)))
+    rig.choice.hear(LET_IN[1])
+    assert rig.pairs.refusal() is not None
 
 
 def test_a_refused_pair_has_another_turn_after_an_hour(rig: Rig) -> None:
