@@ -6,6 +6,7 @@ A receiver knows its sender by SO_PASSCRED: the kernel says which user sent each
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import struct
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gated.errors import StorageError
+
+log = logging.getLogger(__name__)
 
 MAX_DATAGRAM_BYTES = 32_768
 """A sighting of 4,296 characters in UTF-8 (17 kB) with its frame around it."""
@@ -106,6 +109,30 @@ class Sender:
 
     def close(self) -> None:
         self._socket.close()
+
+
+class Nudge:
+    """Wakes whoever reads what was just written, and looks by itself a moment later.
+
+    So one that cannot be sent is said once, and stops nobody.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._sender = Sender(path)
+        self._is_failing = False
+
+    def send(self) -> None:
+        try:
+            self._sender.send(b"1")
+        except StorageError as exc:
+            if not self._is_failing:
+                log.warning("%s; what is there is found a moment later", exc)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+    def close(self) -> None:
+        self._sender.close()
 
 
 def _bind(path: Path) -> socket.socket:

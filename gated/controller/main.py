@@ -56,7 +56,7 @@ from gated.controller.start_records import (
 from gated.controller.status import Losses, StatusWriter, one_line, write_atomically
 from gated.controller.timekeeper import timekeeper_of
 from gated.credentials.questions import ANSWER_SOCKET, QUESTION_SOCKET
-from gated.datagrams import Receiver, Sender
+from gated.datagrams import Nudge, Receiver, Sender
 from gated.durable import make_folder
 from gated.errors import ConfigError, GatedError
 from gated.ledger.mailbox import MailboxReader
@@ -110,7 +110,7 @@ class Controller:
             each_second=self._each_second,
         )
         make_folder(config.paths.run)
-        self._uplink = Sender(config.paths.run / "uplink.sock")
+        self._uplink = Nudge(config.paths.run / "uplink.sock")
         opened = open_ledger(config, clock)
         self._ledger = opened.ledger
         self._ledger.sharing = sharing_of(config)
@@ -263,7 +263,7 @@ class Controller:
             MailboxReader(self._config.paths.state / "uplink.db"),
             clock=self._clock,
             answer=self._publish,
-            after_commit=lambda: _nudge(self._uplink),
+            after_commit=self._uplink.send,
             on_renewed=self._record_renewed,
             on_uses=self._site_uses.tell if self._ledger.sharing.is_on else None,
             keep_acked_s=self._config.ledger.keep_acked_days * SECONDS_A_DAY,
@@ -362,7 +362,3 @@ class Controller:
         if detail:
             log.warning("configuration %s", detail)
         self._publish(Record(ConfigContent(accepted=True, changed=changed.live, detail=detail)))
-
-
-def _nudge(sender: Sender) -> None:
-    sender.send(b"1")

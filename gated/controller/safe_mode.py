@@ -31,7 +31,7 @@ from gated.controller.rules import lane_of
 from gated.controller.start_records import newest_record, open_ledger, start_contents
 from gated.controller.status import STATUS_FILE, device_states, status_words, write_atomically
 from gated.controller.timekeeper import timekeeper_of
-from gated.datagrams import Receiver, Sender
+from gated.datagrams import Nudge, Receiver
 from gated.durable import make_folder
 from gated.errors import StorageError
 from gated.messages import DeviceChanged, ShowPrompt
@@ -190,8 +190,8 @@ class Shut:
                 software=__version__,
             )
             ledger.append([Draft(content, stamp) for content in (*start_contents(opened), alarm)])
-        with contextlib.closing(Sender(config.paths.run / "uplink.sock")) as uplink:
-            uplink.send(b"1")
+        with contextlib.closing(Nudge(config.paths.run / "uplink.sock")) as nudge:
+            nudge.send()
 
     def close(self) -> None:
         """Take the status away: a status that nobody renews is no status."""

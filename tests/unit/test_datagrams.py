@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.datagrams import MAX_DATAGRAM_BYTES, Receiver, Sender
+from gated.datagrams import MAX_DATAGRAM_BYTES, Nudge, Receiver, Sender
 from gated.errors import StorageError
 
 
@@ -178,6 +178,25 @@ def test_a_path_that_cannot_be_a_sockets_is_our_own_error_at_both_ends(path: Pat
         Receiver(too_long)
     with closing(Sender(too_long)) as sender, pytest.raises(StorageError, match="too long"):
         sender.send(b"x")
+
+
+def test_a_nudge_that_cannot_be_sent_is_said_once_each_time_and_stops_nobody(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.symlink_to(path.parent)  # a path that leads nowhere
+    with closing(Nudge(path)) as nudge:
+        nudge.send()
+        nudge.send()
+        assert len(caplog.records) == 1
+        path.parent.unlink()
+        with closing(Receiver(path)) as receiver:
+            nudge.send()
+            assert receiver.receive() is not None
+        path.parent.rmdir()
+        nudge.send()
+        path.parent.symlink_to(path.parent)
+        nudge.send()
+    assert len(caplog.records) == 2
 
 
 INHERITING = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 from gated.actuators.voice import Voice
 from gated.clock import Clock, FakeClock
 from gated.config import GateConfig, parse_gate
-from gated.controller.crashes import RETRY_AFTER_S
-from gated.controller.ports import Devices
+from gated.contents import Kind
+from gated.controller.crashes import RETRY_AFTER_S, SAFE_AFTER
+from gated.controller.ports import Devices, MakeDevices
 from gated.controller.safe_mode import BARE_AFTER, NO_LEDGER_AFTER, run_safe_mode
 from gated.devices import heat_columns, simulated_devices
+from gated.ledger.reader import LedgerReader
 from gated.messages import ShowPrompt
 from gated.simulation.stage import (
     HEAT_FILE,
@@ -61,12 +64,7 @@ def config_in(folder: Path) -> GateConfig:
     return config.model_copy(update={"paths": paths})
 
 
-def test_it_speaks_shows_and_ends_by_itself_after_half_an_hour(
-    stage: tuple[Path, StageOutputs],
-) -> None:
-    folder, outputs = stage
-    clock, listener = FakeClock(), Listener()
-
+def devices_heard_by(listener: Listener, folder: Path) -> MakeDevices:
     def make(config: GateConfig, clock: Clock) -> Devices:
         devices = simulated_devices(folder, config, clock)
         assert isinstance(devices.outputs.announcer, StageAnnouncer)
@@ -74,6 +72,15 @@ def test_it_speaks_shows_and_ends_by_itself_after_half_an_hour(
         voice: Voice = listener  # type: ignore[assignment]  # as far as it is used
         return replace(devices, voice=voice, outputs=replace(devices.outputs, announcer=voice))
 
+    return make
+
+
+def test_it_speaks_shows_and_ends_by_itself_after_half_an_hour(
+    stage: tuple[Path, StageOutputs],
+) -> None:
+    folder, outputs = stage
+    clock, listener = FakeClock(), Listener()
+    make = devices_heard_by(listener, folder)
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(run_safe_mode, NO_LEDGER_AFTER, lambda: config_in(folder), make, clock)
         wait_for(listener.ran.is_set, "a voice at work")
@@ -91,6 +98,22 @@ def test_it_speaks_shows_and_ends_by_itself_after_half_an_hour(
     assert relay
     assert not any(change.is_energised for change in relay)
     assert not (folder / "status.json").exists()
+
+
+def test_it_is_recorded_although_the_uplink_cannot_be_told(
+    stage: tuple[Path, StageOutputs], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, _ = stage
+    (folder / "uplink.sock").symlink_to(folder / "uplink.sock")  # a path that leads nowhere
+    clock, make = FakeClock(), devices_heard_by(Listener(), folder)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(run_safe_mode, SAFE_AFTER, lambda: config_in(folder), make, clock)
+        wait_for(lambda: "cannot send" in caplog.text, "the nudge")
+        clock.advance(RETRY_AFTER_S)
+        assert ended.result(30) == 0
+    with closing(LedgerReader(folder / "ledger.db")) as reader:
+        assert [event.kind for event in reader.after(0, 9)] == [Kind.BOOT, Kind.ALARM]
+    assert "not recorded" not in caplog.text
 
 
 def test_without_a_configuration_only_time_counts(
