@@ -16,6 +16,7 @@ from gated.carried import MAX_BUNDLE_BYTES, PART_BYTES, part_count
 from gated.contents import CommandName, CommandOutcome, Kind
 from gated.errors import WireError
 from gated.ledger.reader import StoredEvent
+from gated.mqtt.happenings import Confirmed
 from gated.wire import parse_json
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,10 @@ class BundleSender:
         self._flying = Part(self._command_id, self._number, data)
         return self._flying
 
-    def answered(self, why_not: str) -> None:
-        """Note that the broker took the part in flight, or ``why_not``: then no more is sent."""
-        if why_not:
-            self.give_up(why_not)
+    def answered(self, confirmed: Confirmed) -> None:
+        """Note whether the broker took the part in flight for somebody; if not, no more is sent."""
+        if confirmed.is_unheard or confirmed.is_failure:
+            self.give_up(confirmed.reason or "nobody at the broker subscribes to them")
             return
         # It may be of the bundle whose place this one took.
         if self._flying is not None and self._flying.command_id == self._command_id:

@@ -133,8 +133,7 @@ class Delivery:
                 self._uses.refused(confirmed.reason)
             return
         if flight.cargo is Cargo.DIAGNOSTICS:
-            is_taken = not (is_unheard or confirmed.is_failure)
-            self._live.bundle.answered("" if is_taken else confirmed.reason)
+            self._live.bundle.answered(confirmed)
             return
         if flight.cargo is Cargo.LIVE:
             self._live.landed(flight.seq)

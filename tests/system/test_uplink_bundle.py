@@ -6,6 +6,8 @@ import hashlib
 import random
 from collections.abc import Callable
 
+import pytest
+
 from gated.carried import PART_BYTES
 from gated.contents import CommandContent, CommandName, CommandOutcome
 from tests.brokers import BrokerUnderTest, wait_until
@@ -48,6 +50,25 @@ def test_diagnostics_overtake_a_backlog_and_cost_it_no_record(
     topics = [d.topic for d in watcher.deliveries]
     assert topics.index(parts[-1].topic) < len(topics) - RECORDS // 2, "it did not wait for them"
     assert set(collector.stored[gate.ledger.epoch]) == set(range(1, newest + 1))
+
+
+@pytest.mark.parametrize("broker", ["mosquitto"], indirect=True)  # not every broker says so
+def test_diagnostics_that_nobody_reads_are_given_up_at_their_first_part(
+    broker: BrokerUnderTest,
+    gate: GateRig,
+    collect: Callable[[Subscriber], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = bytes(PART_BYTES * 2)
+    gate.record(1)
+    collect(FakeCollector(broker.port))
+    with running_uplink(gate, broker.port):
+        assert wait_until(lambda: gate.backlog() == 0, PATIENCE_S)
+        gate.files.bundle.write_bytes(data)
+        gate.ledger.append([draft(answer(data))])
+        assert wait_until(lambda: "diagnostics were not sent: nobody" in caplog.text, PATIENCE_S)
+        assert wait_until(lambda: gate.backlog() == 0, PATIENCE_S)
+    assert caplog.text.count("diagnostics were not sent") == 1
 
 
 def answer(data: bytes) -> CommandContent:

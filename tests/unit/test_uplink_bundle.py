@@ -13,9 +13,11 @@ import pytest
 from gated.carried import MAX_BUNDLE_BYTES, PART_BYTES
 from gated.contents import Kind
 from gated.ledger.reader import StoredEvent
+from gated.mqtt.happenings import Confirmed
 from gated.uplink.bundle import BundleSender, Part
 
 COMMAND = "00" * 16
+TAKEN = Confirmed(1, 0, "")
 DATA = random.Random(1).randbytes(2 * PART_BYTES + 1)
 
 
@@ -50,7 +52,7 @@ class Bench:
         parts = []
         while (part := self.sender.next_part()) is not None:
             parts.append(part)
-            self.sender.answered("")
+            self.sender.answered(TAKEN)
         return parts
 
 
@@ -64,7 +66,7 @@ def test_the_parts_make_the_whole_one_at_a_time(bench: Bench) -> None:
     first = bench.sender.next_part()
     assert first == Part(COMMAND, 0, DATA[:PART_BYTES])
     assert bench.sender.next_part() is None, "one is in flight"
-    bench.sender.answered("")
+    bench.sender.answered(TAKEN)
     parts = [first, *bench.rest()]
     assert [part.number for part in parts] == [0, 1, 2]
     assert b"".join(part.data for part in parts) == DATA
@@ -80,7 +82,7 @@ def test_the_largest_goes_out_whole(bench: Bench) -> None:
 def test_what_the_broker_had_not_confirmed_is_sent_again(bench: Bench) -> None:
     bench.announce(DATA)
     bench.sender.next_part()
-    bench.sender.answered("")
+    bench.sender.answered(TAKEN)
     bench.sender.next_part()
     bench.sender.lost()
     assert [part.number for part in bench.rest()] == [1, 2]
@@ -89,16 +91,26 @@ def test_what_the_broker_had_not_confirmed_is_sent_again(bench: Bench) -> None:
 def test_what_nobody_wants_is_given_up(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.announce(DATA)
     bench.sender.next_part()
-    bench.sender.answered("No matching subscribers")
+    bench.sender.answered(Confirmed(1, 0x10, ""))
     assert bench.rest() == []
-    assert "No matching subscribers" in caplog.text
+    assert "nobody at the broker subscribes to them" in caplog.text
+
+
+def test_what_the_broker_refuses_is_given_up(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.announce(DATA)
+    bench.sender.next_part()
+    bench.sender.answered(Confirmed(1, 0x87, "Not authorized"))
+    assert bench.rest() == []
+    assert "Not authorized" in caplog.text
 
 
 def test_a_newer_bundle_takes_the_place_of_one_that_is_on_its_way(bench: Bench) -> None:
     bench.announce(DATA)
     bench.sender.next_part()
     bench.announce(b"newer", "11" * 16)
-    bench.sender.answered("")  # for the old one's part
+    bench.sender.answered(TAKEN)  # for the old one's part
     assert bench.rest() == [Part("11" * 16, 0, b"newer")]
 
 
