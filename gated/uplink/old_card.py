@@ -18,7 +18,7 @@ from gated.mqtt.connection import Connection, Dial
 from gated.mqtt.happenings import Confirmed, Connected, Happening, Lost, Received, Subscribed
 from gated.received import parse_record
 from gated.uplink.acks import parse_ack
-from gated.wire import Ack, GateTopics, join_link
+from gated.wire import HAVE_RANGES, Ack, GateTopics, join_link
 
 WINDOW = 100
 """Publishes under way without an answer, at most."""
@@ -70,11 +70,7 @@ def deliver(
                 before, heard_at_s = progress, now_s
                 tell(len(events) - left, len(events))
             elif now_s - heard_at_s >= SILENCE_S:
-                raise Undelivered(
-                    f"the collector has not acknowledged {left} of {len(events)} events within "
-                    f"{SILENCE_S:g} s: does it run? Try again, nothing is sent in vain "
-                    "(汇总端未全部确认，请重试)"
-                )
+                raise delivery.given_up(left, len(events))
     finally:
         connection.close()
     return len(events)
@@ -141,6 +137,20 @@ class _Delivery:
             )
             self.places -= 1
         self.connection.flush()
+
+    def given_up(self, left: int, of: int) -> Undelivered:
+        """Return why the collector says of ``left`` events nothing any more."""
+        if self.have is not None and len(self.have.have) >= HAVE_RANGES and not self.waiting:
+            return Undelivered(
+                f"all is sent, but the card's records are in more than {HAVE_RANGES} pieces, and "
+                f"an ack names no more: whether the collector has the last {left} of {of} events, "
+                "it cannot say. Leave out --upload, and take the file in at the centre: gated "
+                "collector take-in FILE (碎片过多，无法逐一确认；不带 --upload 导出后在汇总端录入)"
+            )
+        return Undelivered(
+            f"the collector has not acknowledged {left} of {of} events within {SILENCE_S:g} s: "
+            "does it run? Try again, nothing is sent in vain (汇总端未全部确认，请重试)"
+        )
 
     def missing(self, events: Sequence[SalvagedEvent]) -> int:
         """Return how many of ``events`` the collector has not said it has."""

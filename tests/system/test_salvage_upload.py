@@ -82,6 +82,21 @@ def test_without_a_collector_nothing_counts_as_delivered(tmp_path: Path, broker:
         send(found(tmp_path / "ledger.db"), broker, HurriedClock(60.0))
 
 
+def test_a_card_in_more_pieces_than_an_ack_can_name_is_to_be_taken_in(
+    tmp_path: Path, broker: Mosquitto, centre: Centre
+) -> None:
+    path = tmp_path / "ledger.db"
+    record(path, range(80))
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("DELETE FROM event WHERE seq % 2 = 0 AND seq < 80")
+        db.commit()
+    centre.start()
+    salvaged = found(path)
+    with pytest.raises(Undelivered, match=r"more than 32 pieces.*the last 8 of 41.*take-in FILE"):
+        send(salvaged, broker, HurriedClock(10.0))
+    assert len(centre.bodies()) == 41
+
+
 def test_a_card_that_the_collector_disagrees_with_is_said_to_be_one(
     tmp_path: Path, broker: Mosquitto, centre: Centre
 ) -> None:
