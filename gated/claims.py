@@ -8,7 +8,6 @@ one claim. So whoever finds the paper with the code later cannot read what was r
 from __future__ import annotations
 
 import base64
-import binascii
 import enum
 import hashlib
 import re
@@ -152,7 +151,7 @@ def open_grant(key: bytes, message: bytes, exchange: X25519PrivateKey, answer: A
         raise WireError("the centre's answer is empty")
     try:
         sealed = base64.b64decode(answer.sealed, validate=True)
-    except binascii.Error as exc:
+    except ValueError as exc:  # of base64, or of a text that is not ASCII
         raise WireError("the centre's answer is damaged") from exc
     plain = _open(_answer_key(key, exchange, answer.exchange), sealed, _digest(message))
     try:

@@ -126,6 +126,14 @@ def test_an_answer_is_for_one_request_and_one_machine() -> None:
         open_grant(CODE.key(), letter, X25519PrivateKey.generate(), answer)
 
 
+@pytest.mark.parametrize("sealed", ["甲", "AAA", "A\n==", ""])
+def test_an_answer_whose_letter_is_no_base64_is_refused(sealed: str) -> None:
+    letter = seal_request(CODE.key(), CODE.id, REQUEST)
+    answer = read_answer(seal_answer(CODE.key(), letter, REQUEST, GRANT))
+    with pytest.raises(WireError):
+        open_grant(CODE.key(), letter, EXCHANGE, answer.model_copy(update={"sealed": sealed}))
+
+
 def test_a_request_with_a_useless_key_gets_no_answer() -> None:
     with pytest.raises(WireError, match="no key"):
         seal_answer(CODE.key(), b"", Request(csr="", exchange="00" * 32), GRANT)
