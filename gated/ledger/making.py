@@ -54,8 +54,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How an epoch began that follows a file. It stands in the new one, until that has its place
-    and, should the power fail then, for the first record in it.
+    """How an epoch began that follows a file.
+
+    It stands in the new file: until that has its place, and until a boot record has told of it.
     """
 
     how: str  # recovered | forked: the words of a boot record's ``ledger``

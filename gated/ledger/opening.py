@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gated.clock import Clock
+from gated.contents import Kind
 from gated.durable import sync_folder
 from gated.errors import LedgerCorrupt, StorageError
 from gated.ledger.files import (
@@ -33,6 +34,8 @@ _EPOCH = re.compile(r"[a-z2-7]{16}")
 _FOREIGN = "foreign"
 """Another gate's file, on a card that was moved or cloned: nothing of it is taken over."""
 _HASH_BYTES = 32
+_TOLD_WITHIN = 128
+"""Events, of two transactions: the boot record of a new epoch is among them."""
 _QUICK_CHECK_BUDGET_S = 2.0
 _PROGRESS_STEPS = 10_000
 _NOT_THE_FILES_FAULT = (  # SQLite's names: the machine refuses, the file may be sound
@@ -133,12 +136,24 @@ def renew(path: Path, origin: Origin, beginning: Beginning, *, is_ours: bool = T
 
 
 def _found(db: sqlite3.Connection, origin: Origin, note: str = "") -> Found:
-    """Return an open file; if nothing was recorded in it yet, the centre is still to be told."""
+    """Return an open file, and how it was begun if the centre is still to be told."""
     tail = _read_tail(db, origin.boot_id)
-    beginning = read_beginning(db) if tail.seq == 0 else None
+    beginning = read_beginning(db) if _is_untold(db, tail) else None
     if beginning is None:
         return Found(db, tail, "opened", detail=note)
     return Found(db, tail, beginning.how, beginning.previous_epoch, beginning.detail)
+
+
+def _is_untold(db: sqlite3.Connection, tail: Tail) -> bool:
+    """Return whether no boot record says how the file was come by: the power failed before it.
+
+    In use the visit that found the old file corrupt is recorded first.
+    """
+    first = db.execute("SELECT seq, kind FROM event ORDER BY seq LIMIT ?", (_TOLD_WITHIN,))
+    events = first.fetchall()
+    begins_at = events[0][0] if events else tail.seq + 1
+    kinds = [kind for _, kind in events]
+    return begins_at == 1 and len(events) < _TOLD_WITHIN and Kind.BOOT.value not in kinds
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from gated.contents import BootContent
 from gated.errors import StorageError
 from gated.ledger import files, making
 from gated.ledger.reader import LedgerReader
+from gated.ledger.writer import Stored
 from gated.vocabulary import Direction
-from gated.wire import PassUse
-from tests.ledger_drafts import open_ledger, visit
+from gated.wire import Draft, PassUse
+from tests.ledger_drafts import ack, open_ledger, stamp, visit
 
 CUT = 9
 # A reader, as the uplink is, in the middle of reading: the -wal cannot be emptied meanwhile.
@@ -185,6 +187,30 @@ def test_what_stands_in_the_wal_alone_is_kept_when_the_power_fails_between_two_r
         half_moved += path.exists() and not Path(f"{path}-wal").exists()
         check(folder, first, {("forked", first)})
     assert half_moved
+
+
+def test_a_new_epoch_is_told_of_at_every_start_until_a_boot_record_says_so(tmp_path: Path) -> None:
+    first, path = make(tmp_path / "gate"), tmp_path / "gate" / "ledger.db"
+    with closing(open_ledger(path).ledger) as ledger:
+        ledger.fork("found corrupt in use", is_corrupt=True)
+        ledger.append([visit("w")])  # what was to be recorded when it was found
+    boot = BootContent(boot_id="b", ledger="recovered", previous_epoch=first, detail="")
+    for _ in range(2):
+        opened = open_ledger(path)
+        assert (opened.how, opened.previous_epoch) == ("recovered", first)
+        opened.ledger.close()
+    with closing(open_ledger(path).ledger) as ledger:
+        ledger.append([Draft(boot, stamp())])
+    opened = open_ledger(path)
+    assert (opened.how, opened.previous_epoch) == ("opened", None)
+    last = opened.ledger.append([visit("x")])[-1]
+    assert isinstance(last, Stored)
+    opened.ledger.apply_ack(ack(opened.ledger, 3, last.hash))
+    assert opened.ledger.collect(0) == 3
+    opened.ledger.close()
+    opened = open_ledger(path)
+    assert opened.how == "opened", "the boot record is not there any more"
+    opened.ledger.close()
 
 
 def fail() -> None:
