@@ -8,7 +8,6 @@ must have signed what the broker showed. Nothing is written here.
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -236,7 +235,7 @@ def wishes_of(grant: Grant, key: ec.EllipticCurvePrivateKey, now: datetime) -> W
     identity = {"site": grant.site, "name": grant.gate}
     try:
         trust = {n: base64.b64decode(text, validate=True) for n, text in grant.trust.items()}
-    except binascii.Error as exc:
+    except ValueError as exc:  # binascii.Error is one, and so is what is not ASCII
         raise ClaimFailed("a public key that came is damaged (公钥已损坏)") from exc
     return Wishes(
         tables={**tables, "gate": {**own, **identity}},
