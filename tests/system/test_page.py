@@ -169,6 +169,7 @@ def test_whoever_is_to_be_measured_is_marked_and_counted(site: Site, browser: Br
     site.store.ingest([*arrivals(gate.messages), gate.state_arrival(gate.state())])
     browser.open(f"{site.url}/?lang=en")
     assert browser.shows("not measured, to be measured by hand: 1")
+    assert wait_until(lambda: browser.evaluate(ROWS) == 2, 15)
     rows = browser.evaluate("[...document.querySelectorAll('.entry')].map(e => e.innerText)")
     assert isinstance(rows, list)
     assert ["to be measured by hand" in str(row) for row in rows] == [True, False]
