@@ -233,7 +233,7 @@ def _carry_over(db: sqlite3.Connection, old: Path) -> None:
                 for row in source.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608  constants
                     with contextlib.suppress(*DATABASE_ERRORS):
                         db.execute(
-                            f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608
+                            f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608  constants
                             row,
                         )
 
