@@ -197,6 +197,17 @@ def not_vouched_for(
     )
 
 
+def waiting_for_the_lane() -> tuple[LaneRig, Credential]:
+    """Somebody is measured and has shown a code, while somebody else is passing."""
+    rig = granted(LaneRig())
+    rig.leave()
+    rig.arrive()
+    rig.measure()
+    other = card(holder="k1:other")
+    rig.show(other)
+    return rig, other
+
+
 def test_what_a_thermometer_measured_before_it_was_lost_opens_for_nobody_else() -> None:
     rig = LaneRig()
     rig.arrive()
@@ -207,12 +218,7 @@ def test_what_a_thermometer_measured_before_it_was_lost_opens_for_nobody_else() 
 
 
 def test_who_waits_for_the_lane_when_the_thermometer_is_lost_is_not_let_in_afterwards() -> None:
-    rig = granted(LaneRig())
-    rig.leave()
-    rig.arrive()
-    rig.measure()
-    other = card(holder="k1:other")
-    rig.show(other)
+    rig, other = waiting_for_the_lane()
     rig.device("main", works=False)
     assert not_vouched_for(1, credential=other) in rig.pass_through()
 
@@ -269,12 +275,7 @@ def test_a_thermometer_that_is_back_measures_whoever_stands_there_anew() -> None
 
 
 def test_who_waited_for_the_lane_is_measured_anew_and_goes_on_without_another_code() -> None:
-    rig = granted(LaneRig())
-    rig.leave()
-    rig.arrive()
-    rig.measure()
-    other = card(holder="k1:other")
-    rig.show(other)
+    rig, other = waiting_for_the_lane()
     rig.device("main", works=False)
     back_again(rig)
     assert visit_commit(1, credential=other, took_ms=1_500) in rig.pass_through()
