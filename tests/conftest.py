@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -26,6 +27,13 @@ def _logging_as_it_was() -> Iterator[None]:
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
+
+
+@pytest.fixture
+def collected_sockets() -> Iterator[None]:
+    """See ``tests.failed_handshakes``."""
+    yield
+    gc.collect()  # here, where it is expected, and not in somebody else's test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

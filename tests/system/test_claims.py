@@ -39,13 +39,10 @@ from gated.wire import GateTopics
 from tests.authorities import Authority, name_of
 from tests.claim_rig import ClaimCentre, claimant
 from tests.config_texts import MINIMAL
+from tests.failed_handshakes import FAILED_HANDSHAKES
 from tests.setup_rig import ISSUER, Card
 
-# paho leaves a socket to the garbage collector when the TLS handshake fails.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning",
-    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = FAILED_HANDSHAKES
 
 CLOCK = SystemClock()
 WAIT_S = 20.0

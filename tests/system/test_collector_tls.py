@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import logging
 import shutil
 import socket
@@ -8,7 +7,6 @@ import ssl
 import subprocess
 import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,18 +22,9 @@ from gated.mqtt.address import BrokerAddress, TlsFiles
 from gated.simulation.broker import free_port
 from tests.authorities import LOOPBACK, Authority
 from tests.brokers import Mosquitto, listens, wait_until
+from tests.failed_handshakes import FAILED_HANDSHAKES
 
-# paho leaves a socket whose handshake failed to the garbage collector, which closes it.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning",
-    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning",
-)
-
-
-@pytest.fixture(autouse=True)
-def _collect_what_paho_left() -> Iterator[None]:
-    yield
-    gc.collect()  # here, where it is expected, and not in somebody else's test
+pytestmark = FAILED_HANDSHAKES
 
 
 def certified(folder: Path, holder: x509.GeneralName = LOOPBACK) -> tuple[Path, Path]:

@@ -20,14 +20,12 @@ from gated.mqtt.reach import reach
 from gated.simulation.broker import HOST
 from gated.vocabulary import Mode
 from tests.claim_rig import GATE, ClaimCentre
+from tests.failed_handshakes import FAILED_HANDSHAKES
 from tests.gate_processes import ask_gated, descendants
 from tests.gate_rig import StagedGate
 from tests.setup_rig import Card
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning",
-    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = FAILED_HANDSHAKES
 
 
 class ClaimedGate(StagedGate):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,23 +14,14 @@ from gated.mqtt.own_pairs import FOLDER, OwnPairs
 from gated.simulation.broker import HOST, free_port
 from tests.authorities import Authority
 from tests.brokers import Mosquitto, wait_until
+from tests.failed_handshakes import FAILED_HANDSHAKES
 from tests.faults.clock import WrongClock
 from tests.uplink_rig import GATE, SITE, FakeCollector, GateRig, Subscriber, running_uplink
 
 PATIENCE_S = 20.0
 Collect = Callable[[Subscriber], None]
 
-# paho leaves a socket whose handshake failed to the garbage collector, which closes it.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning",
-    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning",
-)
-
-
-@pytest.fixture(autouse=True)
-def _collect_what_paho_left() -> Iterator[None]:
-    yield
-    gc.collect()  # here, where it is expected, and not in somebody else's test
+pytestmark = FAILED_HANDSHAKES
 
 
 class Centre:
