@@ -26,6 +26,7 @@ from gated.vocabulary import Direction, Mode, Outcome, Prompt
 from gated.wire import Ack, Draft, PersonLink, Stamp, commit_to_holder
 
 CLOCK = SystemClock()
+BATCH, CHECKPOINT_EVERY = 16, 200  # as the service does when nobody comes
 LINK = PersonLink("k4:9c41f07be2d85a13", "c2FsdHNhbHRzYWx0c2FsdA")
 
 
@@ -80,40 +81,52 @@ def written_bytes() -> int:
 
 
 def measure_accepts(ledger: Ledger, folder: Path, rounds: int) -> tuple[float, float]:
-    """Return p50 of one accepted event, and of its COMMIT, over p50 of the bare append."""
+    """Return p50 of one accepted event, and of its COMMIT, over p50 of the bare append.
+
+    Events come one at a time, as people do; so many that every eighth pays for a look at the disk.
+    """
     bare_ms: list[float] = []
     one_ms: list[float] = []
     commit_ms: list[float] = []
-    sixteen_ms: list[float] = []
     body = bytes(1_000)
     log = os.open(folder / "bare.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    per_event = 0
     for n in range(rounds):
         started = now_ms()
         os.write(log, body)
         os.fdatasync(log)
         bare_ms.append(now_ms() - started)
 
-        single, many = draft(n), [draft(n) for _ in range(16)]
-        before = written_bytes()
+        single = draft(n)
         started = now_ms()
         (answer,) = ledger.append([single])
         one_ms.append(now_ms() - started)
-        per_event += written_bytes() - before
         commit_ms.append(getattr(answer, "commit_ms", float("nan")))
-
-        started = now_ms()
-        ledger.append(many)
-        sixteen_ms.append(now_ms() - started)
-        if n % 12 == 11:  # 204 events: as the service does in a quiet moment
+        if n % CHECKPOINT_EVERY == CHECKPOINT_EVERY - 1:
             ledger.checkpoint()
     os.close(log)
     bare = quantiles("append 1 kB + fdatasync", bare_ms)
     one = quantiles("ledger, one event", one_ms)
     commit = quantiles("  of which the COMMIT", commit_ms)
-    quantiles("ledger, 16 events in one commit", sixteen_ms)
-    print(f"written for one event, before checkpoints: {per_event / rounds / 1024:.1f} kB")
     return one / bare, commit / bare
+
+
+def measure_batches(ledger: Ledger, rounds: int) -> None:
+    took_ms: list[float] = []
+    for _ in range(rounds):
+        many = [draft(n) for n in range(BATCH)]
+        started = now_ms()
+        ledger.append(many)
+        took_ms.append(now_ms() - started)
+        ledger.checkpoint()
+    quantiles(f"ledger, {BATCH} events in one commit", took_ms)
+
+
+def measure_bytes(ledger: Ledger, events: int) -> None:
+    before = written_bytes()
+    for n in range(events):
+        ledger.append([draft(n)])
+    per_event_kb = (written_bytes() - before) / events / 1024
+    print(f"written for one event, before checkpoints: {per_event_kb:.1f} kB")
 
 
 def measure_cleaning(ledger: Ledger, path: Path) -> None:
@@ -152,13 +165,15 @@ def measure_cleaning(ledger: Ledger, path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="on the disk to be measured (default: here)")
-    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=2_000)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder or Path.cwd()) as name:
         folder = Path(name)
         path = folder / "ledger.db"
         ledger = Ledger.open(path, site="s", gate="g", clock=CLOCK, software="0").ledger
         ratio, commit_ratio = measure_accepts(ledger, folder, args.rounds)
+        measure_batches(ledger, args.rounds // BATCH)
+        measure_bytes(ledger, CHECKPOINT_EVERY)
         measure_cleaning(ledger, path)
         ledger.close()
     print(f"ledger.accept_ratio {ratio:.2f} (mark: at most 1.3)")

@@ -142,7 +142,10 @@ class Content(BaseModel):
     def members(self) -> dict[str, Any]:
         """Return what the record says, in the order of the model."""
         said = self.model_dump(mode="json")
-        return {k: v for k, v in said.items() if k not in self.added or v not in (None, [])}
+        for name in self.added:
+            if said[name] in (None, []):
+                del said[name]
+        return said
 
 
 class VisitContent(Content):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 from gated.clock import TimeQuality
 from gated.contents import Content
@@ -124,7 +125,7 @@ def encode_body(draft: Draft, place: Place) -> bytes:
         "software": stamp.software,
         "prev": place.prev[:8].hex(),
     }
-    body = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    body = to_json(record)  # half of a surrogate pair is a ValueError; contents hold no NaN
     if len(body) > MAX_BODY_BYTES:
         raise WireError(
             f"a {draft.content.kind} record of {len(body)} bytes exceeds {MAX_BODY_BYTES}"
