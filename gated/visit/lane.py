@@ -38,6 +38,7 @@ from gated.visit.records import (
     restart_commit,
 )
 from gated.visit.state import (
+    CLAIM_S,
     LEAVE_GRACE_S,
     RELAY,
     ClockChanged,
@@ -194,7 +195,7 @@ class _Lane(Ordering):
         if kind == "visit" and visit.phase is Phase.COMMITTING and visit.decision is not None:
             self._visit_committed(visit, visit.decision, event.at)
         elif kind == "release" and visit.phase is Phase.RELEASING:
-            self._open(self._count_use(visit, event.at), event.at)
+            self._release_committed(visit, event.at)
         elif kind == "open" and visit.phase is Phase.RELEASING and visit.order is not None:
             self._opening_committed(visit, visit.order, event.at)
 
@@ -225,6 +226,14 @@ class _Lane(Ordering):
             case _:
                 self._drop(visit)
                 self._refresh_prompt()
+
+    def _release_committed(self, visit: Visit, at: MonoSeconds) -> None:
+        used = self._count_use(visit, at)
+        if at - visit.last_progress_at <= CLAIM_S:
+            self._open(used, at)
+        else:
+            # Longer than staff's word holds: they may have gone by now, and somebody else come.
+            self._cannot_open(used, at, Reason.STORAGE_FAILED)
 
     def _commit_failed(self, event: CommitFailed) -> None:
         kind, _, visit_id = event.tag.partition("/")

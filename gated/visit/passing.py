@@ -46,10 +46,10 @@ class Passing(Front):
         self.commands.append(EnergiseRelay(visit.visit_id, timing.pulse_s))
         self._show(Prompt.GO, visit.visit_id)
 
-    def _cannot_open(self, visit: Visit, at: MonoSeconds) -> None:
-        """The relay is lost: nobody is told to go, and the pass is as it was."""
+    def _cannot_open(self, visit: Visit, at: MonoSeconds, why: Reason | None = None) -> None:
+        """It is durable, and yet not made: nobody is told to go, and the pass is as it was."""
         self._end_passage(visit, PassageResult.NOBODY_PASSED, at)
-        self.commands.append(CallStaff(visit.visit_id, None))
+        self.commands.append(CallStaff(visit.visit_id, why))
         self._show(Prompt.OUT_OF_ORDER, visit.visit_id)  # last: whoever is next has been served
 
     def _comes_too_late(self, visit: Visit, at: MonoSeconds) -> bool:

@@ -128,7 +128,7 @@ class Staff(Passing):
             self._drop(visit)
             self._refresh_prompt()
         else:
-            self._put(replace(visit, phase=Phase.RELEASING))
+            self._put(replace(visit, phase=Phase.RELEASING, last_progress_at=at))
 
     def _tick_claim(self, at: MonoSeconds) -> None:
         claim = self.state.claim

@@ -52,7 +52,7 @@ COME_CLOSER_S = 2.0
 KEY_SWITCH = "key_switch"
 """Who asked for a mode that the key switch set, as it is recorded."""
 CLAIM_S = 30.0
-"""How long a staff card waits for the button inside the fence."""
+"""How long a staff card waits for the button inside the fence, and the button for the disk."""
 
 
 class Phase(enum.Enum):

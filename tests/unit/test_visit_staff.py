@@ -352,6 +352,29 @@ def test_a_release_that_cannot_be_recorded_opens_nothing_and_may_be_tried_again(
     assert rig.commit(f"release/{IDS[0]}")[0] == EnergiseRelay(IDS[0], 0.5)
 
 
+@pytest.mark.parametrize(("waited_s", "opens"), [(30.0, True), (30.1, False)])
+def test_a_release_that_the_disk_takes_longer_for_than_staffs_word_holds_opens_nothing(
+    waited_s: float, *, opens: bool
+) -> None:
+    rig = feverish(LaneRig())
+    rig.show(TEACHER)
+    rig.press()
+    rig.now += waited_s
+    commands = rig.commit(f"release/{IDS[0]}")
+    assert (EnergiseRelay(IDS[0], 0.5) in commands) is opens
+    if not opens:
+        assert commands == [
+            replace(
+                passage_commit(0, PassageResult.NOBODY_PASSED, 30_100), gives_back_use_of=IDS[0]
+            ),
+            READY,
+            CallStaff(IDS[0], Reason.STORAGE_FAILED),
+            ShowPrompt(Prompt.OUT_OF_ORDER, IDS[0]),
+        ]
+        assert not any(use.count for use in rig.state.uses.values())
+    assert rig.commit(f"release/{IDS[0]}") == []
+
+
 def test_a_code_shown_after_a_fever_was_measured_opens_nothing_and_measures_nothing() -> None:
     rig = LaneRig()
     rig.arrive()
