@@ -39,6 +39,7 @@ from gated.visit.records import (
 )
 from gated.visit.state import (
     CLAIM_S,
+    INPUTS,
     LEAVE_GRACE_S,
     RELAY,
     ClockChanged,
@@ -319,6 +320,9 @@ class _Lane(Ordering):
         if event.device == RELAY and not event.is_working:
             # Whoever was just told to go stands before a gate that does not open.
             self.commands.extend(CallStaff(v.visit_id, None) for v in self._in(Phase.PASSING))
+        if event.device == INPUTS and not event.is_working:
+            for visit in self._in(Phase.PASSING):
+                self._put(replace(visit, is_unwatched=True))
         self._refresh_prompt()
 
     def _mode_requested(self, request: ModeRequested) -> None:

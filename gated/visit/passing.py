@@ -9,7 +9,16 @@ from gated.messages import CallStaff, EnergiseRelay, GateMoved, MeasureAgain
 from gated.units import MonoSeconds
 from gated.visit.front import Front
 from gated.visit.records import alarm_commit, held_open_commit, passage_commit
-from gated.visit.state import LEAVE_GRACE_S, RELAY, LaneState, OpenGate, Phase, Use, Visit
+from gated.visit.state import (
+    INPUTS,
+    LEAVE_GRACE_S,
+    RELAY,
+    LaneState,
+    OpenGate,
+    Phase,
+    Use,
+    Visit,
+)
 from gated.vocabulary import PassageResult, Prompt, Reason
 
 
@@ -41,7 +50,8 @@ class Passing(Front):
         is_slow = visit.credential is not None and visit.credential.is_slow
         hold_s = timing.hold_slow_s if is_slow else timing.hold_s
         deadline = MonoSeconds(at + hold_s)
-        visit = replace(visit, was_gate_open=self.state.gate is not None)
+        is_unwatched = INPUTS in self.state.lost
+        visit = replace(visit, was_gate_open=self.state.gate is not None, is_unwatched=is_unwatched)
         self._put(replace(visit, phase=Phase.PASSING, has_opened=True, deadline=deadline))
         self.commands.append(EnergiseRelay(visit.visit_id, timing.pulse_s))
         self._show(Prompt.GO, visit.visit_id)
@@ -105,13 +115,16 @@ class Passing(Front):
     def _passage_time_out(self, visit: Visit, at: MonoSeconds) -> None:
         """The time to pass is over. Without a light barrier the contact says what came of it.
 
-        Of a gate that stood open already it cannot say who went through.
+        Of a gate that stood open already it cannot say who went through; and without inputs nothing
+        can.
         """
         lane = self.state.lane
         result = PassageResult.NOBODY_PASSED
         if not lane.has_passage_sensor and visit.has_opened_gate:
             result = PassageResult.PASSED
-        elif not lane.has_passage_sensor and (visit.was_gate_open or not lane.has_contact):
+        elif visit.is_unwatched or (
+            not lane.has_passage_sensor and (visit.was_gate_open or not lane.has_contact)
+        ):
             result = PassageResult.UNKNOWN
         self._end_passage(visit, result, at)
 

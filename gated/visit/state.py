@@ -45,8 +45,8 @@ LEAVE_GRACE_S = 2.0
 """Somebody who bends to the code reader leaves the thermometer's spot for about this long."""
 FLICKER_S = 1.6
 """A presence that is back within this was hardly gone: two samples of the slowest thermometer."""
-RELAY = "relay"
-"""The device that opens the gate, as DeviceChanged names it."""
+RELAY, INPUTS = "relay", "inputs"
+"""What opens the gate, and what says who went through, as DeviceChanged names them."""
 COME_CLOSER_S = 2.0
 """The thermometer repeats it about once a second while they stand there."""
 KEY_SWITCH = "key_switch"
@@ -131,6 +131,7 @@ class Visit:
     use_before: Use | None = None  # of the pass, before this visit used it
     has_opened_gate: bool = False  # the contact has seen it
     was_gate_open: bool = False  # already: the contact cannot see this visit open it
+    is_unwatched: bool = False  # the inputs were lost while it was to pass
     hints: tuple[Prompt, ...] = ()  # what they were asked to do on the way
     unread: tuple[UnreadCause, ...] = ()  # why their code was not read, the newest last
 

@@ -80,6 +80,23 @@ def test_without_a_light_barrier_the_contact_says_what_came_of_it(
     assert (rig.state.uses[PUPIL.pass_ref or ""].count == 1) is opens
 
 
+@pytest.mark.parametrize("lane", [CONTACT_ONLY, LANE])
+@pytest.mark.parametrize("is_lost_before", [True, False])
+def test_without_inputs_nobody_knows_who_went_through_and_the_pass_stays_used(
+    lane: object, *, is_lost_before: bool
+) -> None:
+    rig = shut_gate(lane)
+    if is_lost_before:
+        rig.device("inputs", works=False)
+    granted(rig)
+    if not is_lost_before:
+        rig.device("inputs", works=False)
+        rig.device("inputs", works=True)
+    rig.leave()
+    assert passage_commit(0, PassageResult.UNKNOWN, 5_000) in rig.wait(5.0)
+    assert rig.state.uses[PUPIL.pass_ref or ""].count == 1
+
+
 def next_at_an_open_gate() -> LaneRig:
     """Bring a second visitor, whose pass holds once, to the opening of a gate still open."""
     rig = granted(shut_gate(CONTACT_ONLY))
