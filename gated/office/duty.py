@@ -25,6 +25,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 }
 MAX_DAYS = 366
 _ONE_DAY = timedelta(days=1)
+_PASSING = frozenset({HolderCategory.VISITOR, HolderCategory.COURIER, HolderCategory.ESCORT})
+"""Who comes and goes: a duty pass opens a closed gate, so a name alone does not mean them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ def plan_duty(lines: Iterable[DutyLine], known: Known, now: datetime, key_id: by
             problems.append(Problem(line.number, _not_one(found)))
             continue
         (holder,) = found
+        if holder.category in _PASSING and plain(line.who) != holder.pseudonym:
+            problems.append(Problem(line.number, _only_passing(holder)))
+            continue
         holders[holder.pseudonym] = holder
         for offset in range((line.last - line.first).days + 1):
             days[holder.pseudonym].setdefault(line.first + offset * _ONE_DAY, line.number)
@@ -127,6 +132,14 @@ def _of_earlier_key(number: int, old: RegisteredPass) -> Problem:
         number,
         f"duty pass {shown_number(old.number)} was signed by an earlier key: make it anew, "
         f"gated pass reissue {old.number} --why changed (旧密钥签发，请补发)",
+    )
+
+
+def _only_passing(holder: Holder) -> str:
+    return (
+        f"the register knows this name only as {holder.pseudonym} ({holder.category}): if it is "
+        f"this person, write {holder.pseudonym} in place of the name; if not, put who is meant on "
+        "a roster first (登记册中仅有一名来访者叫此名：确为本人请写编号，否则请先导入名册)"
     )
 
 

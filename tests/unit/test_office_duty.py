@@ -71,6 +71,16 @@ def test_who_is_not_known_or_not_told_apart_is_a_problem_without_the_name() -> N
     assert not any("老师" in problem.text for problem in plan.problems)
 
 
+def test_a_visitor_of_that_name_is_asked_about_and_meant_only_by_the_pseudonym() -> None:
+    visitor = Holder("v-0007", "陈明", HolderCategory.VISITOR)
+    known = Known((visitor,), ())
+    (problem,) = planned("陈明,2026-12-01,", known=known).problems
+    assert "v-0007 (visitor)" in problem.text
+    assert "陈明" not in problem.text
+    (step,) = planned("v-0007,2026-12-01,", known=known).steps
+    assert step.holders == (visitor,)
+
+
 def test_days_that_overlap_a_pass_in_force_must_be_revoked_first() -> None:
     known = registered(planned("刘老师,2026-12-01,2026-12-03"))
     plan = planned("刘老师,2026-12-03,2026-12-04", known=known)
