@@ -76,10 +76,8 @@ class Ordering(Awaiting):
             self._open(visit, at)
             return
         self._end_passage(visit, PassageResult.NOBODY_PASSED, at)
-        # "Done" had to be durable before anybody knew. Its number is used up already, and must not
-        # take the place of a newer one.
-        taken_back = order_commit(order, CommandOutcome.FAILED, why)
-        self.commands.append(replace(taken_back, settings=()))
+        # "Done" had to be durable before anybody knew.
+        self.commands.append(order_commit(order, CommandOutcome.FAILED, why, is_counted=True))
 
     def _why_not_any_more(self, visit: Visit, at: MonoSeconds) -> CommandReason | None:
         """Return why this opening, now that it is durable, is not made; None: it is."""
@@ -106,4 +104,6 @@ class Ordering(Awaiting):
     ) -> None:
         """Answer the order behind ``request``, if there is one."""
         if request is not None and request.order is not None:
-            self.commands.append(order_commit(request.order, outcome, why))
+            is_counted = outcome is not CommandOutcome.FAILED  # with the mode's own record
+            answer = order_commit(request.order, outcome, why, is_counted=is_counted)
+            self.commands.append(answer)

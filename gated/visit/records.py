@@ -243,10 +243,19 @@ def _set_aside(before_key: HeldMode | None) -> tuple[tuple[str, str], ...]:
     return (("mode_before_key", json.dumps(kept)),)
 
 
-def order_commit(order: Ordered, outcome: CommandOutcome, why: CommandReason | None) -> Commit:
-    """Return the commit of what came of an order of the centre: its answer."""
+def order_commit(
+    order: Ordered,
+    outcome: CommandOutcome,
+    why: CommandReason | None,
+    *,
+    is_counted: bool = False,
+) -> Commit:
+    """Return the commit of what came of an order of the centre: its answer.
+
+    ``is_counted``: its number went with a record before, and must not replace a newer one.
+    """
     said = order.content.model_copy(update={"outcome": outcome, "reason": why})
-    return Commit(tag="command", content=said, settings=order.settings)
+    return Commit(tag="command", content=said, settings=() if is_counted else order.settings)
 
 
 def opening_commit(visit: Visit, order: Ordered) -> Commit:

@@ -47,9 +47,13 @@ def answer(outcome: CommandOutcome, why: CommandReason | None = None) -> Commit:
     return Commit(tag="command", content=said, settings=SETTINGS)
 
 
+def second(outcome: CommandOutcome, why: CommandReason | None = None) -> Commit:
+    """Return an answer after a record that has used the command's number up already."""
+    return replace(answer(outcome, why), settings=())
+
+
 def taken_back(why: CommandReason) -> Commit:
-    """Return the second answer; the command's number is used up by the first one already."""
-    return replace(answer(CommandOutcome.FAILED, why), settings=())
+    return second(CommandOutcome.FAILED, why)
 
 
 def order_open(rig: LaneRig) -> list[Command]:
@@ -266,7 +270,7 @@ def test_a_mode_by_order_is_answered_once_it_is_durable() -> None:
     assert commit.content.by == "centre:desk"
     assert commit.settings[-1:] == SETTINGS, "its number is used up in the same transaction"
     assert rig.is_in(Mode.NORMAL)
-    assert answer(CommandOutcome.DONE) in rig.commit(commit.tag)
+    assert second(CommandOutcome.DONE) in rig.commit(commit.tag)
     assert rig.is_in(Mode.OBSERVE)
 
 
@@ -282,7 +286,7 @@ def test_a_mode_that_cannot_be_recorded_has_failed() -> None:
 def test_an_order_that_another_request_overtakes_is_answered_all_the_same() -> None:
     rig = LaneRig()
     order_mode(rig, Mode.OBSERVE)
-    assert rig.request(Mode.CLOSED)[0] == answer(CommandOutcome.REFUSED, CommandReason.SUPERSEDED)
+    assert rig.request(Mode.CLOSED)[0] == second(CommandOutcome.REFUSED, CommandReason.SUPERSEDED)
     assert rig.is_in(Mode.CLOSED)
 
 
