@@ -73,6 +73,7 @@ class Figures:
     per_s: float
     cpu_us: float  # this process's, for each record
     server_us: float = 0.0  # PostgreSQL's
+    busy: float | None = None  # how much of all cores was busy, with everything that runs
 
 
 def connect_properties() -> Properties:
@@ -297,6 +298,14 @@ def copy_alone(messages: Sequence[Message], server: PostgresServer) -> Figures:
 # --- several ingesters: processes of their own ----------------------------------------------------
 
 
+def core_ticks() -> tuple[float, float]:
+    """Return how long all cores together have been idle, and have been there."""
+    ticks = [
+        int(word) for word in Path("/proc/stat").read_text("ascii").split("\n")[0].split()[1:9]
+    ]
+    return float(sum(ticks[3:5])), float(sum(ticks))  # idle and waiting for the disk
+
+
 def ingest_as(ingester: str, port: int, url: str) -> None:
     """Be one of the ingesters, from a line on standard input until killed."""
     clock = SystemClock()
@@ -340,7 +349,7 @@ def ingesters(
     for process in running:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-    began_s = time.perf_counter()
+    began_s, (idle_before, all_before) = time.perf_counter(), core_ticks()
     for process in running:
         assert process.stdin is not None
         process.stdin.write(b"\n")
@@ -350,13 +359,14 @@ def ingesters(
         assert wait_until(
             lambda: connection.execute(sql).fetchall() == [(len(messages),)], timeout_s=120
         )
-    wall_s = time.perf_counter() - began_s
+    wall_s, (idle, whole) = time.perf_counter() - began_s, core_ticks()
     for process in running:
         process.kill()
         process.wait()
     broker.stop()
     server.give_back(address)
-    return Figures(len(messages) / wall_s, float("nan"))
+    busy = 1 - (idle - idle_before) / (whole - all_before)
+    return Figures(len(messages) / wall_s, float("nan"), busy=busy)
 
 
 def broker_with(messages: Sequence[Message], folder: Path) -> Mosquitto:
@@ -452,6 +462,10 @@ def report(found: dict[str, list[Figures]], file: Path | None) -> None:
             served = statistics.median(f.server_us for f in figures)
             summary[name] |= {"server_us": served}
             line += f"; {served:5.1f} µs of the server's"
+        busy = [f.busy for f in figures if f.busy is not None]
+        if busy:
+            summary[name] |= {"busy": statistics.median(busy)}
+            line += f"; {statistics.median(busy):4.0%} of all cores busy"
         print(line)
     for part, whole in (
         ("collector, stores PostgreSQL", "PostgreSQL, bare COPY"),
