@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeGuard
 
 from gated.contents import AlarmName
 from gated.judgement import Judgement, admit_reading, judge_temperature
@@ -44,6 +45,24 @@ FAR = Reason.OUT_OF_DISTANCE
 LANE_TAKEN = frozenset({Phase.PASSING, Phase.RELEASING})
 DENIED_ALARM_AFTER = 5
 """Refusals in a row that raise an alarm (GB 50396: at most five wrong tries)."""
+
+
+def _is_for_staff(decision: Decision | None) -> TypeGuard[Decision]:
+    """Return whether it is staff alone who let this visitor in."""
+    return decision is not None and (
+        decision.outcome is Outcome.SEE_STAFF and bool(CALLS_STAFF & set(decision.reasons))
+    )
+
+
+def _may_have_shown(visit: Visit, at: MonoSeconds) -> bool:
+    """Return whether a code that is told of now may be this visitor's.
+
+    Reading takes a moment, and who turns away is still holding it up.
+    """
+    if visit.is_present:
+        return True
+    has_just_left = visit.left_at is not None and at - visit.left_at <= LEAVE_GRACE_S
+    return has_just_left and has_shown_no_code(visit)
 
 
 class Front(Step):
@@ -193,7 +212,7 @@ class Front(Step):
                 return
 
     def _credential_checked(self, credential: Credential, at: MonoSeconds) -> None:
-        if self._is_being_served(credential):
+        if self._is_being_served(credential) or self._is_told_to_wait(credential):
             return
         visit = self._visit_of_code(credential, at)
         if visit is None:
@@ -222,6 +241,18 @@ class Front(Step):
             if visit.phase in (Phase.MEASURING, Phase.COMMITTING, Phase.PASSING, Phase.LEAVING)
         )
 
+    def _is_told_to_wait(self, credential: Credential) -> bool:
+        """The pass of somebody who waits for staff begins nothing, wherever it is held up."""
+        for waiting in self._in(Phase.WAITING_STAFF):
+            known, decision = waiting.credential, waiting.decision
+            if known is None or known.pass_ref is None or known.pass_ref != credential.pass_ref:
+                continue
+            if _is_for_staff(decision) and decision.prompt is Prompt.WAIT_STAFF:
+                if not self._in(Phase.MEASURING):  # else it would be said to somebody else
+                    self._show(Prompt.WAIT_STAFF, waiting.visit_id)
+                return True
+        return False
+
     def _visit_of_code(self, credential: Credential, at: MonoSeconds) -> Visit | None:
         """Return the visit whose code this is, a new one for a code that comes first, or None."""
         measuring = [v for v in self._in(Phase.MEASURING) if self._accepts(v, credential)]
@@ -232,15 +263,16 @@ class Front(Step):
             return self._measured_anew(refused, at)
         if credential.is_ambiguous or credential.status is CredentialStatus.UNSUPPORTED:
             return None  # a poster behind an empty lane
-        for waiting in self._in(Phase.WAITING_STAFF):
-            if not waiting.is_present:
-                continue
-            if waiting.decision is not None and CALLS_STAFF & set(waiting.decision.reasons):
-                # Only staff let these in: no other code, and no third reading, talks it away.
-                self._show(Prompt.WAIT_STAFF, waiting.visit_id)
+        for sent in (*self._in(Phase.COMMITTING), *self._in(Phase.WAITING_STAFF)):
+            if _is_for_staff(sent.decision) and _may_have_shown(sent, at):
+                # Only staff let these in: no other code, and no third reading, talks it away. And
+                # whoever is next must not get in with it.
+                self._show(Prompt.WAIT_STAFF, sent.visit_id)
                 return None
-            self._put(replace(waiting, is_present=False))
-            return self._measured_anew(waiting, at)
+        for waiting in self._in(Phase.WAITING_STAFF):
+            if waiting.is_present:
+                self._put(replace(waiting, is_present=False))
+                return self._measured_anew(waiting, at)
         return self._new_visit(at)
 
     def _measured_anew(self, before: Visit, at: MonoSeconds) -> Visit:

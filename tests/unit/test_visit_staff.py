@@ -41,6 +41,7 @@ STOP = StopCallingStaff()
 PRESS = ShowPrompt(Prompt.STAFF_PRESS_BUTTON)
 CARD_FIRST = ShowPrompt(Prompt.STAFF_CARD_FIRST)
 READY = ShowPrompt(Prompt.READY)
+WAIT = ShowPrompt(Prompt.WAIT_STAFF, IDS[0])
 ANSWERED = claim_commit(ClaimStep.BUTTON, holder=None)
 
 
@@ -386,6 +387,65 @@ def test_a_code_shown_after_a_fever_was_measured_opens_nothing_and_measures_noth
     rig.leave()
     rig.arrive()
     assert rig.has(1)  # who comes up anew is a visit of their own
+
+
+def the_next_is_let_in(rig: LaneRig) -> bool:
+    """Let somebody come who is healthy and shows nothing; return whether the gate opens."""
+    rig.arrive()
+    commits = [command for command in rig.measure() if isinstance(command, Commit)]
+    return any(
+        isinstance(command, EnergiseRelay)
+        for commit in commits
+        for command in rig.commit(commit.tag)
+    )
+
+
+def test_a_code_read_while_a_fever_is_being_recorded_is_not_the_next_persons() -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure(38.2)
+    assert rig.show(PUPIL) == [WAIT]
+    rig.commit_visit()
+    rig.leave()
+    rig.wait(1.0)
+    assert not the_next_is_let_in(rig)
+
+
+@pytest.mark.parametrize(("after_s", "is_theirs"), [(2.0, True), (2.1, False)])
+def test_a_code_read_just_after_who_is_sent_to_staff_stepped_away_is_not_the_next_persons(
+    after_s: float, *, is_theirs: bool
+) -> None:
+    rig = LaneRig()
+    rig.arrive()
+    rig.measure(38.2)
+    rig.commit_visit()
+    rig.leave()
+    rig.wait(after_s)
+    assert (rig.show(PUPIL) == [WAIT]) is is_theirs
+    assert the_next_is_let_in(rig) is not is_theirs
+
+
+def test_whose_own_code_was_read_leaves_the_next_ones_code_to_the_next() -> None:
+    rig = feverish(LaneRig())
+    rig.show(PUPIL)
+    assert the_next_is_let_in(rig)
+
+
+def test_the_pass_of_who_waits_for_staff_opens_for_nobody_wherever_it_is_shown() -> None:
+    rig = feverish(LaneRig())
+    rig.wait(60.0)
+    assert rig.show(card(holder="k1:0")) == [WAIT]
+    assert not the_next_is_let_in(rig)
+
+
+def test_the_pass_of_who_was_told_to_rest_counts_again() -> None:
+    rig = feverish(LaneRig())
+    decision = rig.visit(0).decision
+    assert decision is not None
+    rested = replace(rig.visit(0), decision=replace(decision, prompt=Prompt.AGAIN_LATER))
+    rig.state = replace(rig.state, visits=(rested,))
+    rig.show(card(holder="k1:0"))
+    assert the_next_is_let_in(rig)
 
 
 def test_who_waits_too_long_for_staff_is_forgotten() -> None:
