@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeGuard
 
 from gated.contents import AlarmName
 from gated.judgement import Judgement, admit_reading, judge_temperature
@@ -15,12 +14,10 @@ from gated.messages import (
     PresenceStarted,
     Reading,
 )
-from gated.policy import CALLS_STAFF, Context, Decision, decide
+from gated.policy import Context, Decision, decide
 from gated.units import MonoSeconds
-from gated.visit.records import (
-    alarm_commit,
-    visit_commit,
-)
+from gated.visit.presented import Presented
+from gated.visit.records import alarm_commit, visit_commit
 from gated.visit.state import (
     COME_CLOSER_S,
     FLICKER_S,
@@ -28,7 +25,7 @@ from gated.visit.state import (
     Phase,
     Visit,
 )
-from gated.visit.step import HINT_OF_CAUSE, Step, has_been_near, has_shown_no_code, with_code_shown
+from gated.visit.step import HINT_OF_CAUSE, has_been_near, has_shown_no_code, with_code_shown
 from gated.visit.uses import use_of
 from gated.vocabulary import (
     Check,
@@ -47,25 +44,7 @@ DENIED_ALARM_AFTER = 5
 """Refusals in a row that raise an alarm (GB 50396: at most five wrong tries)."""
 
 
-def _is_for_staff(decision: Decision | None) -> TypeGuard[Decision]:
-    """Return whether it is staff alone who let this visitor in."""
-    return decision is not None and (
-        decision.outcome is Outcome.SEE_STAFF and bool(CALLS_STAFF & set(decision.reasons))
-    )
-
-
-def _may_have_shown(visit: Visit, at: MonoSeconds) -> bool:
-    """Return whether a code that is told of now may be this visitor's.
-
-    Reading takes a moment, and who turns away is still holding it up.
-    """
-    if visit.is_present:
-        return True
-    has_just_left = visit.left_at is not None and at - visit.left_at <= LEAVE_GRACE_S
-    return has_just_left and has_shown_no_code(visit)
-
-
-class Front(Step):
+class Front(Presented):
     """Who is there, what they show, and what follows from both."""
 
     def _presence_started(self, event: PresenceStarted) -> None:
@@ -223,36 +202,6 @@ class Front(Step):
         self._put(visit)
         self._evaluate(visit, at)
 
-    def _is_being_served(self, credential: Credential) -> bool:
-        """A pass that is still held up, and was out of view for a moment, begins nothing new.
-
-        Except a changing pass whose old code was refused so far, and whose next one is good.
-        """
-        is_fresh = credential.code_made_s is not None
-        return credential.pass_ref is not None and any(
-            visit.credential is not None
-            and visit.credential.pass_ref == credential.pass_ref
-            and not (
-                is_fresh
-                and visit.phase is Phase.MEASURING
-                and visit.credential.status is not CredentialStatus.VALID
-            )
-            for visit in self.state.visits
-            if visit.phase in (Phase.MEASURING, Phase.COMMITTING, Phase.PASSING, Phase.LEAVING)
-        )
-
-    def _is_told_to_wait(self, credential: Credential) -> bool:
-        """The pass of somebody who waits for staff begins nothing, wherever it is held up."""
-        for waiting in self._in(Phase.WAITING_STAFF):
-            known, decision = waiting.credential, waiting.decision
-            if known is None or known.pass_ref is None or known.pass_ref != credential.pass_ref:
-                continue
-            if _is_for_staff(decision) and decision.prompt is Prompt.WAIT_STAFF:
-                if not self._in(Phase.MEASURING):  # else it would be said to somebody else
-                    self._show(Prompt.WAIT_STAFF, waiting.visit_id)
-                return True
-        return False
-
     def _visit_of_code(self, credential: Credential, at: MonoSeconds) -> Visit | None:
         """Return the visit whose code this is, a new one for a code that comes first, or None."""
         measuring = [v for v in self._in(Phase.MEASURING) if self._accepts(v, credential)]
@@ -263,12 +212,8 @@ class Front(Step):
             return self._measured_anew(refused, at)
         if credential.is_ambiguous or credential.status is CredentialStatus.UNSUPPORTED:
             return None  # a poster behind an empty lane
-        for sent in (*self._in(Phase.COMMITTING), *self._in(Phase.WAITING_STAFF)):
-            if _is_for_staff(sent.decision) and _may_have_shown(sent, at):
-                # Only staff let these in: no other code, and no third reading, talks it away. And
-                # whoever is next must not get in with it.
-                self._show(Prompt.WAIT_STAFF, sent.visit_id)
-                return None
+        if self._is_of_who_is_sent_to_staff(at):
+            return None
         for waiting in self._in(Phase.WAITING_STAFF):
             if waiting.is_present:
                 self._put(replace(waiting, is_present=False))

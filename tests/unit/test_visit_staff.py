@@ -411,7 +411,7 @@ def test_a_code_read_while_a_fever_is_being_recorded_is_not_the_next_persons() -
     assert not the_next_is_let_in(rig)
 
 
-@pytest.mark.parametrize(("after_s", "is_theirs"), [(2.0, True), (2.1, False)])
+@pytest.mark.parametrize(("after_s", "is_theirs"), [(0.5, True), (0.6, False)])
 def test_a_code_read_just_after_who_is_sent_to_staff_stepped_away_is_not_the_next_persons(
     after_s: float, *, is_theirs: bool
 ) -> None:
