@@ -7,10 +7,10 @@ from gated.policy import CALLS_STAFF
 from gated.units import MonoSeconds
 from gated.visit.state import Phase, Visit
 from gated.visit.step import Step, has_shown_no_code
-from gated.vocabulary import CredentialStatus, Outcome, Prompt, Reason
+from gated.vocabulary import CredentialStatus, Prompt, Reason
 
 READ_LAG_S = 0.5
-"""From a code before the camera to the controller it takes less; nobody steps up in that time."""
+"""A camera's frame and its reading take less than this; nobody steps up in that time."""
 
 
 class Presented(Step):
@@ -39,17 +39,10 @@ class Presented(Step):
 
         A pass that is refused for itself, as that of a listed person, is judged again.
         """
-        for waiting in self._in(Phase.WAITING_STAFF):
-            known, decision = waiting.credential, waiting.decision
-            if known is None or known.pass_ref is None or known.pass_ref != credential.pass_ref:
-                continue
-            if decision is None or decision.prompt is not Prompt.WAIT_STAFF:
-                continue  # told to come back
-            if Reason.TEMPERATURE_HIGH in decision.reasons:
-                if not self._in(Phase.MEASURING):  # else it would be said to somebody else
-                    self._show(Prompt.WAIT_STAFF, waiting.visit_id)
-                return True
-        return False
+        whose = [v for v in self._in(Phase.WAITING_STAFF) if _has_fever_and_pass(v, credential)]
+        if whose and not self._in(Phase.MEASURING):  # else it would be said to somebody else
+            self._show(Prompt.WAIT_STAFF, whose[0].visit_id)
+        return bool(whose)
 
     def _is_of_who_is_sent_to_staff(self, at: MonoSeconds) -> bool:
         """Only staff let these in: no other code, and no third reading, talks it away.
@@ -63,11 +56,19 @@ class Presented(Step):
         return False
 
 
+def _has_fever_and_pass(visit: Visit, credential: Credential) -> bool:
+    """Return whether this pass is the visitor's, who has a fever and was not told to come back."""
+    known, decision = visit.credential, visit.decision
+    if known is None or known.pass_ref is None or decision is None:
+        return False
+    has_fever = Reason.TEMPERATURE_HIGH in decision.reasons
+    is_to_wait = decision.prompt is not Prompt.AGAIN_LATER
+    return known.pass_ref == credential.pass_ref and has_fever and is_to_wait
+
+
 def _is_for_staff(visit: Visit) -> bool:
-    decision = visit.decision
-    return decision is not None and (
-        decision.outcome is Outcome.SEE_STAFF and bool(CALLS_STAFF & set(decision.reasons))
-    )
+    """Return whether staff alone let this visitor in, also one whom a closed gate denied."""
+    return visit.decision is not None and bool(CALLS_STAFF & set(visit.decision.reasons))
 
 
 def _may_have_shown(visit: Visit, at: MonoSeconds) -> bool:

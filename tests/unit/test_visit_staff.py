@@ -18,6 +18,7 @@ from gated.vocabulary import (
     ClaimStep,
     CredentialStatus,
     Direction,
+    Mode,
     PassageResult,
     Prompt,
     Reason,
@@ -435,6 +436,22 @@ def test_the_pass_of_who_waits_for_staff_opens_for_nobody_wherever_it_is_shown()
     rig = feverish(LaneRig())
     rig.wait(60.0)
     assert rig.show(card(holder="k1:0")) == [WAIT]
+    assert not the_next_is_let_in(rig)
+
+
+def test_no_other_code_talks_away_a_fever_that_a_closed_gate_denied() -> None:
+    rig = LaneRig(mode=Mode.CLOSED)
+    rig.arrive()
+    rig.show(PUPIL)
+    rig.measure(38.2)
+    rig.commit_visit()
+    rig.wait(60.0)
+    assert rig.visit(0).phase is Phase.WAITING_STAFF
+    rig.show(card(holder="k1:other"))
+    assert not rig.has(1)
+    rig.state = replace(rig.state, mode=Mode.NORMAL)
+    rig.leave()
+    rig.show(PUPIL)
     assert not the_next_is_let_in(rig)
 
 
