@@ -104,7 +104,9 @@ class Place:
 def encode_body(draft: Draft, place: Place) -> bytes:
     """Return the frozen body of ``draft`` at ``place``.
 
-    Raises: WireError: if it would exceed MAX_BODY_BYTES.
+    Raises:
+        WireError: if it would exceed MAX_BODY_BYTES.
+        ValueError: for a number that is not finite, and half of a surrogate pair.
     """
     stamp = draft.stamp
     record: dict[str, Any] = {
@@ -125,7 +127,9 @@ def encode_body(draft: Draft, place: Place) -> bytes:
         "software": stamp.software,
         "prev": place.prev[:8].hex(),
     }
-    body = to_json(record)  # half of a surrogate pair is a ValueError; contents hold no NaN
+    body = to_json(record)  # half the time of json.dumps
+    if b"NaN" in body or b"Infinity" in body:
+        json.dumps(record, allow_nan=False)  # refuses the number, and not the word in a text
     if len(body) > MAX_BODY_BYTES:
         raise WireError(
             f"a {draft.content.kind} record of {len(body)} bytes exceeds {MAX_BODY_BYTES}"

@@ -118,6 +118,27 @@ def test_the_cap_counts_bytes_not_characters() -> None:
     assert "校".encode() * 200 in body
 
 
+# --- what JSON cannot say ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_number_that_is_not_finite_is_refused_however_it_came_in(
+    number: float, *, is_nested: bool
+) -> None:
+    visit = next(content for content in CONTENTS if content.kind is Kind.VISIT)
+    update = {"readings_c": (36.5, number)} if is_nested else {"body_c": number}
+    unchecked = visit.model_copy(update=update)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        encode_body(draft(unchecked), place(1, GENESIS))
+
+
+def test_a_text_may_say_nan_and_infinity() -> None:
+    content = AlarmContent(alarm=AlarmName.STAFF_CALLED, detail="NaN, -Infinity")
+    body = encode_body(draft(content), place(1, GENESIS))
+    assert parse_record(body).member("detail") == "NaN, -Infinity"
+
+
 # --- the link ------------------------------------------------------------------------------------
 
 HOSTILE = st.sampled_from(
