@@ -22,9 +22,7 @@ class Awaiting(Staff):
                 self._refresh_prompt()
             return
         # After a staff card a code says whom staff means: it begins nothing.
-        if self._claim(event.at) is not None or self._is_being_served(event.credential):
-            return
-        if self._is_told_to_wait(event.credential):
+        if self._claim(event.at) is not None or self._begins_nothing(event.credential):
             return
         visit = self._visit_of_code(event.credential, event.at)
         if visit is None:

@@ -191,7 +191,7 @@ class Front(Presented):
                 return
 
     def _credential_checked(self, credential: Credential, at: MonoSeconds) -> None:
-        if self._is_being_served(credential) or self._is_told_to_wait(credential):
+        if self._begins_nothing(credential):
             return
         visit = self._visit_of_code(credential, at)
         if visit is None:

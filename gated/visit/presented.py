@@ -16,6 +16,9 @@ READ_LAG_S = 0.5
 class Presented(Step):
     """Which codes are nobody's, so that they begin no visit and let nobody in."""
 
+    def _begins_nothing(self, credential: Credential) -> bool:
+        return self._is_being_served(credential) or self._is_told_to_wait(credential)
+
     def _is_being_served(self, credential: Credential) -> bool:
         """A pass that is still held up, and was out of view for a moment, begins nothing new.
 
