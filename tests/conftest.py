@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -45,6 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    # A script's "make test &" ignores Ctrl-C, and every command that is tested would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Debian keeps mosquitto where only root's PATH looks.
     os.environ["PATH"] = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
 

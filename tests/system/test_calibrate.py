@@ -104,7 +104,10 @@ def test_an_interrupt_leaves_nothing_behind(gate: StagedGate) -> None:
     assert process.stderr is not None
     assert "air" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    shown, said = process.communicate(timeout=PATIENCE_S)
+    try:
+        shown, said = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
     assert (process.returncode, shown) == (130, "")
     assert "Traceback" not in said
     assert not Path(gate.state / "calibrations").exists()
